@@ -1,0 +1,139 @@
+"""Blocks without a model: stored as they are, or by zstd, LZMA2 or brotli.
+
+The libraries are imported when first needed. Decoding never produces more than the declared length, whatever the payload says.
+"""
+
+from __future__ import annotations
+
+import lzma
+from functools import cache
+
+from llmzip.container.format import BlockKind, Bytes
+from llmzip.errors import CorruptError
+
+CLASSIC = (BlockKind.RAW, BlockKind.ZSTD, BlockKind.XZ, BlockKind.BROTLI)
+"""The kinds that this module codes."""
+
+# format: a zstd frame or brotli stream needs no larger window than this.
+MAX_WINDOW_LOG = 26
+_SMALL = 4096
+_SLOW_BROTLI = 8 << 20
+
+
+def encode(kind: BlockKind, data: Bytes) -> bytes:
+    """The payload of a block of `kind` for `data` (at least one byte). Raises `ValueError` for a model block."""
+    if kind is BlockKind.RAW:
+        return bytes(data)
+    if kind is BlockKind.ZSTD:
+        return _zstd(19).compress(data)
+    if kind is BlockKind.XZ:
+        filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": _dictionary(len(data))}]
+        return lzma.compress(data, lzma.FORMAT_RAW, filters=filters)
+    if kind is BlockKind.BROTLI:
+        import brotli
+
+        # Quality 11 takes seconds a MiB; on large blocks 9 keeps a fallback from outlasting the model.
+        quality = 11 if len(data) <= _SLOW_BROTLI else 9
+        return brotli.compress(bytes(data), quality=quality, lgwin=24)
+    raise ValueError(f"{kind!r} is not a classic kind")
+
+
+def decode(kind: BlockKind, payload: Bytes, original_length: int) -> bytes:
+    """The original bytes of a classic block. Raises `CorruptError` unless they are exactly `original_length` many."""
+    payload = bytes(payload)
+    if kind is BlockKind.RAW:
+        data = payload
+    elif kind is BlockKind.ZSTD:
+        data = _decode_zstd(payload, original_length)
+    elif kind is BlockKind.XZ:
+        data = _decode_xz(payload, original_length)
+    elif kind is BlockKind.BROTLI:
+        data = _decode_brotli(payload, original_length)
+    else:
+        raise ValueError(f"{kind!r} is not a classic kind")
+    if len(data) != original_length:
+        length = "more" if len(data) > original_length else f"only {len(data)}"
+        raise CorruptError(f"decodes to {length} bytes instead of {original_length}: the file is damaged")
+    return data
+
+
+def smallest(data: Bytes) -> tuple[BlockKind, bytes]:
+    """The kind that stores `data` in the fewest bytes, with its payload; among equals the one that decodes fastest."""
+    data = bytes(data)
+    best = (BlockKind.RAW, data)
+    # Random data would cost seconds a MiB to be refused by all three; what a quick pass cannot shrink, none will by much.
+    if len(data) > _SMALL and len(_zstd(3).compress(data)) >= len(data):
+        return best
+    for kind in CLASSIC[1:]:
+        payload = encode(kind, data)
+        if len(payload) < len(best[1]):
+            best = (kind, payload)
+    return best
+
+
+def _dictionary(length: int) -> int:
+    """Dictionary of an LZMA2 block of `length` bytes.
+
+    format: the smallest power of two that holds the block, at least 4096, since raw LZMA2 does not record it.
+    """
+    return max(4096, 1 << (length - 1).bit_length())
+
+
+@cache
+def _zstd(level: int):  # noqa: ANN202 - a type of the lazily imported library
+    import zstandard
+
+    # The block records length and check already.
+    return zstandard.ZstdCompressor(level=level, write_checksum=False, write_content_size=False, write_dict_id=False)
+
+
+def _decode_zstd(payload: bytes, length: int) -> bytes:
+    import zstandard
+
+    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << MAX_WINDOW_LOG)
+    pieces = bytearray()
+    try:
+        with decompressor.stream_reader(payload) as reader:
+            while len(pieces) <= length:
+                piece = reader.read(min(1 << 20, length + 1 - len(pieces)))
+                if not piece:
+                    break
+                pieces += piece
+    except zstandard.ZstdError as error:
+        raise _damaged("zstd", error) from None
+    return bytes(pieces)
+
+
+def _decode_xz(payload: bytes, length: int) -> bytes:
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": _dictionary(length)}]
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
+    try:
+        data = decompressor.decompress(payload, length + 1)
+        # The end marker may still lie ahead when the last byte is out.
+        if not decompressor.eof and len(data) == length:
+            data += decompressor.decompress(b"", 1)
+    except lzma.LZMAError as error:
+        raise _damaged("xz", error) from None
+    if not decompressor.eof or decompressor.unused_data:
+        raise _damaged("xz", "the stream does not end with the block")
+    return data
+
+
+def _decode_brotli(payload: bytes, length: int) -> bytes:
+    import brotli
+
+    decompressor = brotli.Decompressor()
+    try:
+        pieces = bytearray(decompressor.process(payload, output_buffer_limit=length + 1))
+        while not decompressor.is_finished() and len(pieces) <= length:
+            piece = decompressor.process(b"", output_buffer_limit=length + 1 - len(pieces))
+            if not piece:
+                raise _damaged("brotli", "the stream does not end with the block")
+            pieces += piece
+    except brotli.error as error:
+        raise _damaged("brotli", error) from None
+    return bytes(pieces)
+
+
+def _damaged(codec: str, reason: object) -> CorruptError:
+    return CorruptError(f"{codec} payload is damaged ({reason})")

@@ -1,0 +1,243 @@
+"""Constants and fields of the `.llmz` format, version 1, as written down in `docs/format.md`.
+
+Every constant here is part of the format: changing one changes the files.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from zlib import crc32
+
+from llmzip.errors import CorruptError
+
+Bytes = bytes | bytearray | memoryview
+
+# format: a byte with the high bit set, letters, CR LF: stripping the eighth bit, converting line ends either way and
+# re-encoding as UTF-8 all damage these five bytes, so a text-mode transfer shows at once.
+MAGIC = b"\xecLZ\r\n"
+VERSION = 1
+CODER = 1
+"""Version of the bitstream inside model blocks (tree, quantiser, mixer, range coder)."""
+
+MAX_BLOCK = 64 << 20
+"""Largest original length of a block, in bytes."""
+MAX_EXPANSION = 1024
+"""A payload is at most this many bytes longer than what it stands for."""
+MAX_HEADER = 65536
+"""Largest length of the header's fields, in bytes."""
+MAX_VARINT = 10
+"""Longest varint, in bytes."""
+
+MODEL_ID_SIZE = 8
+DIGEST_SIZE = 8
+CHECK_SIZE = 4
+
+FEATURE_EXACT = 1
+FEATURE_MIXING = 2
+FEATURE_CONTINUED = 4
+KNOWN_FEATURES = FEATURE_EXACT | FEATURE_MIXING | FEATURE_CONTINUED
+
+TAG_NAME = 2
+"""Extra: name of the model or a hint where to find it, UTF-8."""
+TAG_PROBE = 3
+"""Extra: probe fingerprint of the arithmetic, for exact mode."""
+KNOWN_TAGS = frozenset({TAG_NAME, TAG_PROBE})
+
+FOOTER_MARKER = 0
+
+_U32 = struct.Struct("<I")
+
+
+class BlockKind(IntEnum):
+    """The type byte of a block."""
+
+    MODEL = 1
+    RAW = 2
+    ZSTD = 3
+    XZ = 4
+    BROTLI = 5
+
+
+def encode_varint(value: int) -> bytes:
+    """Unsigned LEB128, 1 to 10 bytes. Raises `ValueError` outside 0 to 2^64 - 1."""
+    if not 0 <= value < 1 << 64:
+        raise ValueError(f"{value} does not fit a varint")
+    encoded = bytearray()
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def read_varint(take: Callable[[int], bytes], place: str) -> int:
+    """One varint, byte by byte from `take(1)`. Raises `CorruptError` if it is over-long or exceeds 64 bits."""
+    value = 0
+    for position in range(MAX_VARINT):
+        byte = take(1)[0]
+        value |= (byte & 0x7F) << (7 * position)
+        if byte < 0x80:
+            # format: exactly one encoding per number, so that equal content means equal bytes.
+            if (byte == 0 and position) or value >= 1 << 64:
+                break
+            return value
+    raise CorruptError(f"malformed number in {place}: the file is damaged")
+
+
+def encode_reversed(value: int) -> bytes:
+    """A varint stored backwards, to be read from its end towards the front."""
+    return encode_varint(value)[::-1]
+
+
+def pack_u32(value: int) -> bytes:
+    """Four bytes, little-endian."""
+    return _U32.pack(value)
+
+
+def unpack_u32(data: bytes) -> int:
+    """The number in four little-endian bytes."""
+    return _U32.unpack(data)[0]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a reader has to know before the first block of a member.
+
+    `tolerance` is a drift of log odds in units of 1e-6 (0 in exact mode), `context` the positions of a window in tokens;
+    a full window drops its oldest `context // parts` positions. `model` is the 8-byte identity of the model.
+    `continued`: the mixer's state runs on from block to block (else every block can be decoded alone).
+    """
+
+    exact: bool = False
+    mixing: bool = True
+    continued: bool = False
+    coder: int = CODER
+    tolerance: int = 0
+    context: int = 0
+    parts: int = 0
+    model: bytes = bytes(MODEL_ID_SIZE)
+    extras: Mapping[int, bytes] = field(default_factory=dict)
+
+    def pack(self) -> bytes:
+        """The header's bytes, from the magic to its check. Raises `ValueError` for a field outside its range."""
+        if len(self.model) != MODEL_ID_SIZE:
+            raise ValueError(f"a model identity has {MODEL_ID_SIZE} bytes, not {len(self.model)}")
+        if self.exact and self.tolerance:
+            raise ValueError("exact arithmetic has tolerance 0")
+        if self.coder != CODER:
+            raise ValueError(f"this version writes coder {CODER}, not {self.coder}")
+        features = FEATURE_EXACT * self.exact | FEATURE_MIXING * self.mixing | FEATURE_CONTINUED * self.continued
+        fields = bytearray([features, self.coder])
+        for value in (self.tolerance, self.context, self.parts):
+            fields += encode_varint(value)
+        fields += self.model
+        for tag, value in sorted(self.extras.items()):
+            if tag % 2 and tag not in KNOWN_TAGS:
+                raise ValueError(f"unknown mandatory extra {tag}")
+            fields += encode_varint(tag) + encode_varint(len(value)) + value
+        if len(fields) > MAX_HEADER:
+            raise ValueError(f"header of {len(fields)} bytes is longer than {MAX_HEADER}")
+        packed = MAGIC + bytes([VERSION]) + encode_varint(len(fields)) + fields
+        return packed + pack_u32(crc32(packed))
+
+    @classmethod
+    def unpack(cls, fields: bytes, offset: int = 0) -> Header:
+        """A header from its fields (what the length counts), whose check has passed.
+
+        Raises `CorruptError` for contradictions and for what only a newer version understands; `offset` (of the
+        header in the file) is for the message.
+        """
+        where = f"header at byte {offset}"
+        taken = 0
+
+        def take(count: int) -> bytes:
+            nonlocal taken
+            if taken + count > len(fields):
+                raise CorruptError(f"{where}: a field runs over its end: the file is damaged")
+            taken += count
+            return fields[taken - count : taken]
+
+        features, coder = take(2)
+        if features & ~KNOWN_FEATURES:
+            raise CorruptError(f"{where}: unknown features {features:#04x}; made by a newer llmzip: update this one")
+        if coder != CODER:
+            raise CorruptError(f"{where}: coder version {coder} is not {CODER}; made by another llmzip: update this one")
+        tolerance, context, parts = (read_varint(take, where) for _ in range(3))
+        exact = bool(features & FEATURE_EXACT)
+        if exact and tolerance:
+            raise CorruptError(f"{where}: exact arithmetic with tolerance {tolerance}: the file is damaged")
+        model = take(MODEL_ID_SIZE)
+        extras: dict[int, bytes] = {}
+        last = -1
+        while taken < len(fields):
+            tag = read_varint(take, where)
+            # format: tags ascend strictly, so that a header has one encoding and no tag twice.
+            if tag <= last:
+                raise CorruptError(f"{where}: extra {tag} out of order: the file is damaged")
+            if tag % 2 and tag not in KNOWN_TAGS:
+                raise CorruptError(f"{where}: needs the unknown extra {tag}; made by a newer llmzip: update this one")
+            extras[tag] = take(read_varint(take, where))
+            last = tag
+        return cls(
+            exact=exact,
+            mixing=bool(features & FEATURE_MIXING),
+            continued=bool(features & FEATURE_CONTINUED),
+            coder=coder,
+            tolerance=tolerance,
+            context=context,
+            parts=parts,
+            model=model,
+            extras=extras,
+        )
+
+    @property
+    def name(self) -> str:
+        """The model's name or source hint, safe to print; empty when the file has none."""
+        text = self.extras.get(TAG_NAME, b"").decode("utf-8", "replace")
+        # The file is not trusted: control characters would reach the user's terminal.
+        return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def pack_block_head(kind: BlockKind, original: int, payload: int) -> bytes:
+    """A block's type and its two lengths, in bytes."""
+    return bytes([kind]) + encode_varint(original) + encode_varint(payload)
+
+
+def block_check(head: bytes, payload: Bytes, original: Bytes) -> int:
+    """CRC-32 over head, payload and original bytes.
+
+    format: the payload counts too, since some damage to it decodes to the same bytes (padding bits).
+    """
+    return crc32(original, crc32(payload, crc32(head)))
+
+
+def foreign_magic(start: bytes) -> str | None:
+    """What the first bytes of a file that is no member look like, as advice to the user; None when unknown."""
+    for prefix, advice in _FOREIGN:
+        if start.startswith(prefix):
+            return advice
+    return None
+
+
+_TEXT_MODE = "it was damaged by a text-mode transfer ({}): send the original again in binary mode"
+_FOREIGN = (
+    (b"\xecLZ\n", _TEXT_MODE.format("CR LF became LF")),
+    (b"\xecLZ\r\r\n", _TEXT_MODE.format("LF became CR LF")),
+    (b"\xecLZ\r\x01", _TEXT_MODE.format("LF was dropped")),
+    (b"\x6cLZ\r\n", _TEXT_MODE.format("the eighth bit was stripped")),
+    (b"\xc3\xacLZ", _TEXT_MODE.format("bytes were re-encoded as UTF-8")),
+    (b"\xef\xbf\xbdLZ", _TEXT_MODE.format("bytes were replaced as invalid UTF-8")),
+    (b"?LZ\r\n", _TEXT_MODE.format("bytes were replaced as invalid characters")),
+    (b"\x1f\x8b", "it is gzip data: use gzip -d"),
+    (b"\xfd7zXZ\x00", "it is xz data: use xz -d"),
+    (b"\x28\xb5\x2f\xfd", "it is zstd data: use zstd -d"),
+    (b"BZh", "it is bzip2 data: use bzip2 -d"),
+    (b"\x04\x22\x4d\x18", "it is lz4 data: use lz4 -d"),
+    (b"LZIP", "it is lzip data: use lzip -d"),
+    (b"7z\xbc\xaf\x27\x1c", "it is a 7z archive: use 7z x"),
+    (b"PK\x03\x04", "it is a zip archive: use unzip"),
+    (b"GGUF", "it is a model; name it with --model"),
+)

@@ -1,0 +1,106 @@
+"""Whole reads and whole writes on byte streams that may do less than they were asked."""
+
+from __future__ import annotations
+
+import select
+from typing import BinaryIO
+
+from llmzip.container.format import Bytes, encode_varint, read_varint
+from llmzip.errors import CorruptError, LlmzipError
+
+PIECE = 1 << 20
+"""Largest single read, in bytes: a declared size costs memory only as its bytes arrive."""
+
+
+def write_all(sink: BinaryIO, data: Bytes) -> None:
+    """Write every byte of `data`, also to a raw or non-blocking sink that takes it piece by piece.
+
+    Raises `OSError` as the sink does.
+    """
+    view = memoryview(data).cast("B")
+    while view:
+        try:
+            written = sink.write(view)
+        except BlockingIOError as error:
+            # A buffered writer over a non-blocking descriptor says here how much it took.
+            written = error.characters_written
+            if not written:
+                select.select([], [sink], [])
+        if written is None:
+            select.select([], [sink], [])
+            continue
+        view = view[written:]
+
+
+def read_piece(source: BinaryIO, count: int) -> bytes:
+    """At most `count` bytes, at least one unless the source has ended.
+
+    Raises `LlmzipError` when the source yields text, `OSError` as the source does.
+    """
+    while True:
+        piece = source.read(count)
+        if piece is None:
+            # A raw non-blocking descriptor with nothing to read yet: not the end.
+            select.select([source], [], [])
+            continue
+        if isinstance(piece, str):
+            raise LlmzipError("the input yields text instead of bytes: open it in binary mode")
+        return piece
+
+
+def read_full(source: BinaryIO, count: int) -> bytes:
+    """Exactly `count` bytes, or fewer when the source ends first; never more memory than what has arrived."""
+    pieces = []
+    while count:
+        piece = read_piece(source, min(count, PIECE))
+        if not piece:
+            break
+        pieces.append(piece)
+        count -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+class Cursor:
+    """A byte source that knows its offset and turns a premature end into `CorruptError`.
+
+    `place` names what is being read, for the message.
+    """
+
+    def __init__(self, source: BinaryIO, offset: int = 0, place: str = "the file") -> None:
+        self._source = source
+        self.offset = offset
+        self.place = place
+
+    def take_some(self, count: int) -> bytes:
+        """Up to `count` bytes: fewer only where the source ends."""
+        data = read_full(self._source, count)
+        self.offset += len(data)
+        return data
+
+    def take(self, count: int) -> bytes:
+        """Exactly `count` bytes; `CorruptError` when the source ends first."""
+        data = self.take_some(count)
+        if len(data) < count:
+            raise self.truncated()
+        return data
+
+    def skip(self, count: int) -> None:
+        """Pass over `count` bytes in bounded memory; `CorruptError` when the source ends first."""
+        while count:
+            count -= len(self.take(min(count, PIECE)))
+
+    def varint(self) -> int:
+        """One varint; `CorruptError` when it is over-long or cut."""
+        return read_varint(self.take, self.place)
+
+    def recorded_varint(self, record: bytearray) -> int:
+        """One varint, its bytes appended to `record` (the encoding is unique, so they need not be kept)."""
+        value = self.varint()
+        record += encode_varint(value)
+        return value
+
+    def truncated(self) -> CorruptError:
+        """The error for an input that ends inside `place`."""
+        return CorruptError(
+            f"the input ends at byte {self.offset}, inside {self.place}: it is truncated; get the whole file again"
+        )
