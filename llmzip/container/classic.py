@@ -1,6 +1,6 @@
 """Blocks without a model: stored as they are, or by zstd, LZMA2 or brotli.
 
-The libraries are imported when first needed. Decoding never produces more than the declared length, whatever the payload says.
+The libraries are imported when first needed. Decoding stops at the declared length, whatever the payload says.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def smallest(data: Bytes) -> tuple[BlockKind, bytes]:
     """The kind that stores `data` in the fewest bytes, with its payload; among equals the one that decodes fastest."""
     data = bytes(data)
     best = (BlockKind.RAW, data)
-    # Random data would cost seconds a MiB to be refused by all three; what a quick pass cannot shrink, none will by much.
+    # Random data would cost seconds a MiB to be refused by all three; what a quick pass cannot shrink at all, they
+    # hardly can.
     if len(data) > _SMALL and len(_zstd(3).compress(data)) >= len(data):
         return best
     for kind in CLASSIC[1:]:

@@ -106,8 +106,8 @@ def unpack_u32(data: bytes) -> int:
 class Header:
     """What a reader has to know before the first block of a member.
 
-    `tolerance` is a drift of log odds in units of 1e-6 (0 in exact mode), `context` the positions of a window in tokens;
-    a full window drops its oldest `context // parts` positions. `model` is the 8-byte identity of the model.
+    `tolerance` is a drift of log odds in units of 1e-6 (0 in exact mode), `context` the positions of a window in
+    tokens; a full window drops its oldest `context // parts` positions. `model` is the 8-byte identity of the model.
     `continued`: the mixer's state runs on from block to block (else every block can be decoded alone).
     """
 
@@ -164,7 +164,7 @@ class Header:
         if features & ~KNOWN_FEATURES:
             raise CorruptError(f"{where}: unknown features {features:#04x}; made by a newer llmzip: update this one")
         if coder != CODER:
-            raise CorruptError(f"{where}: coder version {coder} is not {CODER}; made by another llmzip: update this one")
+            raise CorruptError(f"{where}: coder version {coder}, not {CODER}; made by a newer llmzip: update this one")
         tolerance, context, parts = (read_varint(take, where) for _ in range(3))
         exact = bool(features & FEATURE_EXACT)
         if exact and tolerance:

@@ -77,7 +77,8 @@ class Block:
     def accept(self, original: Bytes) -> None:
         """Take `original` as the decoded block, if it is: raises `CorruptError` naming block and offset if not.
 
-        Every block is accepted once, in order, before the next event is asked for; nothing of it may be passed on before.
+        Every block is accepted once, in order, before the next event is asked for; nothing of it may be passed on
+        before.
         """
         self.verify(original)
         if self._member.accepted != self.index:
@@ -109,10 +110,10 @@ class Footer:
 def read_members(source: BinaryIO, *, payloads: bool = True) -> Iterator[Header | Block | Footer]:
     """The events of every member in turn: a `Header`, its `Block`s, its `Footer`.
 
-    `source` is read forwards only, to its end; at least one member is required. With `payloads=False` payloads are passed
-    over (empty in the events), nothing need be accepted, and contents go unverified.
-    Raises `CorruptError` for anything that is not a complete, undamaged sequence of members, and `OSError` as the source
-    does. When the last event has come out, total, index and digest of every member have been verified.
+    `source` is read forwards only, to its end; at least one member is required. With `payloads=False` payloads are
+    passed over (empty in the events), nothing need be accepted, and contents go unverified.
+    Raises `CorruptError` for anything that is not a complete, undamaged sequence of members, and `OSError` as the
+    source does. When the last event has come out, total, index and digest of every member have been verified.
     """
     cursor = Cursor(source)
     while True:

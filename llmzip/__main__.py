@@ -1,0 +1,8 @@
+"""`python -m llmzip` is the command `llmzip`."""
+
+from __future__ import annotations
+
+from llmzip.cli.main import main
+
+if __name__ == "__main__":
+    main()

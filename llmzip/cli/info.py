@@ -1,0 +1,158 @@
+"""`llmzip info`: what a compressed file holds, told from its headers, block heads and footers alone.
+
+The JSON document is an object with the keys `llmzip` (version of the program) and `files`, a list with one object for
+each file that could be read; its keys are described in `docs/cli.md` and come from `describe_file`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, BinaryIO
+
+from llmzip.cli.files import Input
+from llmzip.cli.options import Options
+from llmzip.cli.run import Session, name_of
+from llmzip.container.format import VERSION, BlockKind, Header
+from llmzip.container.index import BlockEntry, MemberEntry, list_members, read_index
+from llmzip.container.streams import Cursor
+from llmzip.errors import LlmzipError
+from llmzip.version import __version__
+
+
+def show(files: tuple[str, ...], options: Options) -> int:
+    """Print a table or a JSON document on `files`; the exit code. Raises `OSError` when stdout does not take it."""
+    if sys.stdout is None:
+        raise LlmzipError("standard output is closed")
+    found: list[dict[str, Any]] = []
+
+    def one(path: str | None) -> None:
+        with Input(path, follow=True) as source:
+            if source.terminal:
+                raise LlmzipError("compressed data is not read from a terminal: name a file or redirect the input")
+            described = describe_file(source.stream, seekable=source.size is not None)
+        described = {"file": name_of(path) if path is None else path} | described
+        found.append(described)
+        if not options.json:
+            print(table(described, name_of(path)))
+
+    code = Session(options).for_each(files, one)
+    if options.json:
+        print(json.dumps({"llmzip": __version__, "files": found}, indent=2))
+    return code
+
+
+def describe_file(source: BinaryIO, *, seekable: bool) -> dict[str, Any]:
+    """The facts on one compressed file, as they go into the JSON document. Raises `CorruptError`, `OSError`."""
+    members = read_index(source) if seekable else list_members(source)
+    original = sum(member.footer.original for member in members)
+    compressed = sum(member.size for member in members)
+    return {
+        "format": VERSION,
+        "original": original,
+        "compressed": compressed,
+        "ratio": round(original / compressed, 4),
+        "bits_per_byte": round(8 * compressed / original, 4) if original else None,
+        "blocks": _blocks([block for member in members for block in member.blocks]),
+        "members": [_member(member, source if seekable else None) for member in members],
+    }
+
+
+def _member(member: MemberEntry, source: BinaryIO | None) -> dict[str, Any]:
+    header = member.header
+    return {
+        "offset": member.offset,
+        "compressed": member.size,
+        "original": member.footer.original,
+        "digest": member.footer.digest.hex(),
+        "model": {"identity": header.model.hex(), "name": header.name or None, "at_hand": model_at_hand(header)},
+        "mode": "exact" if header.exact else "portable",
+        "mixing": header.mixing,
+        "continued": header.continued,
+        "coder": header.coder,
+        "tolerance": header.tolerance / 1e6,
+        "context": header.context,
+        "parts": header.parts,
+        "coding": _coding_facts(source, member.blocks) if source else None,
+        "blocks": _blocks(member.blocks),
+    }
+
+
+def _blocks(blocks: list[BlockEntry]) -> dict[str, dict[str, int]]:
+    """Number and sizes of the blocks of each kind that occurs."""
+    kinds: dict[str, dict[str, int]] = {}
+    for block in blocks:
+        totals = kinds.setdefault(block.kind.name.lower(), {"count": 0, "original": 0, "compressed": 0})
+        totals["count"] += 1
+        totals["original"] += block.original_length
+        totals["compressed"] += block.stored_length
+    return kinds
+
+
+def model_at_hand(header: Header) -> bool | None:
+    """Whether the model that a file needs can be found without being named; None when that cannot be told."""
+    try:
+        from llmzip.codec import models_at_hand
+    except ImportError:
+        return None
+    return header.model in models_at_hand()
+
+
+def _coding_facts(source: BinaryIO, blocks: list[BlockEntry]) -> dict[str, int] | None:
+    """Tokens of all model blocks and the most streams of one; None without such blocks. Raises `CorruptError`."""
+    tokens, streams = 0, 0
+    for block in blocks:
+        if block.kind is BlockKind.MODEL:
+            # A model block's payload starts with a flag byte, its tokens and its streams (docs/format.md).
+            source.seek(block.payload_offset)
+            head = Cursor(source, block.payload_offset, f"the model block at byte {block.offset}")
+            head.take(1)
+            tokens += head.varint()
+            streams = max(streams, head.varint())
+    return {"tokens": tokens, "streams": streams} if streams else None
+
+
+def table(described: dict[str, Any], name: str) -> str:
+    """The facts of `describe_file` for reading; members that share their settings are told together."""
+    members = described["members"]
+    lines = [f"{name}:"]
+
+    def line(label: str, text: str) -> None:
+        lines.append(f"  {label:<11}{text}")
+
+    line("format", f"{described['format']}, {_count(len(members), 'member')}")
+    line("original", f"{described['original']} bytes")
+    sizes = f"{described['compressed']} bytes, ratio {described['ratio']:.3f}"
+    if described["bits_per_byte"] is not None:
+        sizes += f", {described['bits_per_byte']:.3f} bits/byte"
+    line("compressed", sizes)
+    kinds = [f"{totals['count']} {kind}" for kind, totals in described["blocks"].items()]
+    line("blocks", ", ".join(kinds) or "none")
+    settings = []
+    for member in members:
+        model = member["model"]
+        hand = {True: ", at hand", False: ", NOT at hand: name it with --model", None: ""}[model["at_hand"]]
+        mode = [member["mode"]]
+        if member["tolerance"]:
+            mode.append(f"tolerance {member['tolerance']:g}")
+        mode.append("mixing" if member["mixing"] else "no mixing")
+        if member["continued"]:
+            mode.append("blocks build on each other")
+        window = f"{member['context']} tokens, drops 1/{member['parts']} when full" if member["parts"] else "none"
+        text = [
+            ("model", f"{model['name'] or 'unnamed'} ({model['identity']}){hand}"),
+            ("mode", ", ".join(mode)),
+            ("window", window),
+        ]
+        if member["coding"]:
+            text.append(("coding", f"{member['coding']['tokens']} tokens, up to {member['coding']['streams']} streams"))
+        if text not in settings:
+            settings.append(text)
+    for text in settings:
+        for label, value in text:
+            line(label, value)
+    return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,191 @@
+"""The command `llmzip`: subcommands, and the bare filter form that users of gzip, xz and zstd expect."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from llmzip.cli import run
+from llmzip.cli.files import remove_leftovers
+from llmzip.cli.options import (
+    Options,
+    compress_options,
+    decompress_options,
+    filter_options,
+    info_options,
+    test_options,
+)
+
+EXIT_CODES = """\b
+Exit status:
+  0 done; 1 error; 2 wrong usage; 3 input corrupt or truncated;
+  4 model not found or not the one that the file needs;
+  5 this machine's arithmetic cannot decode the file;
+  130 interrupted; 143 terminated.
+After an error the other files are still done; the status is the first error's."""
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_BARE = ""
+"""Name under which the group knows the bare form: one that cannot be typed as a command."""
+
+
+class _Terminated(BaseException):
+    """A signal that asks the program to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class _Program(click.Group):
+    """A group that takes everything but its own commands and options as the bare form."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help", "-V", "--version")):
+            args = [_BARE, *args]
+        return super().parse_args(ctx, args)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return bare if cmd_name == _BARE else super().get_command(ctx, cmd_name)
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from llmzip.container.format import VERSION
+        from llmzip.version import __version__
+
+        click.echo(f"llmzip {__version__} (file format {VERSION})")
+        ctx.exit()
+
+
+@click.command(cls=_Program, context_settings=_SETTINGS, epilog=EXIT_CODES, invoke_without_command=False)
+@click.option(
+    "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
+def program() -> None:
+    """Compress text without loss, driven by a language model.
+
+    Without a command llmzip is a filter in the manner of xz and zstd: "llmzip FILE" makes FILE.llmz, "llmzip -d
+    FILE.llmz" restores it, "llmzip -t" tests, "llmzip -l" lists, and without FILE it reads standard input and writes
+    standard output: "tar -I llmzip -cf DIR.tar.llmz DIR". "llmzip -d --help" lists the options of that form.
+    A file named like a command is written ./NAME.
+    """
+
+
+@program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
+@compress_options
+def compress(files: tuple[str, ...], **parameters: Any) -> int:
+    """Compress each FILE to FILE.llmz; without FILE, or for -, standard input to standard output."""
+    return _operate("compress", files, parameters)
+
+
+@program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
+@decompress_options
+def decompress(files: tuple[str, ...], **parameters: Any) -> int:
+    """Restore each FILE.llmz to FILE; without FILE, or for -, standard input to standard output."""
+    return _operate("decompress", files, parameters)
+
+
+@program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
+@test_options
+def test(files: tuple[str, ...], **parameters: Any) -> int:
+    """Decode each FILE, verify everything, write nothing."""
+    return _operate("test", files, parameters)
+
+
+@program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
+@info_options
+def info(files: tuple[str, ...], **parameters: Any) -> int:
+    """Tell what each FILE holds, without decoding it."""
+    return _operate("info", files, parameters)
+
+
+@click.command(name=_BARE, epilog=EXIT_CODES, context_settings=_SETTINGS)
+@filter_options
+def bare(files: tuple[str, ...], operation: str | None, **parameters: Any) -> int:
+    """Compress, decompress (-d), test (-t) or list (-l) each FILE; without FILE be a filter."""
+    if operation is None and not files and sys.stdin is not None and sys.stdin.isatty() and not parameters["force"]:
+        click.echo("Usage: llmzip [-d] [OPTION]... [FILE]...   (see llmzip --help)", err=True)
+        return 2
+    return _operate(operation or "compress", files, parameters)
+
+
+def _operate(operation: str, files: tuple[str, ...], parameters: dict[str, Any]) -> int:
+    # Click hands None for a flag pair that was not given.
+    given = {name: value for name, value in parameters.items() if value is not None}
+    options = Options.of(given).check(files)
+    if operation == "info":
+        from llmzip.cli.info import show
+
+        return show(files, options)
+    session = run.Session(options)
+    return session.for_each(files, getattr(session, operation))
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    # One is enough: a second signal must not interrupt the cleaning up.
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise _Terminated(number)
+
+
+def _occupy_standard_descriptors() -> None:
+    """Make sure that no file opened later becomes descriptor 0, 1 or 2 by accident.
+
+    A closed one is filled with a null device in the wrong direction, so that using it still fails.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_WRONLY if descriptor == 0 else os.O_RDONLY)
+
+
+def _execute(arguments: list[str]) -> int:
+    """Run the program; every outcome as an exit code, every failure as one line on stderr."""
+    debug = "--debug" in arguments
+    try:
+        code = program.main(arguments, prog_name="llmzip", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code or 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.UsageError as error:
+        run.notice(" ".join(error.format_message().split()) + " (see llmzip --help)")
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return 128 + signal.SIGINT
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        return run.report(error, None, debug)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Entry point of the command; ends the process with the exit code."""
+    _occupy_standard_descriptors()
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # A signal that the caller has switched off (nohup, background jobs) stays off.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _terminate)
+        code = _execute(sys.argv[1:] if arguments is None else arguments)
+    except _Terminated as stop:
+        code = 128 + stop.number
+    finally:
+        remove_leftovers()
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            # The reader has gone or the disk is full; the interpreter must not complain about it once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            code = code or 1
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""The options of the commands, and the one object that carries them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import click
+
+from llmzip.container.format import MAX_BLOCK
+from llmzip.errors import UsageError
+
+SUFFIX = ".llmz"
+DEFAULT_BLOCK = 4 << 20
+MIN_BLOCK = 1 << 10
+
+_SIZE = re.compile(r"(\d+)\s*([KM]?)(?:i?B)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for; commands without an option leave its default."""
+
+    output: str | None = None
+    stdout: bool = False
+    remove: bool = False
+    force: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    progress: bool = True
+    debug: bool = False
+    model: str | None = None
+    threads: int = 0
+    mix: bool = True
+    streams: int | None = None
+    context: int | None = None
+    block_size: int = DEFAULT_BLOCK
+    exact: bool | None = None
+    json: bool = False
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Options:
+        """From a command's parameters; others than the options are passed over."""
+        names = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in parameters.items() if name in names})
+
+    def check(self, files: tuple[str, ...]) -> Options:
+        """The options for these files, with `-o -` turned into `-c`. Raises `UsageError` for contradictions."""
+        output, stdout = self.output, self.stdout
+        if output is not None and stdout:
+            raise UsageError("-c and -o name two outputs: give one of them")
+        if output == "":
+            raise UsageError("-o needs a file name")
+        if output is not None and len(files) > 1:
+            raise UsageError(f"-o names one output for {len(files)} files: use -c to join them, or no -o")
+        if output in ("-", "/dev/stdout"):
+            output, stdout = None, True
+        if self.remove and (stdout or not files or "-" in files):
+            raise UsageError("--rm needs files on both sides: it cannot go with standard input or output")
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Options(**values | {"output": output, "stdout": stdout})
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size like 65536, 512K or 4MiB (K and M are powers of 1024). Raises `ValueError`."""
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a size: write bytes, or a number with K or M")
+    return int(match[1]) << {"": 0, "K": 10, "M": 20}[match[2].upper()]
+
+
+class BlockSize(click.ParamType):
+    """A size that the format allows for a block."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes from an option's text."""
+        if isinstance(value, int):
+            return value
+        try:
+            size = parse_size(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not MIN_BLOCK <= size <= MAX_BLOCK:
+            self.fail(f"{value} is outside {MIN_BLOCK} bytes to {MAX_BLOCK >> 20} MiB", param, ctx)
+        return size
+
+
+_files = click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path())
+_messages = [
+    click.option("-q", "--quiet", is_flag=True, help="No progress and no notices; errors are still printed."),
+    click.option("-v", "--verbose", is_flag=True, help="A summary line for each file."),
+    click.option("--debug", is_flag=True, help="Print a traceback when something fails."),
+]
+_progress = [
+    click.option("--progress/--no-progress", default=True, help="Progress on a terminal (default: yes)."),
+]
+_output = [
+    click.option("-o", "--output", metavar="FILE", help="Write to FILE; - is standard output."),
+    click.option("-c", "--stdout", is_flag=True, help="Write to standard output."),
+    click.option("-f", "--force", is_flag=True, help="Overwrite, follow links, allow terminals and double suffixes."),
+    click.option("-k", "--keep", "remove", flag_value=False, type=bool, help="Keep the input (the default)."),
+    click.option("--rm", "remove", flag_value=True, type=bool, help="Remove the input once the output is stored."),
+]
+_model = [
+    click.option("--model", metavar="GGUF", help="Model to use instead of the built-in one."),
+    click.option("-T", "--threads", type=click.IntRange(0, 4096), default=0, help="CPU threads; 0 (default): all."),
+]
+_coding = [
+    click.option("--mix/--no-mix", default=True, help="Let the coder learn from the file as it goes (default: yes)."),
+    click.option("--streams", metavar="N", type=click.IntRange(1), help="Streams decoded in lock step in each block."),
+    click.option("--ctx", "context", metavar="N", type=click.IntRange(1), help="Window of the model, in tokens."),
+    click.option(
+        "--block-size", metavar="SIZE", type=BlockSize(), default=DEFAULT_BLOCK, help="Like 512K (default: 4M)."
+    ),
+    click.option(
+        "--exact/--portable",
+        default=None,
+        help="Bits that need this machine's very arithmetic, or open anywhere (default: as the model suggests).",
+    ),
+]
+
+
+def _apply(decorators: list[Callable]) -> Callable[[Callable], Callable]:
+    def decorate(command: Callable) -> Callable:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+compress_options = _apply([_files, *_output, *_model, *_coding, *_progress, *_messages])
+decompress_options = _apply([_files, *_output, *_model, *_progress, *_messages])
+test_options = _apply([_files, *_model, *_progress, *_messages])
+info_options = _apply([_files, click.option("--json", is_flag=True, help="A JSON document."), *_messages])
+filter_options = _apply(
+    [
+        _files,
+        click.option("-z", "--compress", "operation", flag_value="compress", help="Compress (the default)."),
+        click.option("-d", "--decompress", "--uncompress", "operation", flag_value="decompress", help="Decompress."),
+        click.option("-t", "--test", "operation", flag_value="test", help="Verify, write nothing."),
+        click.option("-l", "--list", "operation", flag_value="info", help="List what the files hold."),
+        *_output,
+        *_model,
+        *_coding,
+        *_progress,
+        *_messages,
+    ]
+)

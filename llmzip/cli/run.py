@@ -1,0 +1,196 @@
+"""What the commands do with each file: open, hand to the codec, store, report; go on after an error."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from llmzip.cli.files import (
+    Input,
+    Nowhere,
+    OutputFile,
+    StandardOutput,
+    compressed_name,
+    decompressed_name,
+    printable,
+)
+from llmzip.cli.options import Options
+from llmzip.cli.progress import progress, summary_line
+from llmzip.errors import LlmzipError, UsageError
+
+if TYPE_CHECKING:
+    from llmzip.codec import Codec
+
+STDIN_NAME = "(stdin)"
+
+
+def make_codec(options: Options) -> Codec:
+    """The codec for these options; its libraries are imported here. Raises `LlmzipError`."""
+    from llmzip.codec import Codec
+
+    return Codec(
+        options.model,
+        threads=options.threads,
+        mix=options.mix,
+        streams=options.streams,
+        context=options.context,
+        exact=options.exact,
+        block_size=options.block_size,
+    )
+
+
+class Session:
+    """One call of the program: its options and the codec, made when the first file needs it and kept for all."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._codec: Codec | None = None
+        self._hopeless = False
+        self._writing_stdout = False
+
+    @property
+    def codec(self) -> Codec:
+        """The codec of this call. Raises `LlmzipError` when it cannot be made."""
+        if self._codec is None:
+            self._hopeless = True
+            self._codec = make_codec(self.options)
+            self._hopeless = False
+        return self._codec
+
+    def compress(self, path: str | None) -> None:
+        """Compress one file, or standard input for None."""
+        options = self.options
+        target = self._target(path, lambda name: compressed_name(name, options.force))
+        with Input(path, follow=self._follow(target)) as source:
+            with self._output(target, source, binary=True) as output:
+                with progress(name_of(path), lambda: source.size, options) as advance:
+                    summary = self.codec.compress_stream(source.stream, output.stream, progress=advance)
+            self._finish(path, source, summary_line(summary, compressing=True))
+
+    def decompress(self, path: str | None) -> None:
+        """Decompress one file, or standard input for None."""
+        target = self._target(path, decompressed_name)
+        with Input(path, follow=self._follow(target)) as source:
+            self._refuse_terminal(source)
+            with self._output(target, source, binary=False) as output:
+                with progress(name_of(path), lambda: original_size(source), self.options) as advance:
+                    summary = self.codec.decompress_stream(source.stream, output.stream, progress=advance)
+            self._finish(path, source, summary_line(summary, compressing=False))
+
+    def test(self, path: str | None) -> None:
+        """Decode one file to nowhere; everything in it is verified."""
+        with Input(path, follow=True) as source:
+            self._refuse_terminal(source)
+            with progress(name_of(path), lambda: original_size(source), self.options) as advance:
+                summary = self.codec.decompress_stream(source.stream, Nowhere(), progress=advance)
+            self._finish(path, source, f"OK, {summary_line(summary, compressing=False)}")
+
+    def for_each(self, files: tuple[str, ...], action: Callable[[str | None], None]) -> int:
+        """Do `action` for each file (`-` is standard input, as is no file at all); the exit code.
+
+        After an error the other files are still done, and the code is that of the first error. Two errors end the loop:
+        no codec can be made, or standard output broke off inside a file, so that nothing behind it could be read.
+        """
+        if files.count("-") > 1:
+            raise UsageError("standard input (-) can be read only once")
+        code = 0
+        for file in files or ("-",):
+            path = None if file == "-" else file
+            try:
+                self._writing_stdout = False
+                action(path)
+            except Exception as error:  # noqa: BLE001 - every failure of a file becomes its line and exit code
+                failed = report(error, name_of(path), self.options.debug)
+                code = code or failed
+                if self._hopeless or self._writing_stdout:
+                    break
+        return code
+
+    def _target(self, path: str | None, derive: Callable[[str], str]) -> str | None:
+        """Where the output goes: a path, or None for standard output."""
+        if self.options.output is not None:
+            return self.options.output
+        if self.options.stdout or path is None:
+            return None
+        return derive(path)
+
+    def _follow(self, target: str | None) -> bool:
+        # With an output named after it, a link or device is likely a mistake.
+        return self.options.force or target is None or self.options.output is not None
+
+    def _output(self, target: str | None, source: Input, *, binary: bool) -> StandardOutput | OutputFile:
+        if target is None:
+            output = StandardOutput(source, binary=binary, force=self.options.force)
+            self._writing_stdout = True
+            return output
+        return OutputFile(target, source, binary=binary, force=self.options.force)
+
+    def _refuse_terminal(self, source: Input) -> None:
+        if source.terminal and not self.options.force:
+            raise LlmzipError("compressed data is not read from a terminal: name a file or redirect the input")
+
+    def _finish(self, path: str | None, source: Input, summary: str) -> None:
+        if self.options.remove:
+            source.remove()
+        if self.options.verbose:
+            notice(f"{name_of(path)}: {summary}")
+
+
+def original_size(source: Input) -> int | None:
+    """The original length that a compressed file claims, for the progress bar; None when it cannot be told cheaply."""
+    if source.path is None or source.size is None:
+        return None
+    from llmzip.container.index import read_index
+
+    try:
+        return sum(member.footer.original for member in read_index(source.stream))
+    except LlmzipError:
+        # Reading it for good will say what is wrong.
+        return None
+    finally:
+        source.stream.seek(0)
+
+
+def report(error: BaseException, name: str | None, debug: bool) -> int:
+    """Print one line about `error` on stderr, after its traceback if wanted; the exit code that goes with it."""
+    if debug:
+        traceback.print_exception(error)
+    code = error.exit_code if isinstance(error, LlmzipError) else 1
+    message = describe(error)
+    if message:
+        notice(f"{name}: {message}" if name else message)
+    return code
+
+
+def describe(error: BaseException) -> str:
+    """What went wrong, as one line; empty for a reader that has gone away, which needs no words."""
+    if isinstance(error, LlmzipError):
+        text = str(error)
+    elif isinstance(error, BrokenPipeError):
+        text = ""
+    elif isinstance(error, MemoryError):
+        text = "not enough memory: use a smaller --block-size or model, or fewer --streams"
+    elif isinstance(error, OSError) and error.errno is not None:
+        text = os.strerror(error.errno)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            text += ": nothing stored; make room and try again"
+    else:
+        text = f"internal error, {type(error).__name__}: {error}; run with --debug for details and report it"
+    return printable(" ".join(text.split()))
+
+
+def notice(text: str) -> None:
+    """A line on stderr in the program's name; a closed stderr is no reason to fail."""
+    try:
+        print(f"llmzip: {text}", file=sys.stderr, flush=True)
+    except (OSError, ValueError, AttributeError):
+        pass
+
+
+def name_of(path: str | None) -> str:
+    """How messages call a file."""
+    return STDIN_NAME if path is None else printable(path)
