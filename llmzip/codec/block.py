@@ -1,0 +1,211 @@
+"""Model blocks: the head inside their payload, and coding in lock step, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.codec.evaluation import Session, prefill
+from llmzip.codec.quantiser import Quantiser
+from llmzip.coding.mixing import Mixer
+from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder
+from llmzip.coding.tree import VocabularyTree
+from llmzip.container.format import encode_varint, read_varint
+from llmzip.errors import CorruptError
+from llmzip.model._masses import Masses
+from llmzip.model.base import Window
+from llmzip.model.schedule import spans, stream_lengths
+from llmzip.text import newlines
+from llmzip.text.tokens import TokenText, Vocabulary
+
+# format: limits and flags of a model block's head.
+MAX_STREAMS = 256
+_CRLF = 1
+_LITERALS = 2
+
+_CODED_ROWS = 1 << 15  # rows whose turns are coded at once: bounds the memory for probabilities
+
+Progress = Callable[[float], None]
+"""Told what share of a block, 0 to 1, is done."""
+
+
+@dataclass(frozen=True)
+class Coding:
+    """What both sides must agree on, from the header of a member."""
+
+    window: Window
+    tolerance: int
+    mixing: bool
+
+
+@dataclass
+class BlockHead:
+    """The head inside a model block's payload (docs/format.md, "Model blocks")."""
+
+    crlf: bool
+    tokens: int
+    streams: int
+    literals: list[tuple[int, bytes]]
+
+    def pack(self) -> bytes:
+        """Bytes of the head."""
+        head = bytearray([_CRLF * self.crlf | _LITERALS * bool(self.literals)])
+        head += encode_varint(self.tokens) + encode_varint(self.streams)
+        if self.literals:
+            head += encode_varint(len(self.literals))
+            done = 0
+            for position, literal in self.literals:
+                head += encode_varint(position - done) + encode_varint(len(literal)) + literal
+                done = position
+        return bytes(head)
+
+    @classmethod
+    def unpack(cls, payload: bytes, original_length: int) -> tuple[BlockHead, bytes]:
+        """The head and the range coder's bytes behind it. Raises CorruptError."""
+        at = 0
+
+        def take(count: int) -> bytes:
+            nonlocal at
+            if at + count > len(payload):
+                raise CorruptError("a model block ends inside its head: the file is damaged")
+            at += count
+            return payload[at - count : at]
+
+        def number(most: int, what: str) -> int:
+            value = read_varint(take, "a model block's head")
+            if value > most:
+                raise CorruptError(f"a model block claims {value} {what}, more than its {original_length} bytes allow: damaged")
+            return value
+
+        flags = take(1)[0]
+        if flags & ~(_CRLF | _LITERALS):
+            raise CorruptError(f"a model block has unknown flags {flags:#04x}: damaged, or made by a newer llmzip")
+        # Every token and every literal stands for at least one byte.
+        tokens = number(original_length, "tokens")
+        streams = number(MAX_STREAMS, "streams")
+        if not 1 <= streams <= max(tokens, 1):
+            raise CorruptError(f"a model block claims {streams} streams for {tokens} tokens: damaged")
+        literals = []
+        if flags & _LITERALS:
+            position = 0
+            for _ in range(number(original_length, "literals")):
+                position += number(tokens - position, "tokens before a literal")
+                literals.append((position, take(number(original_length, "literal bytes"))))
+        return cls(bool(flags & _CRLF), tokens, streams, literals), payload[at:]
+
+
+class BlockCodec:
+    """Model blocks of one member: a model's vocabulary and tree, and the agreed coding."""
+
+    def __init__(self, session: Session, coding: Coding) -> None:
+        model = session.model
+        self._session, self._coding = session, coding
+        self.vocabulary = Vocabulary(model.pieces, model.tokenize)
+        self._tree = VocabularyTree(model.pieces)
+        self._quantiser = Quantiser(coding.tolerance)
+
+    def _mixer(self, streams: int, tokens: int) -> Mixer:
+        return Mixer(self._tree.leaves, streams, tokens, mix=self._coding.mixing, flags=self._coding.tolerance > 0)
+
+    def tokens_of(self, data: bytes) -> tuple[TokenText, bool]:
+        """Tokens of a block, and whether CRLF line ends were turned into LF before."""
+        text = newlines.to_lf(data)
+        return self.vocabulary.encode(data if text is None else text), text is not None
+
+    # -- encoding ---------------------------------------------------------------------------------------------------
+
+    def encode(self, text: TokenText, crlf: bool, streams: int, progress: Progress) -> bytes:
+        """The payload for a block's tokens, evaluated by prefill and coded in `streams` streams."""
+        count = len(text.tokens)
+        head = BlockHead(crlf, count, streams, text.literals)
+        states, cells = self._quantise(text.tokens, streams, progress)
+        return head.pack() + self._code(text.tokens, streams, states, cells)
+
+    def _quantise(
+        self, tokens: NDArray[np.int32], streams: int, progress: Progress
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """States (n,) and cells (n, K) of all tokens, in coding order."""
+        depth, count = self._tree.depth, len(tokens)
+        states, cells = np.empty(count, np.uint8), np.empty((count, depth), np.uint8)
+        if count == 0:
+            return states, cells
+        masses = Masses(self._tree.order, 1)
+        place = coding_order(count, streams)
+        done = 0
+        for indices, logits in prefill(self._session, tokens, streams, self._coding.window):
+            odds = np.empty((len(indices), depth))
+            masses.path_odds(logits, self._tree.ranks[tokens[indices]], odds)
+            states[place[indices]], cells[place[indices]] = self._quantiser.encode(odds)
+            done += len(indices)
+            progress(done / count)
+        return states, cells
+
+    def _code(
+        self, tokens: NDArray[np.int32], streams: int, states: NDArray[np.uint8], cells: NDArray[np.uint8]
+    ) -> bytes:
+        """The range coder's bytes for tokens whose states and cells are given in coding order."""
+        count = len(tokens)
+        ranks = np.empty(count, np.uint32)
+        ranks[coding_order(count, streams)] = self._tree.ranks[tokens]
+        mixer, coder = self._mixer(streams, count), TurnEncoder()
+        full = count // streams * streams  # rows of the steps in which every stream is active
+        batch = max(1, _CODED_ROWS // streams) * streams
+        bounds = [*range(0, full, batch), full]
+        if full < count:
+            bounds.append(count)
+        for start, stop in zip(bounds, bounds[1:], strict=False):
+            active = streams if start < full else count - full
+            coder.encode(*mixer.encode_steps(ranks[start:stop], states[start:stop], cells[start:stop], active))
+        return coder.finish()
+
+    # -- decoding ---------------------------------------------------------------------------------------------------
+
+    def decode(self, payload: bytes, original_length: int, progress: Progress) -> bytes:
+        """The bytes of a block. Raises CorruptError for what no encoder writes; the caller checks the result."""
+        head, words = BlockHead.unpack(payload, original_length)
+        tokens = self._decode_tokens(words, head.tokens, head.streams, progress)
+        data = self.vocabulary.decode(TokenText(tokens, head.literals))
+        return newlines.to_crlf(data) if head.crlf else data
+
+    def _decode_tokens(self, words: bytes, count: int, streams: int, progress: Progress) -> NDArray[np.int32]:
+        """Tokens of a block in their order, shape (count,)."""
+        if count == 0:
+            return np.empty(0, np.int32)
+        window, tree, model = self._coding.window, self._tree, self._session.model
+        mixer, coder = self._mixer(streams, count), TurnDecoder(words)
+        masses = Masses(tree.order, streams)
+        steps = -(-count // streams)
+        evaluator = self._session.evaluator(streams, min(window.context, steps), streams)
+        coded = np.empty(count, np.int32)
+        inputs = np.full(streams, model.start, np.int32)
+        slots, positions = np.arange(streams, dtype=np.int32), np.empty(streams, np.int32)
+        for span in spans(steps, window, 1):
+            if span.slide:
+                evaluator.slide(streams, window.drop)
+            start = span.start * streams
+            active = min(streams, count - start)
+            positions[:] = span.position
+            masses.load(evaluator.evaluate(inputs[:active], positions[:active], slots[:active]))
+            ranks = self._decode_step(mixer, coder, masses, active)
+            inputs[:active] = coded[start : start + active] = tree.order[ranks]
+            progress((start + active) / count)
+        return coded[coding_order(count, streams)]
+
+    def _decode_step(self, mixer: Mixer, coder: TurnDecoder, masses: Masses, active: int) -> NDArray[np.uint32]:
+        """Ranks of the next token of every active stream."""
+        states = mixer.decode_states(coder, active)
+        ranks, odds, cells = np.zeros(active, np.uint32), np.empty(active), np.empty(active, np.uint8)
+        for level in range(self._tree.depth):
+            masses.odds(level, ranks, odds)
+            self._quantiser.decode(odds, states, cells)
+            ranks = mixer.decode_turns(coder, cells)
+        return ranks
+
+
+def coding_order(count: int, streams: int) -> NDArray[np.intp]:
+    """Place of every token in the order of coding: step by step, all streams of a step before the next step."""
+    lengths = stream_lengths(count, streams)
+    return np.concatenate([np.arange(length) * streams + s for s, length in enumerate(lengths)]).astype(np.intp)

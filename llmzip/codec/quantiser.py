@@ -1,0 +1,60 @@
+"""The door between the soft and the hard side: odds of turns to cells, robust against drift.
+
+The idea of sending a rare hint when a value lies close to an edge is PMATIC's (Adler and Tang, arXiv 2601.10678).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.coding import cells
+
+# format: drift of a turn's log odds that a portable file tolerates, in units of 1e-6 (docs/portability.md).
+PORTABLE_TOLERANCE = 30
+
+
+class Quantiser:
+    """Cells of turns, such that any odds within `tolerance` of the encoder's fall into the same cell.
+
+    tolerance: largest drift of log odds between encoder and decoder, in units of 1e-6; 0 = odds are reproduced exactly.
+    """
+
+    def __init__(self, tolerance: int) -> None:
+        self.tolerance = tolerance
+        margin = math.exp(tolerance * 1e-6)
+        self._grids = tuple(
+            (first, np.exp(edges / cells.UNIT), np.exp(edges / cells.UNIT) * margin, np.exp(edges / cells.UNIT) / margin)
+            for first, edges in ((cells.BASE, cells.BASE_EDGES), (cells.SHIFTED, cells.SHIFTED_EDGES))
+        )
+
+    def encode(self, odds: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """States, shape (n,), and cells, shape (n, K), of n paths with the odds (n, K) of their turns."""
+        states = np.zeros(len(odds), np.uint8)
+        low, safe = self._robust_cells(0, odds)
+        if not safe.all():
+            unsafe = np.flatnonzero(~safe)
+            shifted, fits = self._robust_cells(1, odds[unsafe])
+            low[unsafe] = np.where(fits[:, None], shifted, np.uint8(cells.NEUTRAL))
+            states[unsafe] = np.where(fits, cells.HALF_SHIFTED, cells.ESCAPED)
+        return states, low
+
+    def _robust_cells(self, grid: int, odds: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        first, exact, raised, lowered = self._grids[grid]
+        if self.tolerance == 0:
+            return (np.searchsorted(exact, odds, "right") + first).astype(np.uint8), np.ones(len(odds), bool)
+        low = np.searchsorted(raised, odds, "right")
+        high = np.searchsorted(lowered, odds, "right")
+        return (low + first).astype(np.uint8), (low == high).all(axis=1)
+
+    def decode(self, odds: NDArray[np.float64], states: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+        """Cells, into out (n,), of one turn in each of n paths with these odds (n,) and states (n,)."""
+        first, exact, _, _ = self._grids[0]
+        out[:] = np.searchsorted(exact, odds, "right")
+        if states.any():
+            first, exact, _, _ = self._grids[1]
+            shifted = np.flatnonzero(states == cells.HALF_SHIFTED)
+            out[shifted] = np.searchsorted(exact, odds[shifted], "right") + first
+            out[states == cells.ESCAPED] = cells.NEUTRAL

@@ -1,0 +1,36 @@
+"""The errors that llmzip raises on purpose, one class for each exit code of the command line.
+
+Every message is one line for the user: what is wrong, where (block, offset) and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class LlmzipError(Exception):
+    """Base of all llmzip errors; on its own, a failure of the environment (unreadable file, full disk)."""
+
+    exit_code = 1
+
+
+class UsageError(LlmzipError):
+    """Options or arguments that contradict each other or lie outside their range."""
+
+    exit_code = 2
+
+
+class CorruptError(LlmzipError):
+    """The compressed input is damaged, truncated, or not in a format that this version reads."""
+
+    exit_code = 3
+
+
+class ModelError(LlmzipError):
+    """The model cannot be found or loaded, or is not the one that the file was made with."""
+
+    exit_code = 4
+
+
+class ArithmeticMismatchError(LlmzipError):
+    """This machine's floating-point arithmetic cannot reproduce what the file needs."""
+
+    exit_code = 5

@@ -1,0 +1,67 @@
+"""What the codec asks of a language model: tokens in, logits out, streams of context that slide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Window:
+    """How much a stream remembers.
+
+    context: positions that a stream's cache holds, in tokens.
+    parts: when the cache is full, its oldest `context // parts` positions are dropped and the others move down.
+    """
+
+    context: int
+    parts: int
+
+    def __post_init__(self) -> None:
+        if not (self.parts >= 1 and self.context >= 2 * self.parts):
+            raise ValueError("a window needs at least two positions in every part")
+
+    @property
+    def drop(self) -> int:
+        """Positions dropped when the cache is full."""
+        return self.context // self.parts
+
+
+class Evaluator(Protocol):
+    """A set of streams, each with a cache of its own."""
+
+    rows: int  # the most rows of one call
+
+    def evaluate(self, tokens: NDArray[np.int32], positions: NDArray[np.int32], streams: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Feed one row per token; return the logits that follow each, shape (rows, V), valid until the next call."""
+
+    def slide(self, streams: int, drop: int) -> None:
+        """Drop the oldest `drop` positions of streams 0 .. streams-1 and move the rest down."""
+
+    def clear(self) -> None:
+        """Forget all streams."""
+
+    def close(self) -> None:
+        """Free the caches."""
+
+
+class LanguageModel(Protocol):
+    """A loaded model. `pieces[t]` holds the bytes that token t stands for; b"" for tokens that stand for no text."""
+
+    identity: bytes  # 8 bytes
+    name: str
+    pieces: list[bytes]
+    start: int  # the token that every stream begins with; it is never coded
+    window: Window  # what the encoder uses unless told otherwise
+
+    def tokenize(self, text: bytes) -> NDArray[np.int32]:
+        """Tokens of valid UTF-8 text. May fail to round-trip: the caller checks."""
+
+    def evaluator(self, streams: int, context: int, rows: int) -> Evaluator:
+        """Fresh caches for `streams` streams of `context` positions, fed at most `rows` rows a call."""
+
+    def close(self) -> None:
+        """Free the model."""

@@ -1,0 +1,40 @@
+"""The model inside the package: stored as Q8_0, evaluated in F32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from typing import TYPE_CHECKING
+
+from llmzip.errors import ModelError
+from llmzip.model.base import Window
+
+if TYPE_CHECKING:
+    from llmzip.model.llama import LlamaModel
+
+PACKED = Path(__file__).parent.parent / "data" / "embedded.gguf"
+NAME = "llmzip embedded 9M"
+
+# format: files name the model by its identity; a new embedded model is a new identity (docs/models.md).
+IDENTITY = bytes.fromhex("c4c351746223f81f")
+SHA256 = "d430ec5a55222fd22cf46e0538a3904cc037d48da9be1a6a8b9f61a246dd4b3c"
+
+
+# What the model was trained on, in tokens; the oldest quarter of a full window is dropped.
+WINDOW = Window(512, 4)
+
+
+def _check_packed() -> None:
+    from llmzip.model.expansion import file_digest
+
+    if not PACKED.is_file() or file_digest(PACKED) != SHA256:
+        raise ModelError(f"the model inside the package is missing or damaged ({PACKED}); reinstall llmzip")
+
+
+def load_embedded(threads: int = 0) -> LlamaModel:
+    """The embedded model, ready to evaluate in F32. Raises ModelError."""
+    from llmzip.model.expansion import expanded
+    from llmzip.model.llama import LlamaModel
+
+    with expanded(PACKED, IDENTITY, _check_packed) as file:
+        return LlamaModel(file, IDENTITY, NAME, WINDOW, threads)

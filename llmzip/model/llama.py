@@ -1,0 +1,188 @@
+"""A GGUF model evaluated by llama.cpp, through the low-level interface of llama-cpp-python.
+
+The high-level `Llama` class is not used: it hides settings that decide which kernels run, and copies logits.
+Settings that matter for the drift between machines (docs/portability.md): flash attention off, no repacked weights,
+K and V cache in F32, one cache slab per stream.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+import llama_cpp
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.errors import LlmzipError, ModelError
+from llmzip.model.base import Window
+
+_F32 = 0  # ggml_type
+_FLASH_ATTENTION_OFF = 0
+_LEVEL_ERROR = 4
+_DEFAULT_CONTEXT = 2048
+_last_error = ""
+
+
+@llama_cpp.llama_log_callback
+def _keep_last_error(level: int, text: bytes, _user_data: object) -> None:
+    """llama.cpp logs to stderr, which is the user's: stay silent, keep the last error for our own message."""
+    global _last_error
+    if level == _LEVEL_ERROR:
+        _last_error = text.decode("utf-8", "replace").strip()
+
+
+_started = False
+
+
+def _start() -> None:
+    global _started
+    if not _started:
+        llama_cpp.llama_log_set(_keep_last_error, ctypes.c_void_p(0))
+        llama_cpp.llama_backend_init()
+        _started = True
+
+
+def usable_cores() -> int:
+    """Cores this process may run on: the default number of threads."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def expand(source: Path, target: Path) -> None:
+    """Write a copy of a GGUF with every tensor dequantised to F32 (exact). Raises ModelError."""
+    _start()
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype = 0
+    params.allow_requantize = True
+    params.nthread = usable_cores()
+    if llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(target), ctypes.byref(params)) != 0:
+        raise ModelError(f"cannot expand the model {source} to F32: {_last_error or 'llama.cpp gave no reason'}")
+
+
+class LlamaModel:
+    """A loaded GGUF.
+
+    path: the file that is evaluated; identity: 8 bytes that name the model in file headers; name: for people;
+    window: the default one, None for the context it was trained on, up to 2048 tokens;
+    threads: 0 means all usable cores; changes speed, not (beyond the tolerated drift) results.
+    Raises ModelError if llama.cpp cannot load the file.
+    """
+
+    def __init__(self, path: Path, identity: bytes, name: str, window: Window | None, threads: int) -> None:
+        _start()
+        self.identity, self.name = identity, name
+        self._threads = threads or usable_cores()
+        params = llama_cpp.llama_model_default_params()
+        params.use_extra_bufts = False
+        params.n_gpu_layers = 0
+        self._model = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
+        if not self._model:
+            raise ModelError(f"cannot load the model {path}: {_last_error or 'llama.cpp gave no reason'}")
+        self._vocab = llama_cpp.llama_model_get_vocab(self._model)
+        self.window = window or Window(min(llama_cpp.llama_model_n_ctx_train(self._model), _DEFAULT_CONTEXT), 4)
+        self.pieces = [self._piece(token) for token in range(llama_cpp.llama_vocab_n_tokens(self._vocab))]
+        bos = llama_cpp.llama_vocab_bos(self._vocab)
+        self.start = bos if bos >= 0 else max(llama_cpp.llama_vocab_eos(self._vocab), 0)
+
+    def _piece(self, token: int) -> bytes:
+        """Bytes of a token; empty for control tokens, which never stand for text of the user's."""
+        if llama_cpp.llama_vocab_is_control(self._vocab, token):
+            return b""
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            written = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
+            if written >= 0:
+                return buffer.raw[:written]
+            size = -written
+
+    def tokenize(self, text: bytes) -> NDArray[np.int32]:
+        """Tokens of valid UTF-8 text, no start token added, nothing in the text read as a special token."""
+        room = len(text) + 16
+        tokens = np.empty(room, np.int32)
+        pointer = tokens.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_token))
+        count = llama_cpp.llama_tokenize(self._vocab, text, len(text), pointer, room, False, False)
+        if count < 0:
+            raise ModelError(f"the tokenizer of {self.name} gives more tokens than bytes")
+        return tokens[:count]
+
+    def evaluator(self, streams: int, context: int, rows: int) -> LlamaEvaluator:
+        return LlamaEvaluator(self._model, len(self.pieces), streams, context, rows, self._threads)
+
+    def close(self) -> None:
+        if self._model:
+            llama_cpp.llama_model_free(self._model)
+            self._model = None
+
+    def __del__(self) -> None:
+        self.close() if getattr(self, "_model", None) else None
+
+
+class LlamaEvaluator:
+    """Streams of one llama.cpp context. See `llmzip.model.base.Evaluator`."""
+
+    def __init__(self, model: object, vocabulary: int, streams: int, context: int, rows: int, threads: int) -> None:
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = context * streams
+        params.n_batch = params.n_ubatch = self.rows = max(rows, streams)
+        params.n_seq_max = streams
+        params.n_threads = params.n_threads_batch = threads
+        params.flash_attn_type = _FLASH_ATTENTION_OFF
+        params.type_k = params.type_v = _F32
+        params.kv_unified = False
+        params.offload_kqv = params.op_offload = False
+        params.no_perf = True
+        self._context = llama_cpp.llama_init_from_model(model, params)
+        if not self._context:
+            raise LlmzipError(
+                f"cannot allocate {streams} streams of {context} tokens: {_last_error or 'not enough memory'}; "
+                "use fewer streams or a smaller context"
+            )
+        self._memory = llama_cpp.llama_get_memory(self._context)
+        self._vocabulary = vocabulary
+        self._make_batch()
+
+    def _make_batch(self) -> None:
+        """A llama_batch over numpy arrays, filled in place for every call."""
+        n = self.rows
+        self._tokens, self._positions, self._streams = (np.zeros(n, np.int32) for _ in range(3))
+        self._stream_counts, self._wanted = np.ones(n, np.int32), np.ones(n, np.int8)
+        self._stream_pointers = (self._streams.ctypes.data + 4 * np.arange(n)).astype(np.uintp)
+
+        def pointer(array: NDArray, kind: type) -> object:
+            return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))
+
+        batch = llama_cpp.llama_batch()
+        batch.token = pointer(self._tokens, llama_cpp.llama_token)
+        batch.embd = None
+        batch.pos = pointer(self._positions, llama_cpp.llama_pos)
+        batch.n_seq_id = pointer(self._stream_counts, ctypes.c_int32)
+        batch.seq_id = pointer(self._stream_pointers, ctypes.POINTER(ctypes.c_int32))
+        batch.logits = pointer(self._wanted, ctypes.c_int8)
+        self._batch = batch
+
+    def evaluate(self, tokens: NDArray[np.int32], positions: NDArray[np.int32], streams: NDArray[np.int32]) -> NDArray[np.float32]:
+        rows = len(tokens)
+        self._tokens[:rows], self._positions[:rows], self._streams[:rows] = tokens, positions, streams
+        self._batch.n_tokens = rows
+        status = llama_cpp.llama_decode(self._context, self._batch)
+        if status != 0:
+            raise LlmzipError(f"llama.cpp failed to evaluate {rows} tokens (status {status}): {_last_error or 'no reason given'}")
+        return np.ctypeslib.as_array(llama_cpp.llama_get_logits(self._context), shape=(rows, self._vocabulary))
+
+    def slide(self, streams: int, drop: int) -> None:
+        for stream in range(streams):
+            llama_cpp.llama_memory_seq_rm(self._memory, stream, 0, drop)
+            llama_cpp.llama_memory_seq_add(self._memory, stream, drop, -1, -drop)
+
+    def clear(self) -> None:
+        llama_cpp.llama_memory_clear(self._memory, True)
+
+    def close(self) -> None:
+        if self._context:
+            llama_cpp.llama_free(self._context)
+            self._context = None
+
+    def __del__(self) -> None:
+        self.close() if getattr(self, "_context", None) else None

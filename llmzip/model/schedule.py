@@ -1,0 +1,46 @@
+"""Which rows are evaluated when: the same windows for the encoder's prefill and the decoder's lock step.
+
+A stream of n tokens takes n rows: the start token, then its first n - 1 tokens; row i gives the logits of token i.
+All streams of a block are aligned: they slide at the same rows, so one schedule serves them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llmzip.model.base import Window
+
+
+@dataclass(frozen=True)
+class Span:
+    """Rows start .. stop-1 of a stream, evaluated at cache positions from `position` on, after a slide if `slide`."""
+
+    start: int
+    stop: int
+    position: int
+    slide: bool
+
+
+def spans(length: int, window: Window, most: int) -> Iterator[Span]:
+    """Cut a stream of `length` rows into spans of at most `most` rows. With most = 1: the decoder's steps.
+
+    format: where a window slides decides which tokens the model sees, hence every probability after it.
+    """
+    row = position = 0
+    while row < length:
+        slide = position == window.context
+        if slide:
+            position -= window.drop
+        stop = min(row + most, length, row + window.context - position)
+        yield Span(row, stop, position, slide)
+        position += stop - row
+        row = stop
+
+
+def stream_lengths(tokens: int, streams: int) -> list[int]:
+    """Lengths of the contiguous streams of a block: as equal as can be, longer ones first.
+
+    format: fixed by the token count and the number of streams that a block's head carries.
+    """
+    return [tokens // streams + (s < tokens % streams) for s in range(streams)]

@@ -1,0 +1,147 @@
+"""Bytes to tokens whose pieces, joined, are those very bytes.
+
+The tokenizer proposes, the pieces dispose: every stretch of its output is compared with the input, and a stretch that
+does not join to the same bytes is tokenised anew by longest match over the pieces themselves. Bytes that no token
+stands for travel beside the tokens as literals. Decoding is the joining of pieces, so no detokenizer has to be trusted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+STRETCH = 16384  # bytes handed to the tokenizer at once: bounds memory and the cost of a tokenizer's worst case
+_SMALLEST = 64  # a stretch of this length that does not round-trip is matched by pieces
+_UNDECODABLE = re.compile("[\udc80-\udcff]+")
+
+
+@dataclass
+class TokenText:
+    """A block's tokens, shape (n,), and literals: (number of tokens before it, bytes), in order of position."""
+
+    tokens: NDArray[np.int32]
+    literals: list[tuple[int, bytes]] = field(default_factory=list)
+
+
+class Vocabulary:
+    """The tokens of a model as byte strings.
+
+    pieces: bytes of each token id, b"" for tokens that never stand for text.
+    tokenize: the model's own tokenizer, for valid UTF-8.
+    """
+
+    def __init__(self, pieces: Sequence[bytes], tokenize: Callable[[bytes], NDArray[np.int32]]) -> None:
+        self.pieces = list(pieces)
+        self._tokenize = tokenize
+        # A piece that several tokens share belongs to the first of them.
+        self._ids = {piece: token for token, piece in reversed(list(enumerate(pieces))) if piece}
+        self._longest = max(map(len, self._ids), default=0)
+
+    def encode(self, data: bytes) -> TokenText:
+        """Tokens and literals of any bytes; `decode` gives the same bytes back (checked here)."""
+        runs: list[NDArray[np.int32]] = []
+        literals: list[tuple[int, bytes]] = []
+        count = 0
+        for part, is_text in _text_runs(data):
+            for stretch in _stretches(part) if is_text else [part]:
+                for tokens, literal in self._encode_stretch(stretch) if is_text else self._match(stretch):
+                    if literal:
+                        literals.append((count, literal))
+                    runs.append(tokens)
+                    count += len(tokens)
+        result = TokenText(np.concatenate(runs) if runs else np.empty(0, np.int32), literals)
+        if self.decode(result) != data:
+            raise AssertionError("tokens do not join to the bytes they were made from")
+        return result
+
+    def decode(self, text: TokenText) -> bytes:
+        """Join the pieces and literals. Token ids must lie in the vocabulary."""
+        pieces = self.pieces
+        if not text.literals:
+            return b"".join([pieces[token] for token in text.tokens.tolist()])
+        parts, done = [], 0
+        for position, literal in text.literals:
+            parts += [pieces[token] for token in text.tokens[done:position].tolist()]
+            parts.append(literal)
+            done = position
+        parts += [pieces[token] for token in text.tokens[done:].tolist()]
+        return b"".join(parts)
+
+    def _encode_stretch(self, stretch: bytes) -> Iterator[tuple[NDArray[np.int32], bytes]]:
+        """Pairs (tokens, literal before them) for valid UTF-8."""
+        tokens = self._tokenize(stretch)
+        if b"".join([self.pieces[token] for token in tokens.tolist()]) == stretch:
+            yield tokens, b""
+        elif len(stretch) <= _SMALLEST:
+            yield from self._match(stretch)
+        else:
+            middle = _character_start(stretch, len(stretch) // 2)
+            yield from self._encode_stretch(stretch[:middle])
+            yield from self._encode_stretch(stretch[middle:])
+
+    def _match(self, data: bytes) -> Iterator[tuple[NDArray[np.int32], bytes]]:
+        """Longest match over the pieces, for any bytes; what no piece matches becomes a literal."""
+        tokens: list[int] = []
+        literal = bytearray()
+        pending = b""
+        at = 0
+        while at < len(data):
+            token = None
+            for length in range(min(self._longest, len(data) - at), 0, -1):
+                token = self._ids.get(data[at : at + length])
+                if token is not None:
+                    break
+            if token is None:
+                if tokens:
+                    yield np.array(tokens, np.int32), pending
+                    tokens, pending = [], b""
+                literal.append(data[at])
+                at += 1
+                continue
+            if literal:
+                pending, literal = bytes(literal), bytearray()
+            tokens.append(token)
+            at += length
+        if tokens:
+            yield np.array(tokens, np.int32), pending
+        if literal:
+            yield np.empty(0, np.int32), bytes(literal)
+
+
+def _text_runs(data: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Cut bytes into valid UTF-8 (True) and bytes that are no part of any (False)."""
+    text = data.decode("utf-8", "surrogateescape")
+    done = 0
+    for match in _UNDECODABLE.finditer(text):
+        if match.start() > done:
+            yield text[done : match.start()].encode(), True
+        yield match.group().encode("utf-8", "surrogateescape"), False
+        done = match.end()
+    if done < len(text):
+        yield text[done:].encode(), True
+
+
+def _character_start(data: bytes, at: int) -> int:
+    """The nearest position <= at where a UTF-8 character starts (at > 0 is kept above 0)."""
+    start = at
+    while start > 0 and data[start] & 0xC0 == 0x80:
+        start -= 1
+    return start or at
+
+
+def _stretches(text: bytes) -> Iterator[bytes]:
+    """Cut valid UTF-8 into stretches of at most STRETCH bytes, before a lone space where there is one nearby."""
+    at = 0
+    while len(text) - at > STRETCH:
+        cut = at + STRETCH
+        space = text.rfind(b" ", at + STRETCH - 1024, cut)
+        while space > 0 and text[space - 1 : space].isspace():
+            space = text.rfind(b" ", at + STRETCH - 1024, space)
+        cut = space if space > at else _character_start(text, cut)
+        yield text[at:cut]
+        at = cut
+    yield text[at:]

@@ -1,0 +1,12 @@
+"""Native modules: the two hot loops, one on each side of the quantiser."""
+
+from setuptools import Extension, setup
+
+FLAGS = ["-O3", "-std=c11", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno"]
+
+setup(
+    ext_modules=[
+        Extension("llmzip.model._masses", ["llmzip/model/_masses.c"], extra_compile_args=FLAGS),
+        Extension("llmzip.coding._mixer", ["llmzip/coding/_mixer.c"], extra_compile_args=FLAGS),
+    ]
+)
