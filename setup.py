@@ -1,5 +1,7 @@
 """Native modules: the two hot loops, one on each side of the quantiser."""
 
+from glob import glob
+
 from setuptools import Extension, setup
 
 FLAGS = ["-O3", "-std=c11", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno"]
@@ -7,6 +9,11 @@ FLAGS = ["-O3", "-std=c11", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-trapp
 setup(
     ext_modules=[
         Extension("llmzip.model._masses", ["llmzip/model/_masses.c"], extra_compile_args=FLAGS),
-        Extension("llmzip.coding._mixer", ["llmzip/coding/_mixer.c"], extra_compile_args=FLAGS),
+        Extension(
+            "llmzip.coding._mixer",
+            sorted(glob("llmzip/coding/*.c")),
+            depends=sorted(glob("llmzip/coding/*.h")),
+            extra_compile_args=FLAGS,
+        ),
     ]
 )

@@ -1,0 +1,46 @@
+/* The token history of a mixer and the match models that follow its longest repeats. */
+#ifndef LLMZIP_HISTORY_H
+#define LLMZIP_HISTORY_H
+
+#include <stdint.h>
+
+#define TOKEN_UNKNOWN UINT32_MAX
+#define MATCH_ORDERS 4 /* how many table look-ups a search makes */
+
+typedef struct {
+    uint32_t *tokens; /* leaf ranks in file order; TOKEN_UNKNOWN = not coded yet */
+    uint32_t length; /* positions laid out so far */
+    uint32_t capacity;
+    uint32_t *last[MATCH_ORDERS]; /* per order: position after the latest occurrence of a hash, 0 = none */
+    uint32_t bits;
+} History;
+
+typedef struct {
+    uint32_t next; /* position of the token expected now; meaningful where length > 0 */
+    uint32_t length; /* verified tokens of agreement before it */
+} Match;
+
+int history_create(History *history, uint32_t bits);
+void history_free(History *history);
+
+/* Forget everything. */
+void history_clear(History *history);
+
+/* Lay out `tokens` unknown positions more; 0, or -1 when there is no memory. */
+int history_extend(History *history, uint32_t tokens);
+
+/* The token `back` positions before `position`, or TOKEN_UNKNOWN. */
+static inline uint32_t history_before(const History *history, uint32_t position, uint32_t back) {
+    return back <= position ? history->tokens[position - back] : TOKEN_UNKNOWN;
+}
+
+/* After the token at `position` is known: move both matches of its stream on to position + 1, and note the position.
+ * matches[0] is the longest agreement found, matches[1] one that expects another token. */
+void history_advance(History *history, uint32_t position, Match matches[2]);
+
+/* The token a match expects, or TOKEN_UNKNOWN. */
+static inline uint32_t history_expected(const History *history, const Match *match) {
+    return match->length > 0 && match->next < history->length ? history->tokens[match->next] : TOKEN_UNKNOWN;
+}
+
+#endif

@@ -1,0 +1,99 @@
+"""Mixing: the probabilities of a block's turns, from the model's cells and from what the file has shown so far.
+
+The work is native (`_mixer`, docs/mixing.md); this layer gives it the cells' table and the decoder's loop. Encoder and
+decoder drive the same C functions in the same order.
+
+A block of N tokens lies in S streams, the longer ones (by one token) first. Step t codes token t of every stream that
+has one, in stream order: first the tokens' states (where flags are in use), then their turns level by level. All turns
+of a level are predicted before any of them is learnt.
+
+format: the order of coding, the cells' table and every probability decide the bits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.coding import _mixer
+from llmzip.coding.cells import CENTRES
+
+if TYPE_CHECKING:
+    from llmzip.coding.rangecoder import TurnDecoder
+
+MEMORY = 256 << 20
+"""Bytes that the tables may come to at most; short blocks take much less."""
+
+_UNSAFE, _ESCAPED = 0, 1
+
+
+class Mixer:
+    """Predicts and learns the turns of the blocks of one file, for one direction of coding.
+
+    leaves: size of the vocabulary, 2 to 2**18. streams, tokens: shape of the first block; `tokens` also sizes the tables.
+    mix: off, every turn costs what its cell says (for study). flags: tokens have a state (portable arithmetic).
+    Raises ValueError for arguments out of range, MemoryError.
+    """
+
+    def __init__(
+        self, leaves: int, streams: int, tokens: int, *, mix: bool = True, flags: bool = True, memory: int = MEMORY
+    ) -> None:
+        self._mixer = _mixer.Mixer(leaves, CENTRES, streams, tokens, mix=mix, flags=flags, memory=memory)
+        self._flags = flags
+        self._allocate(streams)
+
+    def _allocate(self, streams: int) -> None:
+        self._probabilities = np.empty(streams, np.uint16)
+        self._prefixes = np.zeros(streams, np.uint32)
+
+    @property
+    def active(self) -> int:
+        """Streams that have a token in the current step; 0 when the block is finished."""
+        return self._mixer.active
+
+    @property
+    def memory(self) -> int:
+        """Bytes the tables may come to occupy."""
+        return self._mixer.memory
+
+    def next_block(self, streams: int, tokens: int) -> None:
+        """Go on with another block; what was learnt stays. Raises RuntimeError in the middle of one."""
+        self._mixer.next_block(streams, tokens)
+        self._allocate(streams)
+
+    def encode_steps(
+        self, ranks: NDArray[np.uint32], states: NDArray[np.uint8], cells: NDArray[np.uint8], active: int
+    ) -> tuple[bytes, bytes]:
+        """Bits (uint8) and probabilities (uint16) of all turns of whole steps, in coding order, as raw bytes.
+
+        ranks, states: (steps * active,); cells: (steps * active, depth), what belongs to forced turns is not read.
+        All in coding order, C-contiguous; `active` streams take part in each of the steps. Raises ValueError.
+        """
+        return self._mixer.encode_steps(ranks, states, cells, active)
+
+    def decode_states(self, coder: TurnDecoder, active: int) -> NDArray[np.uint8]:
+        """States (active,) of the tokens of this step; all 0 where flags are not in use. Raises CorruptError."""
+        if not self._flags:
+            return np.zeros(active, np.uint8)
+        states = self._decode_flags(coder, _UNSAFE, active)
+        if states.any():
+            unsafe = np.flatnonzero(states)
+            states[unsafe] += self._decode_flags(coder, _ESCAPED, len(unsafe))
+        return states
+
+    def _decode_flags(self, coder: TurnDecoder, flag: int, count: int) -> NDArray[np.uint8]:
+        bits = coder.decode(np.full(count, self._mixer.flag_probability(flag), np.uint16))
+        self._mixer.learn_flags(flag, bits)
+        return bits
+
+    def decode_turns(self, coder: TurnDecoder, cells: NDArray[np.uint8]) -> NDArray[np.uint32]:
+        """Decode the turns of one level; cells: (active,), those of forced turns are not read.
+
+        Returns the bits of the ranks known so far, (active,), after the last level the ranks themselves: a view that the
+        next call overwrites. Raises CorruptError.
+        """
+        count = self._mixer.predict(cells, self._probabilities)
+        self._mixer.update(coder.decode(self._probabilities[:count]), self._prefixes)
+        return self._prefixes[: len(cells)]

@@ -1,0 +1,52 @@
+/* The mixer proper: predicts the turns of all streams of a block, in decoding order, and learns from them.
+ *
+ * One step codes the next token of every active stream: predictor_begin, then for each level predictor_predict and
+ * predictor_update, then predictor_end. All state is integer; encoder and decoder make the same calls. */
+#ifndef LLMZIP_PREDICTOR_H
+#define LLMZIP_PREDICTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Predictor Predictor;
+
+/* Parts that a study may switch off (benchmarks/mixing_ablation.py); a file is always made with all of them. */
+enum {
+    PART_NODES = 1,
+    PART_FOLLOWERS = 2,
+    PART_SPARSE = 4,
+    PART_MATCH = 8,
+    PART_SETS = 16,
+    PART_FINAL = 32,
+    PART_SECOND = 64,
+    PART_ALL = 0xFFFF,
+};
+
+/* cells: n log odds (1/256 nat). tokens sizes the tables, memory (bytes) bounds them. NULL when there is no memory. */
+Predictor *predictor_create(uint32_t leaves, const int16_t *cells, uint32_t n_cells, uint32_t tokens, size_t memory,
+                            uint32_t parts);
+void predictor_free(Predictor *p);
+
+/* Lay out a block of `tokens` in `streams` streams; what was learnt stays. 0, or -1 when there is no memory. */
+int predictor_block(Predictor *p, uint32_t streams, uint32_t tokens);
+
+void predictor_begin(Predictor *p, uint32_t active);
+
+/* One level: cells[lane * stride] for every active lane. Writes the probability (16 bits, of bit 1) and the lane of each
+ * turn that is not forced; returns how many. */
+uint32_t predictor_predict(Predictor *p, const uint8_t *cells, ptrdiff_t stride, uint16_t *probabilities,
+                           uint32_t *lanes);
+
+/* The bits of those turns, in the same order; moves on to the next level. */
+void predictor_update(Predictor *p, const uint8_t *bits);
+
+/* After the last level: the ranks coded, one per active lane. */
+void predictor_end(Predictor *p, uint32_t *ranks);
+
+/* Bits of the rank known so far, per active lane. */
+void predictor_prefixes(const Predictor *p, uint32_t *prefixes);
+
+uint32_t predictor_depth(const Predictor *p);
+size_t predictor_memory(const Predictor *p);
+
+#endif

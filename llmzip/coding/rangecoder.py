@@ -1,0 +1,70 @@
+"""The range coder: turns and their probabilities to bytes and back.
+
+A thin layer over `constriction`'s queue range coder (32-bit words, 64-bit state; Martin, "Range encoding", 1979).
+Probabilities are uint16 in units of 1/65536 of a right turn (bit 1), 1..65535: as float64 they are exact, so the coder's
+own fixed-point form of them is the same on every machine.
+
+format: words are written little-endian, zero bytes at the end are cut (the decoder reads on as zeros).
+"""
+
+from __future__ import annotations
+
+import constriction
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.errors import CorruptError
+
+# `perfect` must be given: without it the library prints a warning on stdout, which may be the user's pipe, and its
+# default, which decides the words, is announced to change.
+_TURN = constriction.stream.model.Bernoulli(perfect=False)
+_SCALE = 1.0 / 65536.0
+_WORD = np.dtype("<u4")
+
+
+class TurnEncoder:
+    """Collects turns; `finish` gives the bytes."""
+
+    def __init__(self) -> None:
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def encode(self, bits: NDArray[np.uint8] | bytes, probabilities: NDArray[np.uint16] | bytes) -> None:
+        """Append turns: bits (n,) of 0 or 1, probabilities (n,) of bit 1 in units of 1/65536.
+
+        Bytes are taken as the arrays' memory. Raises ValueError for lengths that differ or a probability of 0.
+        """
+        turns = np.frombuffer(bits, np.uint8).astype(np.int32)
+        chances = np.frombuffer(probabilities, np.uint16) * _SCALE
+        if len(turns) != len(chances):
+            raise ValueError("as many probabilities as bits are needed")
+        if len(turns) == 0:
+            return
+        if not chances.all():
+            raise ValueError("a probability must be 1 to 65535")
+        self._coder.encode(turns, _TURN, chances)
+
+    def finish(self) -> bytes:
+        """All turns so far as bytes."""
+        return self._coder.get_compressed().astype(_WORD).tobytes().rstrip(b"\0")
+
+
+class TurnDecoder:
+    """Reads back what a TurnEncoder wrote, given the same probabilities."""
+
+    def __init__(self, data: bytes) -> None:
+        words = np.frombuffer(data + bytes(-len(data) % 4), _WORD).astype(np.uint32)
+        self._coder = constriction.stream.queue.RangeDecoder(words)
+        self._chances = np.empty(64)
+
+    def decode(self, probabilities: NDArray[np.uint16]) -> NDArray[np.uint8]:
+        """Bits (n,) of the next turns. Raises CorruptError where the data cannot come from an encoder."""
+        count = len(probabilities)
+        if count == 0:
+            return np.empty(0, np.uint8)
+        if count > len(self._chances):
+            self._chances = np.empty(count)
+        chances = np.multiply(probabilities, _SCALE, out=self._chances[:count])
+        try:
+            return self._coder.decode(_TURN, chances).astype(np.uint8)
+        except (AssertionError, ValueError) as error:
+            raise CorruptError("the coded text is damaged: the range coder met data that no encoder writes") from error

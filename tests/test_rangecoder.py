@@ -1,0 +1,74 @@
+"""The range coder: golden words, round trips, damage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder
+from llmzip.errors import CorruptError
+
+TURN = st.tuples(st.integers(0, 1), st.one_of(st.sampled_from([1, 2, 32768, 65534, 65535]), st.integers(1, 65535)))
+
+
+@settings(deadline=None)
+@given(calls=st.lists(st.lists(TURN, max_size=70), max_size=12))
+def test_round_trip(calls: list[list[tuple[int, int]]]) -> None:
+    encoder = TurnEncoder()
+    arrays = [(np.array([b for b, _ in c], np.uint8), np.array([p for _, p in c], np.uint16)) for c in calls]
+    for bits, probabilities in arrays:
+        encoder.encode(bits, probabilities)
+    data = encoder.finish()
+    assert not data.endswith(b"\0")
+    decoder = TurnDecoder(data)
+    for bits, probabilities in arrays:
+        assert decoder.decode(probabilities).tolist() == bits.tolist()
+
+
+def test_golden_words(capfd: pytest.CaptureFixture[str]) -> None:
+    encoder = TurnEncoder()
+    probabilities = (np.arange(1, 401) * 163 % 65535 + 1).astype(np.uint16)
+    bits = (np.arange(400) * 7919 % 65536 < probabilities).astype(np.uint8)
+    encoder.encode(bits, probabilities)
+    assert encoder.finish().hex() == (
+        "0754a0ff862e51618cbcdd721e8367d9cccc52dfe8a555e0114bd5b840c855f3481943128b798501"
+    )
+    assert capfd.readouterr().out == ""
+
+
+def test_length_is_near_the_ideal() -> None:
+    generator = np.random.default_rng(1)
+    probabilities = generator.integers(1, 65536, 50_000).astype(np.uint16)
+    bits = (generator.integers(0, 65536, 50_000) < probabilities).astype(np.uint8)
+    encoder = TurnEncoder()
+    encoder.encode(bits, probabilities)
+    p = probabilities / 65536
+    ideal = -np.log2(np.where(bits == 1, p, 1 - p)).sum() / 8
+    assert len(encoder.finish()) < ideal * 1.0005 + 8
+
+
+def test_nothing_is_nothing() -> None:
+    assert TurnEncoder().finish() == b""
+    assert TurnDecoder(b"").decode(np.empty(0, np.uint16)).tolist() == []
+
+
+def test_damage_is_reported_or_decoded_never_worse() -> None:
+    generator = np.random.default_rng(2)
+    refused = 0
+    for _ in range(300):
+        decoder = TurnDecoder(generator.bytes(int(generator.integers(0, 64))))
+        try:
+            for _ in range(20):
+                assert set(decoder.decode(generator.integers(1, 65536, 40).astype(np.uint16)).tolist()) <= {0, 1}
+        except CorruptError:
+            refused += 1
+    assert refused > 0
+
+
+def test_wrong_arguments() -> None:
+    with pytest.raises(ValueError, match="as many"):
+        TurnEncoder().encode(b"\0\1", b"\1\0")
+    with pytest.raises(ValueError, match="1 to 65535"):
+        TurnEncoder().encode(b"\0", b"\0\0")
