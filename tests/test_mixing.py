@@ -182,7 +182,7 @@ def test_golden_tables() -> None:
     assert squash[2900] == 32768 and squash.min() == 1 and squash.max() == 65535
     assert stretch[32768] == 0 and (np.diff(stretch) >= 0).all()
     assert hashlib.blake2b(squash.tobytes(), digest_size=8).hexdigest() == "88257d398ad93d8e"
-    assert hashlib.blake2b(stretch.tobytes(), digest_size=8).hexdigest() == "15f815f21b3e6cbe"
+    assert hashlib.blake2b(stretch.tobytes(), digest_size=8).hexdigest() == "a082bacd7371ce98"
 
 
 @pytest.mark.parametrize(("streams", "golden"), [(1, "9cb948858b8b1653"), (5, "6816343de03c6ca4")])
