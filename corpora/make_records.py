@@ -214,7 +214,7 @@ def records_json(source: Lehmer, count: int = 62) -> str:
     """Museum-like records of lamps and bells: nested, uneven, with nulls and numbers of all sizes."""
     makers = ["Haddow & Co.", "Threlk Bros", "Gebr. Jessen, Husum", "unknown", "S. Oake & Daughter", "Atelier Maillol"]
     materials = ["brass", "colza glass", "bell metal", "oak", "tinplate", "bone", "japanned iron", "gutta-percha"]
-    kinds = ["hand lamp", "masthead lamp", "fog bell", "door bell", "lamp glass", "oil can", "tide gauge", "paperweight"]
+    kinds = ["hand lamp", "masthead lamp", "fog bell", "door bell", "lamp glass", "oil can", "tide gauge", "door stop"]
     remarks = [
         "Rings flat since 1953.",
         "Inscribed on the base: “not to be lent to the Vicar”.",
