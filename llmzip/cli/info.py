@@ -89,13 +89,11 @@ def _blocks(blocks: list[BlockEntry]) -> dict[str, dict[str, int]]:
     return kinds
 
 
-def model_at_hand(header: Header) -> bool | None:
-    """Whether the model that a file needs can be found without being named; None when that cannot be told."""
-    try:
-        from llmzip.codec import models_at_hand
-    except ImportError:
-        return None
-    return header.model in models_at_hand()
+def model_at_hand(header: Header) -> bool:
+    """Whether the model that a file needs can be found without being named; loads no model."""
+    from llmzip.codec.models import at_hand
+
+    return at_hand(header.model)
 
 
 def _coding_facts(source: BinaryIO, blocks: list[BlockEntry]) -> dict[str, int] | None:
@@ -131,7 +129,7 @@ def table(described: dict[str, Any], name: str) -> str:
     settings = []
     for member in members:
         model = member["model"]
-        hand = {True: ", at hand", False: ", NOT at hand: name it with --model", None: ""}[model["at_hand"]]
+        hand = "at hand" if model["at_hand"] else "not at hand: name it with --model"
         mode = [member["mode"]]
         if member["tolerance"]:
             mode.append(f"tolerance {member['tolerance']:g}")
@@ -140,7 +138,7 @@ def table(described: dict[str, Any], name: str) -> str:
             mode.append("blocks build on each other")
         window = f"{member['context']} tokens, drops 1/{member['parts']} when full" if member["parts"] else "none"
         text = [
-            ("model", f"{model['name'] or 'unnamed'} ({model['identity']}){hand}"),
+            ("model", f"{model['name'] or 'unnamed'} ({model['identity']}), {hand}"),
             ("mode", ", ".join(mode)),
             ("window", window),
         ]

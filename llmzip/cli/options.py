@@ -14,7 +14,7 @@ from llmzip.errors import UsageError
 
 SUFFIX = ".llmz"
 DEFAULT_BLOCK = 4 << 20
-MIN_BLOCK = 1 << 10
+MIN_BLOCK = 4 << 10
 
 _SIZE = re.compile(r"(\d+)\s*([KM]?)(?:i?B)?", re.IGNORECASE)
 
@@ -85,7 +85,7 @@ class BlockSize(click.ParamType):
         except ValueError as error:
             self.fail(str(error), param, ctx)
         if not MIN_BLOCK <= size <= MAX_BLOCK:
-            self.fail(f"{value} is outside {MIN_BLOCK} bytes to {MAX_BLOCK >> 20} MiB", param, ctx)
+            self.fail(f"{value} is outside {MIN_BLOCK >> 10}K to {MAX_BLOCK >> 20}M", param, ctx)
         return size
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,9 +24,9 @@ def progress(name: str, total: Callable[[], int | None], options: Options) -> It
 
     # Its watching thread only serves bars that hang, and threads complicate signals.
     tqdm.monitor_interval = 0
-    bar = tqdm(
-        total=total(), desc=name[-40:], unit="B", unit_scale=True, leave=False, file=sys.stderr, dynamic_ncols=True
-    )
+    # Terminals of containers and editors may call themselves 0 by 0; the bar would vanish.
+    width = {"dynamic_ncols": True} if os.get_terminal_size(sys.stderr.fileno()).columns else {"ncols": 79, "nrows": 24}
+    bar = tqdm(total=total(), desc=name[-40:], unit="B", unit_scale=True, leave=False, file=sys.stderr, **width)
     try:
         yield bar.update
     finally:

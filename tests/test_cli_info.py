@@ -1,0 +1,96 @@
+"""`llmzip info`: the table and the JSON document."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from llmzip.cli import main
+from llmzip.container import BlockKind, Header, MemberWriter, classic
+from llmzip.container.format import encode_varint
+from llmzip.version import __version__
+
+MODEL = bytes.fromhex("0011223344556677")
+HEADER = Header(mixing=True, tolerance=30, context=512, parts=4, model=MODEL, extras={2: b"some model"})
+
+
+def payload(tokens: int, streams: int) -> bytes:
+    """The head of a model block (flags, tokens, streams) and some code."""
+    return b"\0" + encode_varint(tokens) + encode_varint(streams) + bytes(100)
+
+
+@pytest.fixture
+def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    monkeypatch.chdir(tmp_path)
+    sink = io.BytesIO()
+    writer = MemberWriter(sink, HEADER)
+    writer.write_block(BlockKind.MODEL, bytes(3000), payload(900, 4))
+    writer.write_block(BlockKind.MODEL, bytes(2000), payload(600, 32))
+    writer.write_block(BlockKind.RAW, b"raw", b"raw")
+    writer.finish()
+    MemberWriter(sink, HEADER).finish()
+    exact = MemberWriter(sink, Header(exact=True, mixing=False, continued=True, context=64, parts=2, model=bytes(8)))
+    exact.write_block(BlockKind.XZ, b"x" * 1000, classic.encode(BlockKind.XZ, b"x" * 1000))
+    exact.finish()
+    Path("sample.llmz").write_bytes(sink.getvalue())
+    return sink.getvalue()
+
+
+def test_json(sample: bytes, capsys: pytest.CaptureFixture) -> None:
+    assert main._execute(["info", "--json", "sample.llmz"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["llmzip"] == __version__
+    (file,) = document["files"]
+    assert (file["file"], file["format"], file["original"], file["compressed"]) == ("sample.llmz", 1, 6003, len(sample))
+    assert file["ratio"] == round(6003 / len(sample), 4) and file["bits_per_byte"] == round(8 * len(sample) / 6003, 4)
+    assert file["blocks"]["model"]["count"] == 2 and file["blocks"]["model"]["original"] == 5000
+    assert set(file["blocks"]) == {"model", "raw", "xz"}
+    first, empty, exact = file["members"]
+    assert first["model"] == {"identity": MODEL.hex(), "name": "some model", "at_hand": False}
+    assert (first["mode"], first["tolerance"], first["context"], first["parts"]) == ("portable", 3e-5, 512, 4)
+    assert first["coding"] == {"tokens": 1500, "streams": 32}
+    assert (empty["original"], empty["blocks"], empty["coding"]) == (0, {}, None)
+    assert (exact["mode"], exact["mixing"], exact["continued"], exact["tolerance"]) == ("exact", False, True, 0)
+    assert exact["model"]["name"] is None
+    assert sum(member["compressed"] for member in file["members"]) == len(sample)
+    assert [member["offset"] for member in file["members"]][0] == 0
+
+
+def test_table(sample: bytes, capsys: pytest.CaptureFixture) -> None:
+    assert main._execute(["info", "sample.llmz"]) == 0
+    out = capsys.readouterr().out
+    for words in (
+        "sample.llmz:",
+        "3 members",
+        "6003 bytes",
+        "2 model, 1 raw, 1 xz",
+        "some model (0011223344556677), not at hand",
+        "portable, tolerance 3e-05, mixing",
+        "512 tokens, drops 1/4",
+        "1500 tokens, up to 32 streams",
+        "exact, no mixing, blocks build on each other",
+    ):
+        assert words in out, out
+    assert main._execute(["-l", "sample.llmz"]) == 0
+    assert capsys.readouterr().out == out
+
+
+def test_the_embedded_model_is_at_hand(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    from llmzip.model import embedded
+
+    path = tmp_path / "e.llmz"
+    with open(path, "wb") as sink:
+        MemberWriter(sink, Header(model=embedded.IDENTITY)).finish()
+    assert main._execute(["info", str(path)]) == 0
+    assert ", at hand" in capsys.readouterr().out
+
+
+def test_errors_do_not_hide_the_other_files(sample: bytes, capsys: pytest.CaptureFixture) -> None:
+    Path("bad.llmz").write_bytes(sample[:-1])
+    assert main._execute(["info", "--json", "bad.llmz", "missing", "sample.llmz"]) == 3
+    captured = capsys.readouterr()
+    assert [file["file"] for file in json.loads(captured.out)["files"]] == ["sample.llmz"]
+    assert len(captured.err.splitlines()) == 2
