@@ -85,7 +85,10 @@ def test_the_embedded_model_is_at_hand(capsys: pytest.CaptureFixture, tmp_path: 
     with open(path, "wb") as sink:
         MemberWriter(sink, Header(model=embedded.IDENTITY)).finish()
     assert main._execute(["info", str(path)]) == 0
-    assert ", at hand" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"built-in ({embedded.IDENTITY.hex()}), at hand" in out and "ratio" not in out
+    assert main._execute(["info", "--json", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out)["files"][0]["ratio"] is None
 
 
 def test_errors_do_not_hide_the_other_files(sample: bytes, capsys: pytest.CaptureFixture) -> None:

@@ -12,7 +12,7 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from llmzip.cli.options import SUFFIX
 from llmzip.errors import LlmzipError
@@ -149,7 +149,7 @@ class Nowhere(io.RawIOBase):
         """True."""
         return True
 
-    def write(self, data: bytes | bytearray | memoryview) -> int:
+    def write(self, data: Any, /) -> int:
         """All of `data` is taken."""
         return memoryview(data).nbytes
 

@@ -51,7 +51,7 @@ def describe_file(source: BinaryIO, *, seekable: bool) -> dict[str, Any]:
         "format": VERSION,
         "original": original,
         "compressed": compressed,
-        "ratio": round(original / compressed, 4),
+        "ratio": round(original / compressed, 4) if original else None,
         "bits_per_byte": round(8 * compressed / original, 4) if original else None,
         "blocks": _blocks([block for member in members for block in member.blocks]),
         "members": [_member(member, source if seekable else None) for member in members],
@@ -120,9 +120,9 @@ def table(described: dict[str, Any], name: str) -> str:
 
     line("format", f"{described['format']}, {_count(len(members), 'member')}")
     line("original", f"{described['original']} bytes")
-    sizes = f"{described['compressed']} bytes, ratio {described['ratio']:.3f}"
-    if described["bits_per_byte"] is not None:
-        sizes += f", {described['bits_per_byte']:.3f} bits/byte"
+    sizes = f"{described['compressed']} bytes"
+    if described["original"]:
+        sizes += f", ratio {described['ratio']:.3f}, {described['bits_per_byte']:.3f} bits/byte"
     line("compressed", sizes)
     kinds = [f"{totals['count']} {kind}" for kind, totals in described["blocks"].items()]
     line("blocks", ", ".join(kinds) or "none")
@@ -136,9 +136,10 @@ def table(described: dict[str, Any], name: str) -> str:
         mode.append("mixing" if member["mixing"] else "no mixing")
         if member["continued"]:
             mode.append("blocks build on each other")
+        called = model["name"] or ("built-in" if model["at_hand"] else "unnamed")
         window = f"{member['context']} tokens, drops 1/{member['parts']} when full" if member["parts"] else "none"
         text = [
-            ("model", f"{model['name'] or 'unnamed'} ({model['identity']}), {hand}"),
+            ("model", f"{called} ({model['identity']}), {hand}"),
             ("mode", ", ".join(mode)),
             ("window", window),
         ]

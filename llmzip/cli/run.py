@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from llmzip.cli.files import (
     Input,
@@ -83,10 +83,11 @@ class Session:
 
     def test(self, path: str | None) -> None:
         """Decode one file to nowhere; everything in it is verified."""
+        sink = cast(BinaryIO, Nowhere())
         with Input(path, follow=True) as source:
             self._refuse_terminal(source)
             with progress(name_of(path), lambda: original_size(source), self.options) as advance:
-                summary = self.codec.decompress_stream(source.stream, Nowhere(), progress=advance)
+                summary = self.codec.decompress_stream(source.stream, sink, progress=advance)
             self._finish(path, source, f"OK, {summary_line(summary, compressing=False)}")
 
     def for_each(self, files: tuple[str, ...], action: Callable[[str | None], None]) -> int:

@@ -134,10 +134,10 @@ class Header:
         for value in (self.tolerance, self.context, self.parts):
             fields += encode_varint(value)
         fields += self.model
-        for tag, value in sorted(self.extras.items()):
+        for tag, extra in sorted(self.extras.items()):
             if tag % 2 and tag not in KNOWN_TAGS:
                 raise ValueError(f"unknown mandatory extra {tag}")
-            fields += encode_varint(tag) + encode_varint(len(value)) + value
+            fields += encode_varint(tag) + encode_varint(len(extra)) + extra
         if len(fields) > MAX_HEADER:
             raise ValueError(f"header of {len(fields)} bytes is longer than {MAX_HEADER}")
         packed = MAGIC + bytes([VERSION]) + encode_varint(len(fields)) + fields
