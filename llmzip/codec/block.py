@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,9 @@ _CODED_ROWS = 1 << 15  # rows whose turns are coded at once: bounds the memory f
 
 Progress = Callable[[float], None]
 """Told what share of a block, 0 to 1, is done."""
+
+Watch = Callable[[NDArray[np.intp], NDArray[np.float32]], None]
+"""Shown indices of tokens and the logits, shape (rows, V), that predict them; must leave both as they are."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,8 @@ class BlockCodec:
         self._tree = VocabularyTree(model.pieces)
         self._quantiser = Quantiser(coding.tolerance)
 
-    def _mixer(self, streams: int, tokens: int) -> Mixer:
-        return Mixer(self._tree.leaves, streams, tokens, mix=self._coding.mixing, flags=self._coding.tolerance > 0)
+    def _mixer(self, streams: int, tokens: int, mixing: bool) -> Mixer:
+        return Mixer(self._tree.leaves, streams, tokens, mix=mixing, flags=self._coding.tolerance > 0)
 
     def tokens_of(self, data: bytes) -> tuple[TokenText, bool]:
         """Tokens of a block, and whether CRLF line ends were turned into LF before."""
@@ -122,10 +125,10 @@ class BlockCodec:
         count = len(text.tokens)
         head = BlockHead(crlf, count, streams, text.literals)
         states, cells = self._quantise(text.tokens, streams, progress)
-        return head.pack() + self._code(text.tokens, streams, states, cells)
+        return head.pack() + self._code(self._turns(text.tokens, streams, states, cells, self._coding.mixing))
 
     def _quantise(
-        self, tokens: NDArray[np.int32], streams: int, progress: Progress
+        self, tokens: NDArray[np.int32], streams: int, progress: Progress, watch: Watch | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """States (n,) and cells (n, K) of all tokens, in coding order."""
         depth, count = self._tree.depth, len(tokens)
@@ -136,6 +139,8 @@ class BlockCodec:
         place = coding_order(count, streams)
         done = 0
         for indices, logits in prefill(self._session, tokens, streams, self._coding.window):
+            if watch:
+                watch(indices, logits)
             odds = np.empty((len(indices), depth))
             masses.path_odds(logits, self._tree.ranks[tokens[indices]], odds)
             states[place[indices]], cells[place[indices]] = self._quantiser.encode(odds)
@@ -143,14 +148,14 @@ class BlockCodec:
             progress(done / count)
         return states, cells
 
-    def _code(
-        self, tokens: NDArray[np.int32], streams: int, states: NDArray[np.uint8], cells: NDArray[np.uint8]
-    ) -> bytes:
-        """The range coder's bytes for tokens whose states and cells are given in coding order."""
+    def _turns(
+        self, tokens: NDArray[np.int32], streams: int, states: NDArray[np.uint8], cells: NDArray[np.uint8], mixing: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Bits and probabilities of all turns, in pieces of whole steps; states and cells are in coding order."""
         count = len(tokens)
         ranks = np.empty(count, np.uint32)
         ranks[coding_order(count, streams)] = self._tree.ranks[tokens]
-        mixer, coder = self._mixer(streams, count), TurnEncoder()
+        mixer = self._mixer(streams, count, mixing)
         full = count // streams * streams  # rows of the steps in which every stream is active
         batch = max(1, _CODED_ROWS // streams) * streams
         bounds = [*range(0, full, batch), full]
@@ -158,7 +163,13 @@ class BlockCodec:
             bounds.append(count)
         for start, stop in zip(bounds, bounds[1:], strict=False):
             active = streams if start < full else count - full
-            coder.encode(*mixer.encode_steps(ranks[start:stop], states[start:stop], cells[start:stop], active))
+            yield mixer.encode_steps(ranks[start:stop], states[start:stop], cells[start:stop], active)
+
+    def _code(self, turns: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """The range coder's bytes for turns in coding order."""
+        coder = TurnEncoder()
+        for bits, probabilities in turns:
+            coder.encode(bits, probabilities)
         return coder.finish()
 
     # -- decoding ---------------------------------------------------------------------------------------------------
@@ -175,7 +186,7 @@ class BlockCodec:
         if count == 0:
             return np.empty(0, np.int32)
         window, tree, model = self._coding.window, self._tree, self._session.model
-        mixer, coder = self._mixer(streams, count), TurnDecoder(words)
+        mixer, coder = self._mixer(streams, count, self._coding.mixing), TurnDecoder(words)
         masses = Masses(tree.order, streams)
         steps = -(-count // streams)
         evaluator = self._session.evaluator(streams, min(window.context, steps), streams)

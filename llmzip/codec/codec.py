@@ -120,8 +120,11 @@ class Codec:
 
     def _block_codec(self, coding: Coding) -> BlockCodec:
         if coding not in self._coders:
-            self._coders = {coding: BlockCodec(self.session, coding)}
+            self._coders = {coding: self._new_block_codec(coding)}
         return self._coders[coding]
+
+    def _new_block_codec(self, coding: Coding) -> BlockCodec:
+        return BlockCodec(self.session, coding)
 
     def close(self) -> None:
         """Free the model. The codec can be used again and loads it anew."""
