@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from llmzip.errors import LlmzipError, ModelError
 from llmzip.model.base import Window
+from llmzip.model.threads import ThreadTuner
 
 _F32 = 0  # ggml_type
 _FLASH_ATTENTION_OFF = 0
@@ -65,14 +66,14 @@ class LlamaModel:
 
     path: the file that is evaluated; identity: 8 bytes that name the model in file headers; name: for people;
     window: the default one, None for the context it was trained on, up to 2048 tokens;
-    threads: 0 means all usable cores; changes speed, not (beyond the tolerated drift) results.
+    threads: 0 means as many as turn out fastest; changes speed, not (beyond the tolerated drift) results.
     Raises ModelError if llama.cpp cannot load the file.
     """
 
     def __init__(self, path: Path, identity: bytes, name: str, window: Window | None, threads: int) -> None:
         _start()
         self.identity, self.name = identity, name
-        self._threads = threads or usable_cores()
+        self._threads = threads
         params = llama_cpp.llama_model_default_params()
         params.use_extra_bufts = False
         params.n_gpu_layers = 0
@@ -127,7 +128,7 @@ class LlamaEvaluator:
         params.n_ctx = context * streams
         params.n_batch = params.n_ubatch = self.rows = max(rows, streams)
         params.n_seq_max = streams
-        params.n_threads = params.n_threads_batch = threads
+        params.n_threads = params.n_threads_batch = threads or usable_cores()
         params.flash_attn_type = _FLASH_ATTENTION_OFF
         params.type_k = params.type_v = _F32
         params.kv_unified = False
@@ -141,6 +142,8 @@ class LlamaEvaluator:
             )
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._vocabulary = vocabulary
+        self._tuner = ThreadTuner(usable_cores()) if threads == 0 else None
+        self._threads = params.n_threads
         self._make_batch()
 
     def _make_batch(self) -> None:
@@ -166,10 +169,19 @@ class LlamaEvaluator:
         rows = len(tokens)
         self._tokens[:rows], self._positions[:rows], self._streams[:rows] = tokens, positions, streams
         self._batch.n_tokens = rows
+        if self._tuner:
+            self._use_threads(self._tuner.begin(rows))
         status = llama_cpp.llama_decode(self._context, self._batch)
+        if self._tuner:
+            self._tuner.end(rows)
         if status != 0:
             raise LlmzipError(f"llama.cpp failed to evaluate {rows} tokens (status {status}): {_last_error or 'no reason given'}")
         return np.ctypeslib.as_array(llama_cpp.llama_get_logits(self._context), shape=(rows, self._vocabulary))
+
+    def _use_threads(self, threads: int) -> None:
+        if threads != self._threads:
+            llama_cpp.llama_set_n_threads(self._context, threads, threads)
+            self._threads = threads
 
     def slide(self, streams: int, drop: int) -> None:
         for stream in range(streams):

@@ -1,0 +1,34 @@
+"""Shared by all tests: the cache of expanded weights stays out of the user's home, one for the whole run."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests import `fakes`
+
+settings.register_profile("default", deadline=None)
+settings.load_profile("default")
+
+_cache = tempfile.TemporaryDirectory(prefix="llmzip-tests-")
+os.environ["LLMZIP_CACHE"] = _cache.name  # subprocesses inherit it
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The project's own texts."""
+    return Path(__file__).parent.parent / "corpora"
+
+
+@pytest.fixture(scope="session")
+def embedded_codec():
+    """One codec on the embedded model for all tests that only compress and decompress."""
+    from llmzip.codec.codec import Codec
+
+    with Codec() as codec:
+        yield codec

@@ -1,0 +1,148 @@
+"""Model blocks: prefill on one side, lock step on the other, with drift in between."""
+
+import numpy as np
+import pytest
+from fakes import PIECES, FakeModel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmzip.codec.block import MAX_STREAMS, BlockCodec, BlockHead, Coding, coding_order
+from llmzip.codec.evaluation import ROWS, Session, prefill
+from llmzip.codec.quantiser import PORTABLE_TOLERANCE
+from llmzip.errors import CorruptError
+from llmzip.model.base import Window
+
+GOLDEN = "005b038398e907aeeb631ccca80ad9d38db0a6087ceaead2544cd0da5090669d2cc62b811c5a80503f345b0f3a119d647b8d4280c8ec8f73fcca2c47ba27a688c9451ae513bed461e66c52e968e34fdf92cc341d10718ad57ea805"
+TEXT = ("It is a truth of the sea that what goes in comes out, and then the other thing.\n" * 12).encode()
+DRIFT = PORTABLE_TOLERANCE * 1e-6 * 0.45  # of a logit: log odds then move by less than the tolerance
+
+
+def done(share):
+    assert 0 <= share <= 1
+
+
+def codec(model, window=Window(32, 4), tolerance=PORTABLE_TOLERANCE, mixing=True):
+    return BlockCodec(Session(model), Coding(window, tolerance, mixing))
+
+
+def encode(data, streams, model=None, **coding):
+    coder = codec(model or FakeModel(), **coding)
+    return coder.encode(*coder.tokens_of(data), streams, done)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    data=st.binary(max_size=300) | st.text(max_size=200).map(lambda s: s.encode("utf-8", "surrogatepass")),
+    streams=st.integers(1, 40),
+    window=st.sampled_from([Window(2, 1), Window(16, 2), Window(30, 3), Window(512, 4)]),
+    mixing=st.booleans(),
+)
+def test_round_trip_with_drift(data, streams, window, mixing):
+    coder = codec(FakeModel(DRIFT, 1), window, mixing=mixing)
+    text, crlf = coder.tokens_of(data)
+    payload = coder.encode(text, crlf, max(1, min(streams, len(text.tokens))), done)
+    decoder = codec(FakeModel(DRIFT, 2), window, mixing=mixing)
+    assert decoder.decode(payload, len(data), done) == data
+
+
+@pytest.mark.parametrize("streams", [1, 2, 7, 32, 100])
+def test_round_trip_of_a_longer_text(streams):
+    payload = encode(TEXT, streams, FakeModel(DRIFT, 1))
+    assert codec(FakeModel(DRIFT, 2)).decode(payload, len(TEXT), done) == TEXT
+
+
+def test_the_drift_of_these_tests_would_break_a_coder_without_tolerance():
+    broken = 0
+    for seed in range(6):
+        payload = encode(TEXT, 3, FakeModel(2e-2, seed), tolerance=0)
+        try:
+            broken += codec(FakeModel(2e-2, 100 + seed), tolerance=0).decode(payload, len(TEXT), done) != TEXT
+        except CorruptError:
+            broken += 1
+    assert broken > 0
+
+
+def test_without_drift_no_tolerance_is_needed():
+    payload = encode(TEXT, 3, tolerance=0)
+    assert codec(FakeModel(), tolerance=0).decode(payload, len(TEXT), done) == TEXT
+    assert len(payload) <= len(encode(TEXT, 3))
+
+
+def test_literals_and_line_ends_travel_in_the_head():
+    pieces = [b"a", b"b", b" ", b"\n", b"th", b"e", b"", b""]
+    data = b"the a\r\nbeth\r\n\xff\xfea b the\r\n" * 3
+    model = FakeModel(pieces=pieces)
+    payload = encode(data, 2, model)
+    head, _ = BlockHead.unpack(payload, len(data))
+    assert head.crlf and head.literals
+    assert codec(FakeModel(pieces=pieces)).decode(payload, len(data), done) == data
+
+
+def test_every_token_is_evaluated_once_and_in_full_batches():
+    model = FakeModel(window=Window(512, 4))
+    session = Session(model)
+    tokens = np.arange(6000, dtype=np.int32) % 270
+    seen = np.zeros(len(tokens), int)
+    for indices, logits in prefill(session, tokens, 5, model.window):
+        assert logits.shape == (len(indices), len(PIECES))
+        seen[indices] += 1
+    assert (seen == 1).all()
+    assert model.evaluated == len(tokens)
+    assert session.evaluator(4, 512, 4 * 128).largest_batch == ROWS
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 500), st.integers(1, 40))
+def test_coding_order_is_step_by_step(count, streams):
+    streams = min(streams, count)
+    place = coding_order(count, streams)
+    assert sorted(place) == list(range(count))
+    # Stream by stream, a token's place grows by one step of all streams.
+    assert all(b - a == streams or b < streams for a, b in zip(place, place[1:], strict=False))
+
+
+def test_damaged_payloads_never_get_past_the_codec_unseen():
+    """Whatever is decoded from damage is either refused or of some bytes that the block's check will refuse."""
+    data = TEXT[:200]
+    payload = encode(data, 2)
+    decoder = codec(FakeModel())
+    wrong = 0
+    for cut in range(len(payload)):
+        try:
+            wrong += decoder.decode(payload[:cut], len(data), done) != data
+        except CorruptError:
+            wrong += 1
+    assert wrong >= len(payload) - 4  # the last bytes of the coder may be redundant
+    for bit in range(0, 8 * len(payload)):
+        damaged = bytearray(payload)
+        damaged[bit // 8] ^= 1 << bit % 8
+        try:
+            decoder.decode(bytes(damaged), len(data), done)
+        except CorruptError:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        (b"", "ends inside"),
+        (b"\x80\x01\x01", "unknown flags"),
+        (b"\x00\x65\x01", "101 tokens"),
+        (b"\x00\x05\x00", "0 streams"),
+        (b"\x00\x05\x06", "6 streams"),
+        (b"\x00\x64\x81\x02", f"{MAX_STREAMS + 1} streams"),
+        (b"\x02\x05\x01\xff\xff\x03", "literals"),
+        (b"\x02\x05\x01\x01\x06\x01x", "tokens before a literal"),
+        (b"\x02\x05\x01\x01\x00\x02x", "ends inside"),
+        (b"\x00\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01\x01", "number"),
+    ],
+)
+def test_impossible_heads_are_refused(head, says):
+    with pytest.raises(CorruptError, match=says):
+        codec(FakeModel()).decode(head, 100, done)
+
+
+def test_golden_block():
+    """format: this block must decode for ever under coder version 1."""
+    payload = encode(TEXT[:120], 3)
+    assert payload.hex() == GOLDEN

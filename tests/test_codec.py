@@ -1,0 +1,212 @@
+"""The codec over byte streams: blocks, fallbacks, members, damage."""
+
+import io
+import random
+
+import pytest
+from fakes import FakeModel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmzip.codec.block import BlockHead
+from llmzip.codec.codec import SMALLEST_BLOCK, Codec, _blocks
+from llmzip.container import BlockKind, Header, read_members
+from llmzip.errors import CorruptError, ModelError, UsageError
+
+SENTENCE = b"The harbour of the town and the ships of the sea, the old men and the weather. "
+
+
+class FakeCodec(Codec):
+    """A codec over the fake model, with an identity of its own."""
+
+    def __init__(self, drift=0.0, seed=0, identity=FakeModel.identity, **options):
+        super().__init__("fake.gguf", **options)
+        self.fake = FakeModel(drift, seed)
+        self.fake.identity = identity
+
+    def _load(self):
+        return self.fake
+
+
+def kinds(packed):
+    found = []
+    for event in read_members(io.BytesIO(packed), payloads=False):
+        if hasattr(event, "kind"):
+            found.append(event.kind)
+    return found
+
+
+random_bytes = random.Random(5).randbytes
+
+INPUTS = {
+    "empty": b"",
+    "one byte": b"x",
+    "all bytes": bytes(range(256)),
+    "random": random_bytes(40_000),
+    "one letter": b"a" * 1_000_000,
+    "blanks": b" " * 30_000 + b"\n\t" * 5_000,
+    "NUL": bytes(70_000),
+    "BOM and CRLF": b"\xef\xbb\xbfone\r\ntwo\r\n" * 30,
+    "lone CR": b"one\rtwo\nthree\r\n" * 30,
+    "lone surrogates": "\ud800x\udfff".encode("utf-8", "surrogatepass") * 50,
+    "invalid UTF-8": b"caf\xe9 \xc3\x28 \xf0\x9f" * 60,
+    "special tokens": b"<|bos|> <|endoftext|> </s> [INST] <unk>" * 20,
+    "every block of Unicode": "".join(chr(c) for c in range(0, 0x110000, 97) if not 0xD800 <= c < 0xE000).encode(),
+    "text": SENTENCE * 40,
+}
+
+
+@pytest.mark.parametrize("data", INPUTS.values(), ids=INPUTS)
+def test_any_bytes_survive_and_hardly_grow(data):
+    packed = FakeCodec(1e-5, 1).compress(data)
+    assert FakeCodec(1e-5, 2).decompress(packed) == data
+    assert len(packed) <= len(data) + 128 + 64 * -(-len(data) // (1 << 20))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.binary(max_size=9000), st.integers(1, 9), st.booleans())
+def test_round_trip(data, streams, mix):
+    packed = FakeCodec(block_size=SMALLEST_BLOCK, streams=streams, mix=mix).compress(data)
+    assert FakeCodec().decompress(packed) == data
+
+
+@pytest.fixture
+def model_always(monkeypatch):
+    """The fake model predicts badly: keep the classic codecs from taking its blocks."""
+    monkeypatch.setattr("llmzip.codec.policy.unpromising", lambda data, codec: False)
+    monkeypatch.setattr("llmzip.codec.policy.beyond_classic", lambda data, length: True)
+
+
+def test_overhead_of_a_one_block_text(model_always):
+    packed = FakeCodec(streams=1).compress(SENTENCE * 200)
+    events = read_members(io.BytesIO(packed))
+    next(events)
+    block = next(events)
+    assert block.kind is BlockKind.MODEL
+    _, words = BlockHead.unpack(block.payload, block.original_length)
+    name_of_own_model = 2 + len(FakeModel.name)
+    assert len(packed) - len(words) - name_of_own_model <= 64
+
+
+def test_summary_counts():
+    text = "Größe, naïveté, 漢字.\n".encode() * 300
+    codec, sink = FakeCodec(block_size=SMALLEST_BLOCK), io.BytesIO()
+    told = []
+    summary = codec.compress_stream(io.BytesIO(text), sink, told.append)
+    assert (summary.original, summary.compressed) == (len(text), len(sink.getvalue()))
+    assert summary.characters == len(text.decode())
+    assert summary.blocks == -(-len(text) // SMALLEST_BLOCK)
+    assert sum(told) == len(text) and min(told) > 0
+    told = []
+    summary = codec.decompress_stream(io.BytesIO(sink.getvalue()), io.BytesIO(), told.append)
+    assert (summary.original, summary.compressed) == (len(text), len(sink.getvalue()))
+    assert sum(told) == len(text)
+    assert FakeCodec().compress_stream(io.BytesIO(b"\xff"), io.BytesIO()).characters is None
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from([b"a", b"\n", b"\r\n", "é".encode(), "🎉".encode(), b"word " * 30]), max_size=300).map(b"".join))
+def test_blocks_join_to_the_input_and_respect_characters(data):
+    pieces = list(_blocks(io.BytesIO(data), 64))
+    assert b"".join(pieces) == data
+    assert all(0 < len(piece) <= 64 for piece in pieces)
+    for piece in pieces[:-1]:
+        piece.decode()
+        assert not piece.endswith(b"\r")
+
+
+class Trickle(io.RawIOBase):
+    """A pipe that gives a few bytes at a time and cannot seek."""
+
+    def __init__(self, data):
+        self._data = io.BytesIO(data)
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        return self._data.readinto(memoryview(buffer)[:7])
+
+
+def test_pipes_that_trickle():
+    data = SENTENCE * 100
+    sink, back = io.BytesIO(), io.BytesIO()
+    FakeCodec(block_size=SMALLEST_BLOCK).compress_stream(Trickle(data), sink)
+    assert sink.getvalue() == FakeCodec(block_size=SMALLEST_BLOCK).compress(data), "the bytes do not depend on the pipe"
+    FakeCodec().decompress_stream(Trickle(sink.getvalue()), back)
+    assert back.getvalue() == data
+
+
+def test_concatenated_files_decode_as_concatenated_content(model_always):
+    a, b = FakeCodec(mix=False).compress(b"first " * 50), FakeCodec(context=64).compress(b"second " * 50)
+    assert FakeCodec().decompress(a + b + a) == b"first " * 50 + b"second " * 50 + b"first " * 50
+
+
+def test_the_header_tells_the_decoder_everything(model_always):
+    data = SENTENCE * 60
+    packed = FakeCodec(context=48, streams=3, mix=False).compress(data)
+    header = next(read_members(io.BytesIO(packed)))
+    assert isinstance(header, Header) and not header.mixing and (header.context, header.parts) == (48, 4)
+    assert FakeCodec().decompress(packed) == data
+
+
+def test_another_model_is_refused_by_name(model_always):
+    packed = FakeCodec(identity=b"other001").compress(SENTENCE * 9)
+    with pytest.raises(ModelError, match=b"other001".hex()):
+        FakeCodec().decompress(packed)
+
+
+def test_files_without_model_blocks_need_no_model():
+    packed = FakeCodec(identity=b"other001").compress(b"q" * 100_000)
+    assert BlockKind.MODEL not in kinds(packed)
+    assert FakeCodec().decompress(packed) == b"q" * 100_000
+
+
+@pytest.mark.parametrize("kind", [BlockKind.MODEL, BlockKind.RAW])
+def test_damage_anywhere_is_noticed(kind, request):
+    if kind is BlockKind.MODEL:
+        request.getfixturevalue("model_always")
+    data = SENTENCE[:60] if kind is BlockKind.MODEL else random_bytes(60)
+    packed = FakeCodec().compress(data)
+    assert kinds(packed) == [kind]
+    codec = FakeCodec()
+    for length in range(len(packed)):
+        with pytest.raises(CorruptError):
+            codec.decompress(packed[:length])
+    for bit in range(8 * len(packed)):
+        damaged = bytearray(packed)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises((CorruptError, ModelError)):
+            codec.decompress(bytes(damaged))
+    with pytest.raises(CorruptError, match=str(len(packed))):
+        codec.decompress(packed + b"garbage")
+
+
+def test_nothing_of_a_damaged_block_is_written(model_always):
+    data = SENTENCE * 150
+    packed = bytearray(FakeCodec(block_size=SMALLEST_BLOCK).compress(data))
+    packed[len(packed) * 2 // 3] ^= 4
+    sink = io.BytesIO()
+    with pytest.raises(CorruptError, match=r"block \d+ at byte \d+"):
+        FakeCodec().decompress_stream(io.BytesIO(bytes(packed)), sink)
+    assert data.startswith(sink.getvalue()) and len(sink.getvalue()) < len(data)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"block_size": 100}, {"block_size": 1 << 30}, {"streams": 0}, {"streams": 1000}, {"context": 3}, {"threads": -1}],
+)
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(UsageError):
+        Codec(**options)
+
+
+def test_the_model_is_loaded_late_and_kept(model_always):
+    codec = FakeCodec()
+    assert codec._session is None
+    codec.compress(SENTENCE)
+    first = codec.session
+    codec.compress(SENTENCE)
+    assert codec.session is first
+    codec.close()
+    assert codec.fake.open_evaluators == 0
