@@ -1,0 +1,96 @@
+"""`python -m training STEP --config FILE`: one command for each step of the recipe."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import config as recipe
+
+_DEFAULT = Path(__file__).with_name("config.toml")
+
+
+def parser() -> argparse.ArgumentParser:
+    main = argparse.ArgumentParser(prog="python -m training", description="The recipe of the embedded model.")
+    steps = main.add_subparsers(dest="step", required=True)
+
+    def step(name: str, text: str) -> argparse.ArgumentParser:
+        sub = steps.add_parser(name, help=text, description=text)
+        sub.add_argument("--config", default=str(_DEFAULT), help="recipe (TOML); default: the one beside this code")
+        sub.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            dest="overrides",
+            help="override one setting, as a TOML assignment: train.rows=4",
+        )
+        return sub
+
+    step("tokenizer", "learn the vocabulary from the training part of the corpora")
+    step("prepare", "turn the corpora into token arrays")
+    train = step("train", "train, or go on training, until the token budget is spent")
+    train.add_argument("--run", default="run", help="name of the run: its folder under paths.work")
+    train.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
+    train.add_argument("--branch-from", metavar="RUN", help="begin as a copy of another run's last checkpoint")
+    train.add_argument("--budget-tokens", type=int, help="plan the schedule anew for this many tokens in all")
+    train.add_argument("--until-minutes", type=float, help="stop with a checkpoint after this many minutes")
+    plan = step("plan", "move the end of a training that is running")
+    plan.add_argument("--run", default="run", help="name of the run")
+    plan.add_argument("--budget-tokens", type=int, required=True, help="new end, in tokens since the run's beginning")
+    export = step("export", "write a checkpoint as GGUF (F32 and Q8_0)")
+    export.add_argument("checkpoint", help="checkpoint file (.pt)")
+    export.add_argument("--name", help="file name stem; default: export.name of the recipe")
+    evaluate = step("evaluate", "bits per byte of held-out text and rows a second, through llama.cpp")
+    evaluate.add_argument("models", nargs="+", metavar="GGUF", help="models to compare; the first is the reference")
+    evaluate.add_argument("--text", action="append", default=[], metavar="FILE", help="further text files to measure")
+    evaluate.add_argument("--no-speed", action="store_true", help="leave out the measurement of speed")
+    evaluate.add_argument("--json", metavar="FILE", help="also write the figures here")
+    return main
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        config = recipe.load(options.config, options.overrides)
+        # Steps import what they need themselves: torch is not needed to prepare, llama.cpp not to train.
+        if options.step == "tokenizer":
+            from .tokenizer import train_tokenizer
+
+            train_tokenizer(config)
+        elif options.step == "prepare":
+            from .prepare import prepare
+
+            prepare(config)
+        elif options.step == "train":
+            from .train import train
+
+            train(
+                config,
+                options.run,
+                resume=options.resume,
+                branch_from=options.branch_from,
+                budget_tokens=options.budget_tokens,
+                until_minutes=options.until_minutes,
+            )
+        elif options.step == "plan":
+            from .train import move_end
+
+            move_end(config, options.run, options.budget_tokens)
+        elif options.step == "export":
+            from .export import export
+
+            export(config, options.checkpoint, options.name or config.export.name)
+        else:
+            from .evaluate import evaluate
+
+            evaluate(config, options.models, texts=options.text, speed=not options.no_speed, json_path=options.json)
+    except (ValueError, OSError) as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Checkpoints: complete or absent, never half-written; and the first model's weights under today's names."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import config as recipe
+
+
+def save(path: str | Path, state: dict[str, Any]) -> None:
+    """Write atomically: a stop in the middle leaves the checkpoint before."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    with open(temporary, "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    """A checkpoint's content; at least "weights" (name to tensor) and "model" (a config.Model).
+
+    Raises FileNotFoundError, or ValueError if the file is no checkpoint.
+    """
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if "sd" in state:
+        return _first_model(state)
+    if "weights" not in state or "model" not in state:
+        raise ValueError(f"{path} is not a checkpoint of this trainer")
+    state["model"] = recipe.build(recipe.Model, state["model"], "model.")
+    return state
+
+
+def describe(model: recipe.Model) -> dict[str, Any]:
+    return dataclasses.asdict(model)
+
+
+_FIRST_NAMES = {
+    "n1": "attention_norm",
+    "n2": "ffn_norm",
+    "qn": "query_norm",
+    "kn": "key_norm",
+    "wqkv": "qkv",
+    "wo": "attention_out",
+    "wgu": "gate_up",
+    "wd": "down",
+}
+
+
+def _first_model(state: dict[str, Any]) -> dict[str, Any]:
+    """The first embedded model was saved with other names; its arithmetic is the same."""
+    shape = state["cfg"]
+    model = recipe.Model(
+        vocabulary=shape["V"],
+        width=shape["d"],
+        layers=shape["L"],
+        heads=shape["h"],
+        kv_heads=shape["h"],
+        head_width=shape["hd"],
+        ffn_width=shape["ff"],
+        rope_base=shape["base"],
+    )
+    weights = {}
+    for name, tensor in state["sd"].items():
+        if name.startswith("blocks."):
+            _, layer, short = name.split(".")
+            name = f"blocks.{layer}.{_FIRST_NAMES[short]}"
+        else:
+            name = {"emb": "embedding", "nf": "output_norm"}[name]
+        weights[name] = tensor.float()
+    return {"weights": weights, "model": model}

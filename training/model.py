@@ -1,0 +1,169 @@
+"""The decoder in PyTorch: qwen3's arithmetic (QK-norm, rotary halves, SwiGLU, tied embeddings), for training only.
+
+What ships is llama.cpp's evaluation of the exported weights; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .config import Model
+
+_QUERY_BLOCK = 128
+_LOSS_ROWS = 2048
+
+
+def rotary(context: int, config: Model, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of the rotary positions, each (context, head_width / 2), float32 (arXiv 2104.09864)."""
+    frequency = config.rope_base ** (-torch.arange(0, config.head_width, 2, device=device).float() / config.head_width)
+    angle = torch.outer(torch.arange(context, device=device).float(), frequency)
+    return angle.cos(), angle.sin()
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    low, high = x.chunk(2, -1)
+    return torch.cat((low * cos - high * sin, high * cos + low * sin), -1)
+
+
+def causal_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Causal softmax attention with grouped heads (arXiv 2305.13245).
+
+    query: (batch, kv_heads, group, time, width); key, value: (batch, kv_heads, time, width). Returns query's shape.
+
+    Written out as matrix products over blocks of queries: on CPUs the fused kernel of PyTorch took a third of a
+    training step, this takes half of that, and blocks leave out most of the half that causality masks.
+    """
+    batch, kv_heads, group, time, width = query.shape
+    query = query * (1.0 / math.sqrt(width))
+    blocks = []
+    for start in range(0, time, _QUERY_BLOCK):
+        stop = min(time, start + _QUERY_BLOCK)
+        rows = query[:, :, :, start:stop].reshape(batch, kv_heads, group * (stop - start), width)
+        scores = (rows @ key[:, :, :stop].transpose(-1, -2)).view(batch, kv_heads, group, stop - start, stop)
+        position = torch.arange(stop, device=query.device)
+        scores = scores.float().masked_fill(position > position[start:stop, None], float("-inf"))
+        weights = F.softmax(scores, -1).to(value.dtype).view(batch, kv_heads, group * (stop - start), stop)
+        blocks.append((weights @ value[:, :, :stop]).view(batch, kv_heads, group, stop - start, width))
+    return torch.cat(blocks, 3)
+
+
+class Block(nn.Module):
+    def __init__(self, config: Model) -> None:
+        super().__init__()
+        self.config = config
+        c, heads = config, config.heads * config.head_width
+        self.attention_norm = nn.Parameter(torch.ones(c.width))
+        self.query_norm = nn.Parameter(torch.ones(c.head_width))
+        self.key_norm = nn.Parameter(torch.ones(c.head_width))
+        self.qkv = nn.Parameter(torch.randn(heads + 2 * c.kv_heads * c.head_width, c.width) / math.sqrt(c.width))
+        self.attention_out = nn.Parameter(torch.zeros(c.width, heads))
+        self.ffn_norm = nn.Parameter(torch.ones(c.width))
+        self.gate_up = nn.Parameter(torch.randn(2 * c.ffn_width, c.width) / math.sqrt(c.width))
+        self.down = nn.Parameter(torch.zeros(c.width, c.ffn_width))
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        c = self.config
+        batch, time, _ = x.shape
+        norm = (c.head_width,), c.norm_epsilon
+        qkv = F.linear(F.rms_norm(x, (c.width,), self.attention_norm, c.norm_epsilon), self.qkv)
+        qkv = qkv.view(batch, time, c.heads + 2 * c.kv_heads, c.head_width)
+        query, key, value = qkv.split((c.heads, c.kv_heads, c.kv_heads), 2)
+        query = _rotate(F.rms_norm(query, norm[0], self.query_norm, norm[1]), cos, sin).to(value.dtype)
+        key = _rotate(F.rms_norm(key, norm[0], self.key_norm, norm[1]), cos, sin).to(value.dtype)
+        query = query.view(batch, time, c.kv_heads, c.heads // c.kv_heads, c.head_width).permute(0, 2, 3, 1, 4)
+        mixed = causal_attention(query, key.transpose(1, 2), value.transpose(1, 2))
+        x = x + F.linear(mixed.permute(0, 3, 1, 2, 4).reshape(batch, time, -1), self.attention_out)
+        gate, up = F.linear(F.rms_norm(x, (c.width,), self.ffn_norm, c.norm_epsilon), self.gate_up).chunk(2, -1)
+        return x + F.linear(F.silu(gate) * up, self.down)
+
+
+class Decoder(nn.Module):
+    """Token ids (batch, time) to logits (batch, time, vocabulary)."""
+
+    def __init__(self, config: Model) -> None:
+        super().__init__()
+        if config.heads % config.kv_heads:
+            raise ValueError(f"model.heads ({config.heads}) must be a multiple of model.kv_heads ({config.kv_heads})")
+        self.config = config
+        self.embedding = nn.Parameter(torch.randn(config.vocabulary, config.width) * 0.02)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.output_norm = nn.Parameter(torch.ones(config.width))
+
+    def _hidden(self, tokens: Tensor) -> Tensor:
+        cos, sin = rotary(tokens.size(1), self.config, tokens.device)
+        cos, sin = cos[:, None, :], sin[:, None, :]
+        x = F.embedding(tokens, self.embedding)
+        if torch.is_autocast_enabled(tokens.device.type):
+            x = x.to(torch.get_autocast_dtype(tokens.device.type))
+        for block in self.blocks:
+            x = block(x, cos, sin)
+        return F.rms_norm(x, (self.config.width,), self.output_norm, self.config.norm_epsilon)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return F.linear(self._hidden(tokens), self.embedding)
+
+    def loss(self, rows: Tensor) -> Tensor:
+        """Mean cross entropy, in nats a token, of rows (batch, time + 1): each token given those before it."""
+        hidden = self._hidden(rows[:, :-1]).reshape(-1, self.config.width)
+        targets = rows[:, 1:].reshape(-1)
+        # In pieces: the logits of a whole batch do not fit into a cache, nor, on small machines, into memory.
+        total = sum(
+            F.cross_entropy(F.linear(x, self.embedding).float(), y, reduction="sum")
+            for x, y in zip(hidden.split(_LOSS_ROWS), targets.split(_LOSS_ROWS))
+        )
+        return total / targets.numel()
+
+    def matrices(self) -> list[tuple[nn.Parameter, tuple[int, ...]]]:
+        """Hidden weight matrices, each with the row counts of the independent maps that are stacked in it."""
+        c = self.config
+        kv = c.kv_heads * c.head_width
+        return [
+            pair
+            for block in self.blocks
+            for pair in (
+                (block.qkv, (c.heads * c.head_width, kv, kv)),
+                (block.attention_out, (c.width,)),
+                (block.gate_up, (c.ffn_width, c.ffn_width)),
+                (block.down, (c.width,)),
+            )
+        ]
+
+    def vectors(self) -> list[nn.Parameter]:
+        """Everything that is not a hidden matrix: embedding and norm gains."""
+        hidden = {id(parameter) for parameter, _ in self.matrices()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in hidden]
+
+
+def regroup_heads(matrix: Tensor, heads: int, kv_heads: int) -> Tensor:
+    """Mean of the key (or value) heads of each group: (heads * w, d) to (kv_heads * w, d) (arXiv 2305.13245)."""
+    width = matrix.size(0) // heads
+    return matrix.view(kv_heads, heads // kv_heads, width, -1).mean(1).reshape(kv_heads * width, -1)
+
+
+def adapt(state: dict[str, Tensor], old: Model, new: Model) -> dict[str, Tensor]:
+    """Weights of a model of shape `old` as the beginning of one of shape `new`.
+
+    Key/value heads may become fewer (mean of each group) and the feed-forward part wider (new units start silent,
+    so the function is the same). Raises ValueError if anything else differs.
+    """
+    fixed = ("vocabulary", "width", "layers", "heads", "head_width", "rope_base", "norm_epsilon")
+    unlike = [name for name in fixed if getattr(old, name) != getattr(new, name)]
+    if unlike or old.kv_heads % new.kv_heads or new.ffn_width < old.ffn_width:
+        raise ValueError(f"cannot begin from a model of another shape: {', '.join(unlike) or 'kv_heads or ffn_width'}")
+    result = dict(state)
+    q, kv = old.heads * old.head_width, old.kv_heads * old.head_width
+    more = new.ffn_width - old.ffn_width
+    for i in range(old.layers):
+        query, key, value = state[f"blocks.{i}.qkv"].split((q, kv, kv))
+        key, value = (regroup_heads(m, old.kv_heads, new.kv_heads) for m in (key, value))
+        result[f"blocks.{i}.qkv"] = torch.cat((query, key, value))
+        if more:
+            gate, up = state[f"blocks.{i}.gate_up"].chunk(2)
+            fresh = torch.randn(2, more, old.width, generator=torch.Generator().manual_seed(i)) / math.sqrt(old.width)
+            result[f"blocks.{i}.gate_up"] = torch.cat((gate, fresh[0].to(gate), up, fresh[1].to(up)))
+            result[f"blocks.{i}.down"] = F.pad(state[f"blocks.{i}.down"], (0, more))
+    return result

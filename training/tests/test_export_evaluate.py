@@ -1,0 +1,101 @@
+"""The exported model, evaluated by llama.cpp, is the trained one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed (training/requirements.txt)")
+pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed (training/requirements.txt)")
+
+import gguf
+import numpy as np
+
+from llmzip.model.base import Window
+from llmzip.model.llama import LlamaModel, expand
+from training import checkpoint
+from training.evaluate import bits, evaluate, held_out_texts, surprisal, table
+from training.export import export
+from training.model import Decoder
+from training.train import run_folder, train
+
+
+@pytest.fixture
+def exported(prepared) -> tuple:
+    train(prepared, "a")
+    path = run_folder(prepared, "a") / "last.pt"
+    packed = export(prepared, path, "tiny")
+    state = checkpoint.load(path)
+    model = Decoder(state["model"])
+    model.load_state_dict(state["weights"])
+    return prepared, packed, model
+
+
+def test_llama_cpp_computes_what_was_trained(exported) -> None:
+    config, packed, model = exported
+    llama = LlamaModel(packed.with_name("tiny-F32.gguf"), bytes(8), "tiny", Window(64, 4), 1)
+    tokens = llama.tokenize(next(iter(held_out_texts(config).values())))[:50]
+    rows = np.concatenate(([llama.start], tokens[:-1])).astype(np.int32)
+    evaluator = llama.evaluator(1, 64, 64)  # owns the logits
+    logits = evaluator.evaluate(rows, np.arange(50, dtype=np.int32), np.zeros(50, np.int32))
+    with torch.no_grad():
+        expected = model(torch.from_numpy(rows.astype(np.int64))[None])[0].numpy()
+    assert np.abs(logits - expected).max() < 1e-4
+
+
+def test_the_gguf_tokenizer_is_the_trained_one(exported) -> None:
+    from tokenizers import Tokenizer
+
+    config, packed, _ = exported
+    llama = LlamaModel(packed, bytes(8), "tiny", Window(64, 4), 1)
+    ours = Tokenizer.from_file(config.paths.tokenizer)
+    for text in ["The tide rises.\n\n\tTabs  and   spaces 123 don't", "é ü 漢字 \r\n<|bos|>x"]:
+        tokens = list(llama.tokenize(text.encode()))
+        assert b"".join(llama.pieces[t] for t in tokens) == text.encode()
+        # The Hugging Face tokenizer reads <|bos|> in a text as the token; for the product it is text like any other.
+        if "<|bos|>" not in text:
+            assert tokens == ours.encode(text, add_special_tokens=False).ids
+
+
+def test_packed_weights_expand_exactly(exported, tmp_path) -> None:
+    _, packed, _ = exported
+    expand(packed, tmp_path / "full.gguf")
+    full = {t.name: t.data for t in gguf.GGUFReader(tmp_path / "full.gguf").tensors}
+    for tensor in gguf.GGUFReader(packed).tensors:
+        assert np.array_equal(gguf.quants.dequantize(tensor.data, tensor.tensor_type), full[tensor.name]), tensor.name
+
+
+def test_figures_agree_with_pytorch(exported) -> None:
+    config, packed, model = exported
+    llama = LlamaModel(packed.with_name("tiny-F32.gguf"), bytes(8), "tiny", Window(64, 4), 1)
+    text = next(iter(held_out_texts(config).values()))[:120]
+    tokens = llama.tokenize(text)
+    assert len(tokens) < 64  # within one window
+    row = torch.tensor([[llama.start, *tokens]])
+    with torch.no_grad():
+        expected = float(model.loss(row)) * len(tokens) / np.log(2)
+    assert bits(llama, text, Window(64, 4)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_surprisal_of_even_odds() -> None:
+    assert surprisal(np.full((3, 16), 5.0, np.float32), np.array([0, 7, 15])) == pytest.approx(12.0)
+
+
+def test_the_whole_table(exported, capsys, tmp_path) -> None:
+    config, packed, _ = exported
+    full = packed.with_name("tiny-F32.gguf")
+    note = tmp_path / "note.txt"
+    note.write_text("Boats wait under grey bridges.\n")
+    result = evaluate(
+        config, [str(full), str(packed)], texts=[str(note)], speed=True, json_path=str(tmp_path / "out.json")
+    )
+    assert set(result["bits_per_byte"][0]) == {"book", "code", "note.txt"}
+    assert all(0 < value < 8 for column in result["bits_per_byte"] for value in column.values())
+    assert set(result["rows_per_second"][0]) == {"prefill", "1 stream", "4 streams"}
+    assert Path(tmp_path / "out.json").exists() and "| book |" in capsys.readouterr().out
+
+
+def test_the_table_compares_with_the_first() -> None:
+    shown = table("bits per byte", ["old", "new"], [{"book": 2.0}, {"book": 1.5}], 2)
+    assert shown.splitlines()[2] == "| book | 2.00 | 1.50 | -25.0 % |"
