@@ -12,9 +12,6 @@ import pytest
 
 from training import config as recipe
 
-pytest.importorskip("numpy", reason="the recipe's requirements are not installed (training/requirements.txt)")
-pytest.importorskip("tokenizers", reason="the recipe's requirements are not installed (training/requirements.txt)")
-
 _WORDS = [
     "the",
     "a",

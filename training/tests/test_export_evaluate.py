@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("tokenizers", reason="tokenizers is not installed (training/requirements.txt)")
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (training/requirements.txt)")
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed (training/requirements.txt)")
 

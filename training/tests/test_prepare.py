@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("tokenizers", reason="tokenizers is not installed (training/requirements.txt)")
+
 from tokenizers import Tokenizer
 
 from training import augment, corpus

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("tokenizers", reason="tokenizers is not installed (training/requirements.txt)")
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (training/requirements.txt)")
 
 from training import checkpoint
