@@ -156,13 +156,7 @@ class BlockCodec:
         ranks = np.empty(count, np.uint32)
         ranks[coding_order(count, streams)] = self._tree.ranks[tokens]
         mixer = self._mixer(streams, count, mixing)
-        full = count // streams * streams  # rows of the steps in which every stream is active
-        batch = max(1, _CODED_ROWS // streams) * streams
-        bounds = [*range(0, full, batch), full]
-        if full < count:
-            bounds.append(count)
-        for start, stop in zip(bounds, bounds[1:], strict=False):
-            active = streams if start < full else count - full
+        for start, stop, active in step_runs(count, streams):
             yield mixer.encode_steps(ranks[start:stop], states[start:stop], cells[start:stop], active)
 
     def _code(self, turns: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -220,3 +214,11 @@ def coding_order(count: int, streams: int) -> NDArray[np.intp]:
     """Place of every token in the order of coding: step by step, all streams of a step before the next step."""
     lengths = stream_lengths(count, streams)
     return np.concatenate([np.arange(length) * streams + s for s, length in enumerate(lengths)]).astype(np.intp)
+
+
+def step_runs(count: int, streams: int) -> list[tuple[int, int, int]]:
+    """Runs of whole steps, as (start, stop, active streams): rows start .. stop-1 in coding order, coded together."""
+    full = count // streams * streams  # rows of the steps in which every stream is active
+    batch = max(1, _CODED_ROWS // streams) * streams
+    runs = [(start, min(start + batch, full), streams) for start in range(0, full, batch)]
+    return runs if full == count else [*runs, (full, count, count - full)]
