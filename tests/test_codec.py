@@ -73,8 +73,8 @@ def test_round_trip(data, streams, mix):
 @pytest.fixture
 def model_always(monkeypatch):
     """The fake model predicts badly: keep the classic codecs from taking its blocks."""
-    monkeypatch.setattr("llmzip.codec.policy.unpromising", lambda data, codec: False)
-    monkeypatch.setattr("llmzip.codec.policy.beyond_classic", lambda data, length: True)
+    monkeypatch.setattr("llmzip.codec.policy.unpromising", lambda data, classic_length, codec: False)
+    monkeypatch.setattr("llmzip.codec.policy.beyond_classic", lambda classic_length, model_length: True)
 
 
 def test_overhead_of_a_one_block_text(model_always):

@@ -178,12 +178,13 @@ class Codec:
     def _encode_block(self, data: bytes, coding: Coding, report: Callable[[float], None]) -> tuple[BlockKind, bytes, int]:
         """Kind, payload and number of tokens of a block: the smallest of the model's and the classic codecs' work."""
         codec = self._block_codec(coding)
-        if policy.unpromising(data, codec):
+        by_zstd = len(classic.encode(BlockKind.ZSTD, data))
+        if policy.unpromising(data, by_zstd, codec):
             return *classic.smallest(data), 0
         text, crlf = codec.tokens_of(data)
         streams = policy.streams_for(len(text.tokens), coding.window, self._streams)
         payload = codec.encode(text, crlf, streams, report)
-        if policy.beyond_classic(data, len(payload)):
+        if policy.beyond_classic(by_zstd, len(payload)):
             return BlockKind.MODEL, payload, len(text.tokens)
         kind, best = classic.smallest(data)
         return (kind, best, 0) if len(best) < len(payload) else (BlockKind.MODEL, payload, len(text.tokens))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from llmzip.codec.block import MAX_STREAMS, BlockCodec
-from llmzip.container import BlockKind, classic
 from llmzip.model.base import Window
 
 MOST_STREAMS = 32
-WINDOWS_PER_STREAM = 2
+WINDOWS_PER_STREAM = 8
 
-_PROBE_SPAN = 1 << 14  # bytes of a block that is looked at before the rest
+_PROBED = 1 << 16  # bytes: shorter blocks are not worth a look beforehand
+_SAMPLE, _SAMPLES = 2048, 4
+_REPETITIVE = 200  # zstd shrinks the block to one part in so many
+_UNLIKE_TEXT = 0.45  # tokens a byte; English has 0.28
+_RANDOM = 0.95  # bytes a byte: nothing gained
+_HOPELESS = 1.3  # mixing seldom takes more than a quarter off
 
 
 def streams_for(tokens: int, window: Window, wanted: int | None) -> int:
@@ -24,21 +28,24 @@ def streams_for(tokens: int, window: Window, wanted: int | None) -> int:
     return max(1, min(MOST_STREAMS, tokens // (WINDOWS_PER_STREAM * window.context)))
 
 
-def unpromising(data: bytes, codec: BlockCodec) -> bool:
-    """True for blocks on which the model would spend minutes to lose against a classic codec.
+def unpromising(data: bytes, classic_length: int, codec: BlockCodec) -> bool:
+    """True for blocks on which the model would spend minutes only to lose against a classic codec.
 
-    That is: blocks that repeat themselves so much that zstd leaves next to nothing, and blocks that look random and are no text.
+    classic_length: what zstd makes of the block. Such blocks repeat themselves so much that zstd leaves next to nothing,
+    or are no text (programs, images, archives), for which a few samples are put to the test.
     """
-    quick = len(classic.encode(BlockKind.ZSTD, data))
-    if len(data) >= 4 * _PROBE_SPAN and quick * 200 < len(data):
-        return True
-    if len(data) < _PROBE_SPAN or quick < 0.9 * len(data):
+    if len(data) < _PROBED:
         return False
-    samples = [data[at : at + 2048] for at in np.linspace(0, len(data) - 2048, 4).astype(int)]
-    tokens = sum(len(codec.vocabulary.encode(sample).tokens) for sample in samples)
-    return tokens > 0.7 * sum(map(len, samples))
+    if classic_length * _REPETITIVE < len(data):
+        return True
+    starts = np.linspace(0, len(data) - _SAMPLE, _SAMPLES).astype(int)
+    text = codec.vocabulary.encode(b"".join(data[at : at + _SAMPLE] for at in starts))
+    if len(text.tokens) < _UNLIKE_TEXT * _SAMPLE * _SAMPLES:
+        return False
+    by_model = len(codec.encode(text, False, 1, lambda share: None)) / (_SAMPLE * _SAMPLES)
+    return by_model > min(_HOPELESS * classic_length / len(data), _RANDOM)
 
 
-def beyond_classic(data: bytes, length: int) -> bool:
-    """True where a model block of this length is so small that no classic codec needs to be tried."""
-    return len(classic.encode(BlockKind.ZSTD, data)) > 2 * length
+def beyond_classic(classic_length: int, model_length: int) -> bool:
+    """True where the model's block is so much smaller than zstd's that the other classic codecs need not be tried."""
+    return classic_length > 2 * model_length

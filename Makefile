@@ -1,0 +1,36 @@
+# Everything runs in a virtual environment beside this file; the two commands to know are `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml setup.py $(wildcard llmzip/*/*.c llmzip/*/*.h)
+
+.PHONY: help demo test bench drift clean
+.DEFAULT_GOAL := help
+
+help: ## Show this message
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+$(VENV)/.installed: $(SOURCES)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing llmzip into $(VENV) (building llama-cpp-python takes about 5 minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip setuptools
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+demo: $(VENV)/.installed ## Set up, compress and restore a text, print the comparison
+	@$(BIN)/python benchmarks/demo.py
+
+test: $(VENV)/.installed ## Set up and run the tests
+	@$(BIN)/python -m pytest
+
+bench: $(VENV)/.installed ## Measure speed, memory and ratio (quiet machine, some minutes)
+	@$(BIN)/python benchmarks/speed.py
+	@$(BIN)/python benchmarks/ratio.py $(BENCH_FILES)
+
+drift: $(VENV)/.installed ## Measure how far batch shapes and thread counts move the odds of a turn
+	@$(BIN)/python benchmarks/drift.py
+
+clean: ## Remove the environment and what was built
+	rm -rf $(VENV) build *.egg-info
+	find llmzip -name '*.so' -delete

@@ -1,0 +1,117 @@
+"""How far the log odds of turns drift between batch shapes, thread counts and builds of llama.cpp, on one text.
+
+usage: drift.py [--bytes N] [--save FILE]         measure the shapes on this build, keep the odds of each
+       drift.py --against FILE                    also compare this build with the one that saved FILE
+
+Two builds: run it with `--save` in one virtual environment and with `--against` in another.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import llama_cpp
+import numpy as np
+from measure import bench_text
+from numpy.typing import NDArray
+
+from llmzip.codec.block import BlockCodec, Coding, coding_order
+from llmzip.codec.evaluation import Session, prefill
+from llmzip.codec.models import load_model
+from llmzip.codec.quantiser import PORTABLE_TOLERANCE, Quantiser
+from llmzip.model import embedded
+from llmzip.model._masses import Masses
+from llmzip.model.schedule import spans, stream_lengths
+
+WINDOW = embedded.WINDOW
+REACH = 11.0  # log odds beyond the outermost edge of a cell: drift out there changes nothing
+
+
+def by_prefill(session: Session, codec: BlockCodec, tokens: NDArray[np.int32], streams: int) -> NDArray[np.float64]:
+    """Odds (n, K) of the turns to every token, evaluated as the encoder does."""
+    tree, odds = codec._tree, np.empty((len(tokens), codec._tree.depth))
+    masses = Masses(tree.order, 1)
+    for indices, logits in prefill(session, tokens, streams, WINDOW):
+        out = np.empty((len(indices), tree.depth))
+        masses.path_odds(logits, tree.ranks[tokens[indices]], out)
+        odds[indices] = out
+    return odds
+
+
+def by_steps(session: Session, codec: BlockCodec, tokens: NDArray[np.int32], streams: int) -> NDArray[np.float64]:
+    """The same, evaluated as the decoder does."""
+    tree, odds = codec._tree, np.empty((len(tokens), codec._tree.depth))
+    masses, place = Masses(tree.order, streams), coding_order(len(tokens), streams)
+    index = np.empty(len(tokens), np.intp)
+    index[place] = np.arange(len(tokens))
+    steps = max(stream_lengths(len(tokens), streams))
+    evaluator = session.evaluator(streams, min(WINDOW.context, steps), streams)
+    inputs, slots = np.full(streams, session.model.start, np.int32), np.arange(streams, dtype=np.int32)
+    for span in spans(steps, WINDOW, 1):
+        if span.slide:
+            evaluator.slide(streams, WINDOW.drop)
+        now = index[span.start * streams : (span.start + 1) * streams]
+        positions = np.full(len(now), span.position, np.int32)
+        logits = evaluator.evaluate(inputs[: len(now)], positions, slots[: len(now)])
+        out = np.empty((len(now), tree.depth))
+        masses.path_odds(logits, tree.ranks[tokens[now]], out)
+        odds[now] = out
+        inputs[: len(now)] = tokens[now]
+    return odds
+
+
+def report(name: str, one: NDArray[np.float64], other: NDArray[np.float64]) -> None:
+    """Print the drift between two evaluations, and what it would have done to a file."""
+    coded = one > 0
+    reach = coded & (np.abs(np.log(one, where=coded, out=np.zeros_like(one))) < REACH)
+    drift = np.abs(np.log(one[reach]) - np.log(other[reach]))
+    quantiser = Quantiser(PORTABLE_TOLERANCE)
+    states, cells = quantiser.encode(one)
+    again = np.empty_like(cells)
+    for level in range(cells.shape[1]):
+        quantiser.decode(other[:, level], states, again[:, level])
+    wrong = int(((again != cells) & coded).any(axis=1).sum())
+    margin = f"{PORTABLE_TOLERANCE * 1e-6 / drift.max():.1f}" if drift.any() else "-"
+    rms = np.sqrt((drift**2).mean())
+    print(f"{name:44}{drift.max():10.1e}{rms:10.1e}{margin:>9}{(states > 0).mean():9.2%}{wrong:7}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bytes", type=int, default=20_000, help="of the text of the benchmark (20000)")
+    parser.add_argument("--model", help="another GGUF, evaluated in F32")
+    parser.add_argument("--save", help="write the odds of this build's prefill and steps to FILE")
+    parser.add_argument("--against", help="compare with the odds that another build saved")
+    options = parser.parse_args()
+    print(llama_cpp.llama_print_system_info().decode())
+    odds: dict[str, NDArray[np.float64]] = {}
+    for threads in (1, 2):
+        session = Session(load_model(options.model, threads))
+        codec = BlockCodec(session, Coding(WINDOW, PORTABLE_TOLERANCE, True))
+        tokens = codec.tokens_of(bench_text()[: options.bytes])[0].tokens
+        odds[f"prefill, 1 stream, {threads} threads"] = by_prefill(session, codec, tokens, 1)
+        if threads == 1:
+            odds["prefill, 4 streams at once"] = by_prefill(session, codec, tokens, 4)
+            odds["steps of 1 row"] = by_steps(session, codec, tokens, 1)
+            odds["steps of 4 rows (4 streams)"] = by_steps(session, codec, tokens, 4)
+        session.close()
+    print(f"{len(tokens)} tokens; drift of the log odds of a turn\n")
+    print(f"{'':44}{'largest':>10}{'rms':>10}{'margin':>9}{'unsafe':>9}{'wrong':>7}")
+    for one, other in (
+        ("prefill, 1 stream, 1 threads", "prefill, 1 stream, 2 threads"),
+        ("prefill, 1 stream, 1 threads", "steps of 1 row"),
+        ("prefill, 4 streams at once", "steps of 4 rows (4 streams)"),
+    ):
+        report(f"{one.replace('1 threads', '1 thread')} / {other}"[:44], odds[one], odds[other])
+    if options.save:
+        np.savez_compressed(options.save, **odds)
+    if options.against:
+        saved = np.load(options.against)
+        print("\nagainst the other build")
+        for name in odds:
+            report(name, saved[name], odds[name])
+        report("other's prefill / this build's steps", saved["prefill, 4 streams at once"], odds["steps of 4 rows (4 streams)"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""What the encoder decides on its own: streams, and blocks that the model is spared."""
+
+import random
+
+import pytest
+from fakes import FakeModel
+
+from llmzip.codec import policy
+from llmzip.codec.block import BlockCodec, Coding
+from llmzip.codec.evaluation import Session
+from llmzip.container import BlockKind, classic
+from llmzip.model.base import Window
+
+WINDOW = Window(512, 4)
+
+
+@pytest.mark.parametrize(("tokens", "streams"), [(0, 1), (100, 1), (8191, 1), (8192, 2), (45_000, 10), (10**6, 32)])
+def test_streams_grow_with_the_text(tokens, streams):
+    assert policy.streams_for(tokens, WINDOW, None) == streams
+
+
+def test_wanted_streams_are_kept_within_the_tokens():
+    assert [policy.streams_for(5, WINDOW, wanted) for wanted in (1, 5, 200)] == [1, 5, 5]
+
+
+def evaluated(data):
+    """Rows that the decision took, and the decision."""
+    model = FakeModel()
+    codec = BlockCodec(Session(model), Coding(model.window, 30, True))
+    spared = policy.unpromising(data, len(classic.encode(BlockKind.ZSTD, data)), codec)
+    return model.evaluated, spared
+
+
+@pytest.mark.parametrize("kinds", [64, 10_000])
+def test_what_is_no_text_is_spared_after_a_few_samples(kinds):
+    """Random pieces, that come again (a gift to zstd) or do not (a gift to nobody)."""
+    source = random.Random(1)
+    pieces = [source.randbytes(512) for _ in range(kinds)]
+    rows, spared = evaluated(b"".join(source.choices(pieces, k=500)))
+    assert spared and rows <= 4 * 2048
+
+
+def test_what_repeats_itself_is_spared_at_once():
+    assert evaluated(b"the same line again\n" * 20_000) == (0, True)
+
+
+def test_text_is_not_sampled():
+    words = random.Random(2).choices([b" the", b" and", b" of", b"ing", b"th", b" to"], k=60_000)
+    assert evaluated(b"".join(words)) == (0, False)
