@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 import click
 
 from llmzip.cli import run
+from llmzip.cli.estimate import estimate_options
+from llmzip.cli.estimate import run as run_estimate
 from llmzip.cli.files import remove_leftovers
 from llmzip.cli.options import (
     Options,
@@ -102,6 +104,13 @@ def test(files: tuple[str, ...], **parameters: Any) -> int:
 def info(files: tuple[str, ...], **parameters: Any) -> int:
     """Tell what each FILE holds, without decoding it."""
     return _operate("info", files, parameters)
+
+
+@program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
+@estimate_options
+def estimate(files: tuple[str, ...], form: str, **parameters: Any) -> int:
+    """Tell how many bits each FILE has by the model, and where they go; writes no archive."""
+    return run_estimate(files, form, parameters)
 
 
 @click.command(name=_BARE, epilog=EXIT_CODES, context_settings=_SETTINGS)

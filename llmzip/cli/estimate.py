@@ -1,0 +1,136 @@
+"""`llmzip estimate`: how many bits a text has, without writing an archive (docs/estimate.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from llmzip.cli import reports
+from llmzip.cli.options import Options, _apply, _coding, _messages, _model, _progress
+from llmzip.errors import UsageError
+
+_PICTURES = (".png", ".svg")
+
+estimate_options = _apply(
+    [
+        reports.files_argument,
+        *_model,
+        *_coding,
+        *reports.sample_options,
+        click.option(
+            "--window",
+            "windows",
+            metavar="M[,M]...",
+            type=reports.Numbers(),
+            help="Also bits against the tokens of context, like 31,127,255,511.",
+        ),
+        click.option(
+            "--window-stride",
+            metavar="N",
+            type=click.IntRange(1),
+            help="Tokens scored in each window; 1 gives every token its full context (default: an eighth of the window).",
+        ),
+        click.option(
+            "--window-tokens", metavar="N", type=click.IntRange(64), default=2048, help="Tokens to score (default: 2048)."
+        ),
+        *reports.format_options,
+        click.option("--plot", metavar="FILE", help="Draw a picture into FILE.png or FILE.svg."),
+        click.option("--html", metavar="FILE", help="Write the text, coloured by its bits, as a web page."),
+        reports.force_option,
+        *_progress,
+        *_messages,
+    ]
+)
+
+
+def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
+    """Estimate each file and print the result; the exit code."""
+    from llmzip.report import estimate_output, outputs
+    from llmzip.report.estimate import Estimate, estimate
+    from llmzip.report.examine import Examiner
+    from llmzip.report.models import describe
+    from llmzip.report.page import ALTERNATIVES
+
+    plot, html, windows = parameters["plot"], parameters["html"], parameters["windows"] or ()
+    if (plot or html) and len(files) > 1:
+        raise UsageError(f"{'--plot' if plot else '--html'} shows one text: name one file")
+    outputs.check_target(plot, _PICTURES, force=parameters["force"])
+    outputs.check_target(html, (".html", ".htm"), force=parameters["force"])
+    if plot:
+        outputs.require_matplotlib()
+    given = {name: value for name, value in parameters.items() if value is not None}
+    options = Options.of(given)
+    results: list[Estimate] = []
+
+    with (
+        reports.stopping() as request,
+        Examiner(
+            options.model,
+            threads=options.threads,
+            mix=options.mix,
+            streams=options.streams,
+            context=options.context,
+            exact=options.exact,
+            block_size=options.block_size,
+            alternatives=ALTERNATIVES if html else 0,
+        ) as examiner,
+    ):
+        model = examiner.session.model
+        longest = options.context or model.window.context
+        if windows and max(windows) >= longest:
+            raise UsageError(
+                f"a window of {max(windows)} tokens does not fit the context of {longest} tokens (one is taken by the start): "
+                f"use at most {longest - 1}" + ("" if options.context else ", or give --ctx if the model was trained on more")
+            )
+
+        def one(path: str | None) -> None:
+            sampled = {name: parameters[name] for name in ("sample", "seed", "text8", "force")}
+            text = reports.read(path, **sampled)
+            with reports.watched(text.name, len(text.data), options, request) as done:
+                result = estimate(examiner, text, done)
+            if result.measures:
+                results.append(result)
+            if windows and not result.partial:
+                _windows(examiner, result, parameters, options, request)
+            if result.partial:
+                return
+            if plot:
+                from llmzip.report.plots import draw_estimate
+
+                outputs.write_whole(plot, draw_estimate(result, plot[-3:].lower(), request.check))
+            if html:
+                from llmzip.report.page import page
+
+                outputs.write_whole(html, page(result, model.pieces))
+
+        code = reports.each(files, options, one, request)
+        settings = {
+            "context": longest,
+            "mixing": options.mix,
+            "block_size": options.block_size,
+            "sample": parameters["sample"],
+            "seed": parameters["seed"],
+            "text8": parameters["text8"],
+        }
+        described = describe(options.model, model)
+    if request.made:
+        reports.stopped_notice(options)
+    if results or form == "json":
+        reports.emit(
+            form,
+            lambda: estimate_output.tables(results, partial=request.made),
+            lambda: estimate_output.csv_rows(results),
+            lambda: estimate_output.document(results, described, settings, partial=request.made),
+        )
+    return code
+
+
+def _windows(examiner: Any, result: Any, parameters: dict[str, Any], options: Options, request: Any) -> None:
+    from llmzip.report.estimate import window_rows
+    from llmzip.report.windows import evaluations
+
+    given = {"stride": parameters["window_stride"], "tokens": parameters["window_tokens"], "seed": parameters["seed"]}
+    total = evaluations(len(result.columns.tokens), parameters["windows"], **given)
+    with reports.watched(f"{result.text.name} (windows)", total, options, request) as done:
+        window_rows(examiner, result, parameters["windows"], **given, progress=done)

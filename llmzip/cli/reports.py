@@ -1,0 +1,175 @@
+"""What the commands that measure share: options, reading inputs, stopping, and printing in four formats."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from llmzip.cli.files import Input
+from llmzip.cli.options import Options, parse_size
+from llmzip.cli.progress import progress
+from llmzip.cli.run import Session, name_of, notice
+from llmzip.errors import LlmzipError
+
+if TYPE_CHECKING:
+    from llmzip.report.stopping import StopRequest
+    from llmzip.report.tables import Row, Table
+    from llmzip.report.texts import Text
+
+STOPPED = 128 + signal.SIGINT
+
+
+class SampleSize(click.ParamType):
+    """A size like 1MB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes from an option's text."""
+        if isinstance(value, int):
+            return value
+        try:
+            size = parse_size(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if size < 1024:
+            self.fail("a sample must be at least 1K", param, ctx)
+        return size
+
+
+class Day(click.ParamType):
+    """A day like 2024-07-01."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """The day an option's text names."""
+        if isinstance(value, date):
+            return value
+        try:
+            return datetime.strptime(value, "%Y-%m-%d").date()
+        except ValueError:
+            self.fail(f"{value!r} is no date: write it like 2024-07-01", param, ctx)
+
+
+class Numbers(click.ParamType):
+    """Whole numbers with commas between them."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The numbers of an option's text, in its order."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r}: write whole numbers with commas between them, like 31,127", param, ctx)
+        if min(numbers) < 1 or max(numbers) >= 1 << 20:
+            self.fail("a window holds 1 to 1048575 tokens", param, ctx)
+        return tuple(dict.fromkeys(numbers))
+
+
+files_argument = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
+
+format_options = [
+    click.option("--json", "form", flag_value="json", help="Print a JSON document."),
+    click.option("--csv", "form", flag_value="csv", help="Print CSV."),
+    click.option("--markdown", "form", flag_value="markdown", help="Print Markdown tables."),
+    click.option("--table", "form", flag_value="table", default="table", hidden=True),
+]
+sample_options = [
+    click.option("--sample", metavar="SIZE", type=SampleSize(), help="Of larger files take random pieces only, like 1M."),
+    click.option("--seed", metavar="N", type=int, default=0, help="Seed of what is drawn at random (default: 0)."),
+    click.option("--text8", is_flag=True, help="Turn texts into the 27 characters of text8 first."),
+]
+force_option = click.option("-f", "--force", is_flag=True, help="Overwrite; measure what does not look like text, too.")
+
+
+@contextmanager
+def stopping() -> Iterator[StopRequest]:
+    """Ctrl-C as a request to stop, while the with statement lasts."""
+    from llmzip.report.stopping import stop_on_interrupt
+
+    with stop_on_interrupt() as request:
+        yield request
+
+
+def read(path: str | None, *, force: bool, sample: int | None = None, seed: int = 0, text8: bool = False) -> Text:
+    """The text of a file, or of standard input for None. Raises LlmzipError for what cannot be measured, OSError."""
+    from llmzip.report.texts import take
+
+    with Input(path, follow=True) as source:
+        if source.terminal:
+            raise LlmzipError("is a terminal: name a file or redirect the input")
+        return take(
+            source.stream, name_of(path), size=source.size, sample=sample, seed=seed, text8=text8, force=force
+        )
+
+
+def each(files: Sequence[str], options: Options, action: Callable[[str | None], None], request: StopRequest) -> int:
+    """Do `action` for each file; the exit code. After a request to stop no further file is begun."""
+
+    def one(path: str | None) -> None:
+        if not request.made:
+            action(path)
+
+    from llmzip.report.stopping import Stopped
+
+    try:
+        code = Session(options).for_each(tuple(files), one)
+    except Stopped:
+        return STOPPED
+    return STOPPED if request.made else code
+
+
+@contextmanager
+def watched(name: str, total: int, options: Options, request: StopRequest) -> Iterator[Callable[[int], None]]:
+    """A function to report newly done units to, which also ends the work when that was asked for."""
+    with progress(name, lambda: total, options) as advance:
+
+        def done(count: int) -> None:
+            request.check()
+            if advance:
+                advance(count)
+
+        yield done
+
+
+def emit(
+    form: str,
+    tables: Callable[[], Sequence[Table]],
+    rows: Callable[[], Sequence[Row]],
+    document: Callable[[], dict[str, Any]],
+) -> None:
+    """Print the result in one of `FORMATS`. Raises OSError when standard output does not take it."""
+    from llmzip.report.tables import render, to_csv
+
+    if sys.stdout is None:
+        raise LlmzipError("standard output is closed")
+    if form == "json":
+        text = json.dumps(document(), indent=2) + "\n"
+    elif form == "csv":
+        text = to_csv(rows())
+    else:
+        terminal = sys.stdout.isatty()
+        width = os.get_terminal_size(sys.stdout.fileno()).columns if terminal else None
+        text = render(tables(), form, width=width or None, colour=terminal and "NO_COLOR" not in os.environ)
+    if not (sys.stdout.encoding or "").lower().startswith("utf"):
+        text = text.encode(sys.stdout.encoding or "ascii", "backslashreplace").decode(sys.stdout.encoding or "ascii")
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def stopped_notice(options: Options) -> None:
+    """Say that the result is not whole."""
+    if not options.quiet:
+        notice("stopped: what follows is partial")

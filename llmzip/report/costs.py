@@ -1,0 +1,45 @@
+"""What each token costs in the coded file: the turns that the coder is given, added up by the token they belong to."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def token_costs(
+    ranks: NDArray[np.uint32],
+    states: NDArray[np.uint8],
+    active: int,
+    leaves: int,
+    flags: bool,
+    bits: bytes,
+    probabilities: bytes,
+) -> NDArray[np.float64]:
+    """Bits (n,) of n tokens of whole steps with `active` streams, from the turns that the mixer gave for them.
+
+    ranks, states: (n,), in coding order; flags: whether tokens have a state. bits, probabilities: as `Mixer.encode_steps`
+    returns them. The order within a step is the bitstream's: first flags, then second flags of the unsafe tokens, then
+    the turns level by level, each for all tokens of the step. Raises ValueError where the turns do not fit the tokens.
+    """
+    owners = turn_owners(ranks, states, active, leaves, flags)
+    turns = np.frombuffer(bits, np.uint8)
+    right = np.frombuffer(probabilities, np.uint16) / 65536.0
+    if len(owners) != len(turns) or len(turns) != len(right):
+        raise ValueError(f"{len(turns)} turns were given for tokens that have {len(owners)}")
+    return np.bincount(owners, -np.log2(np.where(turns, right, 1 - right)), len(ranks))
+
+
+def turn_owners(
+    ranks: NDArray[np.uint32], states: NDArray[np.uint8], active: int, leaves: int, flags: bool
+) -> NDArray[np.intp]:
+    """The token (an index below n) that each turn belongs to, in the order of coding."""
+    depth = (leaves - 1).bit_length()
+    rows = np.arange(len(ranks))
+    phases = [rows, np.flatnonzero(states)] if flags else []
+    for level in range(depth):
+        # A turn is coded unless no leaf lies to the right of its node.
+        node = ranks.astype(np.int64) >> (depth - level)
+        phases.append(np.flatnonzero((2 * node + 1) << (depth - level - 1) < leaves))
+    owners = np.concatenate(phases)
+    phase = np.repeat(np.arange(len(phases)), [len(each) for each in phases])
+    return owners[np.argsort(owners // active * len(phases) + phase, kind="stable")]
