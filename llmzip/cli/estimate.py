@@ -132,5 +132,5 @@ def _windows(examiner: Any, result: Any, parameters: dict[str, Any], options: Op
 
     given = {"stride": parameters["window_stride"], "tokens": parameters["window_tokens"], "seed": parameters["seed"]}
     total = evaluations(len(result.columns.tokens), parameters["windows"], **given)
-    with reports.watched(f"{result.text.name} (windows)", total, options, request) as done:
+    with reports.watched(f"{result.text.name} (windows)", total, options, request, unit=" tokens") as done:
         window_rows(examiner, result, parameters["windows"], **given, progress=done)

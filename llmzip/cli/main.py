@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 import click
 
 from llmzip.cli import run
+from llmzip.cli.compare import compare_options
+from llmzip.cli.compare import run as run_compare
 from llmzip.cli.estimate import estimate_options
 from llmzip.cli.estimate import run as run_estimate
 from llmzip.cli.files import remove_leftovers
@@ -21,6 +23,8 @@ from llmzip.cli.options import (
     info_options,
     test_options,
 )
+from llmzip.cli.rank import rank_options
+from llmzip.cli.rank import run as run_rank
 
 EXIT_CODES = """\b
 Exit status:
@@ -111,6 +115,20 @@ def info(files: tuple[str, ...], **parameters: Any) -> int:
 def estimate(files: tuple[str, ...], form: str, **parameters: Any) -> int:
     """Tell how many bits each FILE has by the model, and where they go; writes no archive."""
     return run_estimate(files, form, parameters)
+
+
+@program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
+@compare_options
+def compare(files: tuple[str, ...], form: str, **parameters: Any) -> int:
+    """Compress each FILE with llmzip and with other compressors; every result is verified by restoring it."""
+    return run_compare(files, form, parameters)
+
+
+@program.command(name="rank-models", epilog=EXIT_CODES, context_settings=_SETTINGS)
+@rank_options
+def rank_models(files: tuple[str, ...], form: str, **parameters: Any) -> int:
+    """Rank models by how few bits each FILE takes by them; FILE is text or JSON lines with "text" and "date"."""
+    return run_rank(files, form, parameters)
 
 
 @click.command(name=_BARE, epilog=EXIT_CODES, context_settings=_SETTINGS)

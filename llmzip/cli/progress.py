@@ -12,10 +12,12 @@ from llmzip.cli.options import Options
 
 
 @contextmanager
-def progress(name: str, total: Callable[[], int | None], options: Options) -> Iterator[Callable[[int], None] | None]:
-    """A function to report newly done original bytes to, while the with statement lasts; None when nobody looks.
+def progress(
+    name: str, total: Callable[[], int | None], options: Options, unit: str = "B"
+) -> Iterator[Callable[[int], None] | None]:
+    """A function to report newly done units (original bytes) to, while the with statement lasts; None when nobody looks.
 
-    `total` is asked for the number of bytes to come only if it is shown.
+    `total` is asked for the number of units to come only if it is shown.
     """
     if not options.progress or options.quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
@@ -26,7 +28,7 @@ def progress(name: str, total: Callable[[], int | None], options: Options) -> It
     tqdm.monitor_interval = 0
     # Terminals of containers and editors may call themselves 0 by 0; the bar would vanish.
     width = {"dynamic_ncols": True} if os.get_terminal_size(sys.stderr.fileno()).columns else {"ncols": 79, "nrows": 24}
-    bar = tqdm(total=total(), desc=name[-40:], unit="B", unit_scale=True, leave=False, file=sys.stderr, **width)
+    bar = tqdm(total=total(), desc=name[-40:], unit=unit, unit_scale=True, leave=False, file=sys.stderr, **width)
     try:
         yield bar.update
     finally:

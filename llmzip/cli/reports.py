@@ -132,9 +132,11 @@ def each(files: Sequence[str], options: Options, action: Callable[[str | None], 
 
 
 @contextmanager
-def watched(name: str, total: int, options: Options, request: StopRequest) -> Iterator[Callable[[int], None]]:
+def watched(
+    name: str, total: int, options: Options, request: StopRequest, unit: str = "B"
+) -> Iterator[Callable[[int], None]]:
     """A function to report newly done units to, which also ends the work when that was asked for."""
-    with progress(name, lambda: total, options) as advance:
+    with progress(name, lambda: total, options, unit) as advance:
 
         def done(count: int) -> None:
             request.check()

@@ -1,0 +1,110 @@
+"""`llmzip compare`: llmzip beside other compressors (docs/estimate.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from llmzip.cli import reports
+from llmzip.cli.options import Options, _apply, _coding, _messages, _model, _progress
+from llmzip.cli.run import notice
+from llmzip.errors import LlmzipError, UsageError
+
+compare_options = _apply(
+    [
+        reports.files_argument,
+        *_model,
+        *_coding,
+        *reports.sample_options,
+        click.option("--only", metavar="NAME[,NAME]...", help="Compare only these compressors, like xz,zpaq."),
+        click.option("--skip", metavar="NAME[,NAME]...", help="Leave these compressors out."),
+        *reports.format_options,
+        click.option("-f", "--force", is_flag=True, help="Take what does not look like text, too."),
+        *_progress,
+        *_messages,
+    ]
+)
+
+
+def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
+    """Compare the compressors on each file and print the result; the exit code."""
+    from llmzip.codec.models import load_model
+    from llmzip.report import compare_output
+    from llmzip.report.compare import Result, compare_file
+    from llmzip.report.contenders import OURS, missing
+    from llmzip.report.models import describe
+
+    options = Options.of({name: value for name, value in parameters.items() if value is not None})
+    names = choose(parameters["only"], parameters["skip"])
+    skipped = missing(names)
+    if skipped and not options.quiet and parameters["only"]:
+        notice(f"not installed, skipped: {', '.join(skipped)}")
+    names = [name for name in names if name not in skipped]
+    settings: dict[str, Any] = {}
+    described: dict[str, Any] = {}
+    if OURS in names:
+        # A model that cannot be loaded is told once, and before the others have worked for an hour.
+        model = load_model(options.model, options.threads)
+        described = describe(options.model, model)
+        model.close()
+        settings = {
+            "model": options.model,
+            "threads": options.threads,
+            "mix": options.mix,
+            "streams": options.streams,
+            "context": options.context,
+            "block_size": options.block_size,
+        }
+        if options.exact is not None:
+            settings["exact"] = options.exact
+    results: list[Result] = []
+
+    with reports.stopping() as request:
+
+        def one(path: str | None) -> None:
+            sampled = {name: parameters[name] for name in ("sample", "seed", "text8", "force")}
+            text = reports.read(path, **sampled)
+            failed = []
+            with reports.watched(text.name, len(names), options, request, unit=" compressors") as done:
+                for name in names:
+                    found = compare_file(
+                        text.data, text.name, name, settings, described.get("bytes", 0), request.check
+                    )
+                    results.append(found)
+                    failed += [found] if found.error else []
+                    done(1)
+            if failed:
+                raise LlmzipError("; ".join(f"{each.codec} {each.error}" for each in failed))
+
+        code = reports.each(files, options, one, request)
+    if request.made:
+        reports.stopped_notice(options)
+    if results or form == "json":
+        reports.emit(
+            form,
+            lambda: compare_output.tables(results, skipped, partial=request.made),
+            lambda: compare_output.csv_rows(results),
+            lambda: compare_output.document(results, skipped, described, partial=request.made),
+        )
+    return code
+
+
+def choose(only: str | None, skip: str | None) -> list[str]:
+    """The compressors that are wanted, in the order of `NAMES`. Raises UsageError for a name that is none."""
+    from llmzip.report.contenders import NAMES
+
+    def chosen(text: str) -> set[str]:
+        found = set()
+        for word in filter(None, (part.strip() for part in text.split(","))):
+            mine = {name for name in NAMES if name == word or name.split()[0] == word}
+            if not mine:
+                raise UsageError(f"there is no compressor {word!r}: there are {', '.join(NAMES)}")
+            found |= mine
+        return found
+
+    wanted = chosen(only) if only is not None else set(NAMES)
+    wanted -= chosen(skip) if skip is not None else set()
+    if not wanted:
+        raise UsageError("no compressor is left to compare")
+    return [name for name in NAMES if name in wanted]

@@ -1,0 +1,123 @@
+"""Comparisons as tables, CSV rows and a JSON document (docs/estimate.md describes the keys)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from llmzip.report.compare import Result, Total, totals
+from llmzip.report.tables import Column, Row, Table, decimals, grouped
+from llmzip.version import __version__
+
+SCHEMA = "llmzip.compare"
+SCHEMA_VERSION = 1
+
+
+def _rate(original: int, seconds: float) -> float | None:
+    return original / seconds / 1000 if seconds > 0 else None
+
+
+def _speed(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _mebibytes(value: int) -> str:
+    return f"{value / (1 << 20):.0f}"
+
+
+_FIGURES = [
+    Column("compressed", "bytes", grouped),
+    Column("bits_per_byte", "bits/byte", decimals(3)),
+    Column("ratio", "ratio", decimals(3)),
+    Column("pack_rate", "compress kB/s", _speed),
+    Column("unpack_rate", "restore kB/s", _speed),
+    Column("pack_peak", "peak MiB", _mebibytes),
+    Column("unpack_peak", "restore MiB", _mebibytes),
+    Column("adjusted", "adjusted bytes", grouped),
+    Column("adjusted_bits", "bits/byte", decimals(3)),
+]
+
+
+def _figures(result: Result | Total) -> Row:
+    original = result.original
+    return {
+        "codec": result.codec,
+        "original": original,
+        "compressed": result.compressed,
+        "bits_per_byte": 8 * result.compressed / original,
+        "ratio": original / result.compressed,
+        "pack_rate": _rate(original, result.pack_seconds),
+        "unpack_rate": _rate(original, result.unpack_seconds),
+        "pack_peak": result.pack_peak,
+        "unpack_peak": result.unpack_peak,
+        "adjusted": result.adjusted,
+        "adjusted_bits": 8 * result.adjusted / original,
+    }
+
+
+def tables(results: Sequence[Result], skipped: Sequence[str], *, partial: bool) -> list[Table]:
+    """One table of all files, smallest first within each, and one of the totals if there are several."""
+    files = list(dict.fromkeys(result.file for result in results))
+    columns = [Column("codec", "compressor", left=True), *_FIGURES]
+    if len(files) > 1:
+        columns.insert(0, Column("file", "file", left=True))
+    else:
+        original = results[0].original
+    table = Table(f"{files[0]}: {original:,} bytes" if len(files) == 1 else f"{len(files)} files", columns)
+    for file in files:
+        table.sections.append(len(table.rows))
+        mine = sorted((r for r in results if r.file == file and r.error is None), key=lambda r: r.compressed)
+        for place, result in enumerate(mine):
+            table.rows.append({"file": f"{file} ({result.original:,})" if place == 0 else None, **_figures(result)})
+    table.sections = table.sections[1:]
+    made = [table]
+    together = totals(results) if len(files) > 1 else []
+    if together:
+        columns = [Column("codec", "compressor", left=True), *_FIGURES[:2]]
+        columns += [Column("geometric_bits", "geometric mean", decimals(3)), *_FIGURES[2:]]
+        rows = [{**_figures(each), "geometric_bits": each.geometric_bits} for each in together]
+        rows.sort(key=lambda row: row["compressed"])
+        made.append(Table(f"{together[0].files} files together: {together[0].original:,} bytes", columns, rows))
+    notes = made[-1].notes
+    verified = sum(result.error is None for result in results)
+    notes.append(f"Verified by restoring: all {verified} results gave back the very bytes.")
+    notes.append("Adjusted: with the model's bytes added, as if it had to be sent along (once for all files).")
+    notes += [f"Failed: {each.codec} on {each.file}: {each.error}." for each in results if each.error is not None]
+    if skipped:
+        notes.append(f"Not installed: {', '.join(skipped)}.")
+    if partial:
+        notes.append("Partial: stopped before all compressors had their turn.")
+    return made
+
+
+def document(
+    results: Sequence[Result], skipped: Sequence[str], model: dict[str, Any], *, partial: bool
+) -> dict[str, Any]:
+    """The JSON document."""
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "llmzip": __version__,
+        "model": model,
+        "partial": partial,
+        "not_installed": list(skipped),
+        "results": [_plain(result) for result in results],
+        "totals": [asdict(each) for each in totals(results)],
+    }
+
+
+def _plain(result: Result) -> Row:
+    row = asdict(result)
+    row["verified"] = result.error is None
+    known = result.error is None
+    row["bits_per_byte"] = round(8 * result.compressed / result.original, 6) if known else None
+    row["adjusted"] = result.adjusted if known else None
+    row["adjusted_bits_per_byte"] = round(8 * result.adjusted / result.original, 6) if known else None
+    row["pack_seconds"], row["unpack_seconds"] = round(result.pack_seconds, 6), round(result.unpack_seconds, 6)
+    return row
+
+
+def csv_rows(results: Sequence[Result]) -> list[Row]:
+    """A row for each compressor on each file."""
+    return [_plain(result) for result in results]
