@@ -73,7 +73,7 @@ def report(name: str, one: NDArray[np.float64], other: NDArray[np.float64]) -> N
     wrong = int(((again != cells) & coded).any(axis=1).sum())
     margin = f"{PORTABLE_TOLERANCE * 1e-6 / drift.max():.1f}" if drift.any() else "-"
     rms = np.sqrt((drift**2).mean())
-    print(f"{name:44}{drift.max():10.1e}{rms:10.1e}{margin:>9}{(states > 0).mean():9.2%}{wrong:7}", flush=True)
+    print(f"{name:56}{drift.max():10.1e}{rms:10.1e}{margin:>9}{(states > 0).mean():9.2%}{wrong:7}", flush=True)
 
 
 def main() -> None:
@@ -89,20 +89,20 @@ def main() -> None:
         session = Session(load_model(options.model, threads))
         codec = BlockCodec(session, Coding(WINDOW, PORTABLE_TOLERANCE, True))
         tokens = codec.tokens_of(bench_text()[: options.bytes])[0].tokens
-        odds[f"prefill, 1 stream, {threads} threads"] = by_prefill(session, codec, tokens, 1)
+        odds[f"prefill, threads: {threads}"] = by_prefill(session, codec, tokens, 1)
         if threads == 1:
             odds["prefill, 4 streams at once"] = by_prefill(session, codec, tokens, 4)
             odds["steps of 1 row"] = by_steps(session, codec, tokens, 1)
             odds["steps of 4 rows (4 streams)"] = by_steps(session, codec, tokens, 4)
         session.close()
     print(f"{len(tokens)} tokens; drift of the log odds of a turn\n")
-    print(f"{'':44}{'largest':>10}{'rms':>10}{'margin':>9}{'unsafe':>9}{'wrong':>7}")
+    print(f"{'':56}{'largest':>10}{'rms':>10}{'margin':>9}{'unsafe':>9}{'wrong':>7}")
     for one, other in (
-        ("prefill, 1 stream, 1 threads", "prefill, 1 stream, 2 threads"),
-        ("prefill, 1 stream, 1 threads", "steps of 1 row"),
+        ("prefill, threads: 1", "prefill, threads: 2"),
+        ("prefill, threads: 1", "steps of 1 row"),
         ("prefill, 4 streams at once", "steps of 4 rows (4 streams)"),
     ):
-        report(f"{one.replace('1 threads', '1 thread')} / {other}"[:44], odds[one], odds[other])
+        report(f"{one} / {other}", odds[one], odds[other])
     if options.save:
         np.savez_compressed(options.save, **odds)
     if options.against:
