@@ -29,10 +29,14 @@ estimate_options = _apply(
             "--window-stride",
             metavar="N",
             type=click.IntRange(1),
-            help="Tokens scored in each window; 1 gives every token its full context (default: an eighth of the window).",
+            help="Tokens scored in each window; with 1 all have the full context (default: an eighth of the window).",
         ),
         click.option(
-            "--window-tokens", metavar="N", type=click.IntRange(64), default=2048, help="Tokens to score (default: 2048)."
+            "--window-tokens",
+            metavar="N",
+            type=click.IntRange(64),
+            default=2048,
+            help="Tokens to score (default: 2048).",
         ),
         *reports.format_options,
         click.option("--plot", metavar="FILE", help="Draw a picture into FILE.png or FILE.svg."),
@@ -80,8 +84,9 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
         longest = options.context or model.window.context
         if windows and max(windows) >= longest:
             raise UsageError(
-                f"a window of {max(windows)} tokens does not fit the context of {longest} tokens (one is taken by the start): "
-                f"use at most {longest - 1}" + ("" if options.context else ", or give --ctx if the model was trained on more")
+                f"a window of {max(windows)} tokens does not fit the context of {longest} tokens, one of which is "
+                f"taken by the start: use at most {longest - 1}"
+                + ("" if options.context else ", or give --ctx if the model was trained on more")
             )
 
         def one(path: str | None) -> None:

@@ -17,8 +17,8 @@ from llmzip.report.texts import Counts, Text, characters_at, count_units, words_
 class Columns:
     """Arrays with a row for each token, (n,), in the order of the text.
 
-    bits: by the model alone, nan where not evaluated; ranks: -1 there. quantised, mixed: bits as coded, None if unknown.
-    bytes, characters, words: how many begin in the token; characters is None where the text is not all UTF-8.
+    bits: by the model alone, nan where not evaluated; ranks: -1 there. quantised, mixed: bits as coded, None if
+    unknown. bytes, characters, words: how many begin in the token; characters is None where the text is not all UTF-8.
     group: the block of the confidence interval that the token belongs to.
     """
 

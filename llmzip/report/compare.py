@@ -1,4 +1,4 @@
-"""Compressors side by side: every one compresses every file, restores it, and is believed only if the bytes are the same."""
+"""Compressors side by side: each compresses every file, restores it, and is believed only if the bytes are the same."""
 
 from __future__ import annotations
 
@@ -81,9 +81,7 @@ def compare_file(
     )
 
 
-def _step(
-    codec: str, action: str, folder: Path, settings: dict[str, Any], check: Callable[[], None]
-) -> dict[str, Any]:
+def _step(codec: str, action: str, folder: Path, settings: dict[str, Any], check: Callable[[], None]) -> dict[str, Any]:
     command = [sys.executable, "-m", "llmzip.report.worker", codec, action, str(folder), json.dumps(settings)]
     # A session of its own, so that Ctrl-C reaches this process alone, and the worker can be ended with its children.
     worker = subprocess.Popen(
@@ -135,7 +133,10 @@ class Total:
 
 
 def totals(results: Sequence[Result]) -> list[Total]:
-    """Totals by compressor, over the files that all compressors did, so that they can be compared. Empty without such files."""
+    """Totals by compressor, over the files that all compressors did, so that they can be compared.
+
+    Empty without such files.
+    """
     codecs = list(dict.fromkeys(result.codec for result in results))
     done: dict[str, dict[str, Result]] = {codec: {} for codec in codecs}
     for result in results:

@@ -23,8 +23,9 @@ class Library:
 class Tool:
     """A program of its own.
 
-    programs: the names it goes by. pack, unpack: arguments; {packed}, {size} (MiB of the input, at least 1) and the plain names
-    "original" and "restored" stand for the files, which lie in the working folder. stdout: `unpack` writes to standard output.
+    programs: the names it goes by. pack, unpack: arguments; {packed}, {size} (MiB of the input, at least 1) and the
+    plain names "original" and "restored" stand for the files, which lie in the working folder. stdout: `unpack` writes
+    to standard output.
     """
 
     name: str

@@ -17,9 +17,10 @@ def token_costs(
 ) -> NDArray[np.float64]:
     """Bits (n,) of n tokens of whole steps with `active` streams, from the turns that the mixer gave for them.
 
-    ranks, states: (n,), in coding order; flags: whether tokens have a state. bits, probabilities: as `Mixer.encode_steps`
-    returns them. The order within a step is the bitstream's: first flags, then second flags of the unsafe tokens, then
-    the turns level by level, each for all tokens of the step. Raises ValueError where the turns do not fit the tokens.
+    ranks, states: (n,), in coding order; flags: whether tokens have a state. bits, probabilities: as
+    `Mixer.encode_steps` returns them. The order within a step is the bitstream's: first flags, then second flags of
+    the unsafe tokens, then the turns level by level, each for all tokens of the step. Raises ValueError where the
+    turns do not fit the tokens.
     """
     owners = turn_owners(ranks, states, active, leaves, flags)
     turns = np.frombuffer(bits, np.uint8)

@@ -41,7 +41,10 @@ class Measure:
 
 @dataclass
 class Estimate:
-    """What was found about one text. `partial`: only the first part of the work was done, and `counts` are those of that part."""
+    """What was found about one text.
+
+    partial: the work was stopped; `counts` are then those of the part that was evaluated.
+    """
 
     text: Text
     counts: Counts
@@ -104,9 +107,11 @@ def window_rows(
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Append to `result.windows` a row for each window. A `Stopped` raised by `progress` ends it; the last row is then partial.
+    """Append to `result.windows` a row for each window. A `Stopped` raised by `progress` ends it; the last row is then
+    partial.
 
-    stride: None = an eighth of each window; tokens: about how many to score. Raises LlmzipError for a text that is too short.
+    stride: None = an eighth of each window; tokens: about how many to score. Raises LlmzipError for a text that is too
+    short.
     """
     targets = segments(len(result.columns.tokens), max(windows), tokens, seed)
     for window in windows:

@@ -61,7 +61,7 @@ class BlockFacts:
 
 @dataclass
 class Examination:
-    """All blocks of a text. compressed: bytes of the whole .llmz file, None when the work was stopped before its end."""
+    """All blocks of a text. compressed: bytes of the whole .llmz file, None when the work was stopped before."""
 
     blocks: list[BlockFacts] = field(default_factory=list)
     compressed: int | None = None
@@ -70,7 +70,10 @@ class Examination:
 
 
 class Examiner(Codec):
-    """A codec that also notes what it does. Arguments as for `Codec`; alternatives: likely tokens to keep with each token."""
+    """A codec that also notes what it does.
+
+    Arguments as for `Codec`; alternatives: likely tokens to keep with each token.
+    """
 
     def __init__(self, *arguments: object, alternatives: int = 0, **options: object) -> None:
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
@@ -78,7 +81,8 @@ class Examiner(Codec):
         self._found: list[BlockFacts] = []
 
     def examine(self, data: bytes, progress: BytesDone | None = None) -> Examination:
-        """Everything about compressing `data`. A `Stopped` raised by `progress` ends it early, with what is known so far.
+        """Everything about compressing `data`. A `Stopped` raised by `progress` ends it early, with what is known so
+        far.
 
         Raises ModelError and LlmzipError as compression does.
         """
@@ -101,7 +105,8 @@ class Examiner(Codec):
         noted = len(self._found)
         result = super()._encode_block(data, coding, report)
         if len(self._found) == noted:
-            # The codec leaves blocks that do not suit the model to the classic codecs; what the model says of them still counts.
+            # The codec leaves blocks that do not suit the model to the classic codecs; what the model says of them
+            # still counts.
             codec = self._block_codec(coding)
             text, crlf = codec.tokens_of(data)
             codec.encode(text, crlf, 1, report)
@@ -121,9 +126,7 @@ class _Counter(io.RawIOBase):
 class _NotingBlockCodec(BlockCodec):
     """Encodes as ever, and notes scores and costs of every token."""
 
-    def __init__(
-        self, session: Session, coding: Coding, alternatives: int, note: Callable[[BlockFacts], None]
-    ) -> None:
+    def __init__(self, session: Session, coding: Coding, alternatives: int, note: Callable[[BlockFacts], None]) -> None:
         super().__init__(session, coding)
         self._alternatives, self._note = alternatives, note
         self._lengths = np.array([len(piece) for piece in self.vocabulary.pieces], np.int64)
@@ -149,7 +152,10 @@ class _NotingBlockCodec(BlockCodec):
         states: NDArray[np.uint8],
         turns: Iterable[tuple[bytes, bytes]],
     ) -> NDArray[np.float64]:
-        """Bits (n,) of every token, in the order of the text. states: in coding order; turns: as `_turns` gives them."""
+        """Bits (n,) of every token, in the order of the text.
+
+        states: in coding order; turns: as `_turns` gives them.
+        """
         place = coding_order(len(tokens), streams)
         ranks, costs = np.empty(len(tokens), np.uint32), np.empty(len(tokens))
         ranks[place] = self._tree.ranks[tokens]

@@ -35,8 +35,8 @@ def t_quantile(freedom: int, share: float = 0.95) -> float:
 def half_width(bits: NDArray[np.float64], units: NDArray[np.float64]) -> float | None:
     """Half of the 95 % interval of sum(bits) / sum(units), from blocks with so many bits (n,) and units (n,).
 
-    A ratio estimate with its linearised variance (Cochran, Sampling Techniques, chapter 6) and Student's t with n - 1 degrees
-    of freedom. None for fewer than two blocks, where nothing can be said.
+    A ratio estimate with its linearised variance (Cochran, Sampling Techniques, chapter 6) and Student's t with n - 1
+    degrees of freedom. None for fewer than two blocks, where nothing can be said.
     """
     count, total = len(bits), float(units.sum())
     if count < 2 or total <= 0:
@@ -47,6 +47,6 @@ def half_width(bits: NDArray[np.float64], units: NDArray[np.float64]) -> float |
 
 
 def block_sums(blocks: NDArray[np.int64], *values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Sums of each of the values (n,) over the blocks that the tokens (n,) belong to; blocks without tokens are left out."""
+    """Sums of each of the values (n,) over the blocks (n,) of tokens; blocks without tokens are left out."""
     _, places = np.unique(blocks, return_inverse=True)
     return [np.bincount(places, value) for value in values]

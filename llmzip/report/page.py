@@ -1,7 +1,7 @@
 """A text as a web page, coloured by what each token costs; hovering tells the rest.
 
-The page is one file: it loads nothing. Its policy allows one script, named by its hash, so that nothing in the text can run even
-if it should get past the escaping.
+The page is one file: it loads nothing. Its policy allows one script, named by its hash, so that nothing in the text
+can run even if it should get past the escaping.
 """
 
 from __future__ import annotations
@@ -33,14 +33,26 @@ _FRACTION = 256  # of a bit
 
 # Characters that would be invisible or reorder what stands around them, and how they are shown.
 _CONTROL = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"} | {127: "\u2421"}
-_NAMED = [*range(0x80, 0xA0), 0x61C, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF]
+_NAMED = [
+    *range(0x80, 0xA0),
+    0x61C,
+    0x200B,
+    0x200E,
+    0x200F,
+    *range(0x2028, 0x202F),
+    0x2060,
+    *range(0x2066, 0x206A),
+    0xFEFF,
+]
 _VISIBLE = _CONTROL | {code: f"⟨U+{code:04X}⟩" for code in [*_NAMED, 0xFFFE, 0xFFFF]}
 
 
 def page(result: Estimate, pieces: list[bytes]) -> bytes:
     """The page of an estimate whose examiner kept `ALTERNATIVES` alternatives. pieces: bytes of each token id."""
     script, style = _asset("page.js"), _asset("page.css")
-    policy = f"default-src 'none'; base-uri 'none'; form-action 'none'; script-src {_hash(script)}; style-src {_hash(style)}"
+    policy = (
+        f"default-src 'none'; base-uri 'none'; form-action 'none'; script-src {_hash(script)}; style-src {_hash(style)}"
+    )
     name = escape(visible(result.text.name))
     parts = [
         "<!doctype html>\n<html>\n<head>\n<meta charset=utf-8>\n",
@@ -87,7 +99,8 @@ def _header(result: Estimate, name: str) -> str:
             "<label>colour by <select id=shade autocomplete=off><option value=bits selected>the model alone"
             "<option value=coded>what is coded, with mixing</select></label>"
         )
-    return f"<header>\n<h1>{name}</h1>\n<dl>{listed}</dl>\n<div class=legend>bits per token from {legend}{choice}</div>\n</header>\n"
+    legend = f"<div class=legend>bits per token from {legend}{choice}</div>"
+    return f"<header>\n<h1>{name}</h1>\n<dl>{listed}</dl>\n{legend}\n</header>\n"
 
 
 def _sections(result: Estimate) -> Iterator[str]:

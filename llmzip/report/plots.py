@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_POINTS = 160  # points of a line over the position
+_POINTS = 120  # points of a line over the position, at most
+_TOKENS = 100  # tokens that a point stands for, at least
 _STEPS = 32  # prefixes that a classic codec is tried on
 _LONG = 4 << 20  # of texts longer than this only a quarter as many
 
@@ -43,7 +44,7 @@ CLASSIC: dict[str, Callable[[bytes], int]] = {
 
 
 def marginal_costs(data: bytes, size: Callable[[bytes], int], steps: int) -> tuple[NDArray, NDArray]:
-    """Places (steps,) in the middle of equal stretches, and bits per byte that each stretch adds to the compressed size."""
+    """Places (steps,) in the middle of equal stretches, and bits per byte that each adds to the compressed size."""
     ends = np.linspace(0, len(data), steps + 1).astype(int)
     sizes = np.array([size(data[:end]) for end in ends])
     return (ends[1:] + ends[:-1]) / 2, 8 * np.diff(sizes) / np.maximum(np.diff(ends), 1)
@@ -104,7 +105,12 @@ def _draw_position(axes: Axes, result: Estimate, check: Callable[[], None]) -> N
     lines = [("model alone", columns.bits), ("with mixing", columns.mixed)]
     for (label, bits), colour in zip(lines, _COLOURS, strict=False):
         if bits is not None and len(bits):
-            axes.plot(*smoothed(columns.bytes, bits, _POINTS), label=label, color=colour, linewidth=1.3)
+            axes.plot(
+                *smoothed(columns.bytes, bits, max(1, min(_POINTS, len(bits) // _TOKENS))),
+                label=label,
+                color=colour,
+                linewidth=1.3,
+            )
     steps = max(1, min(_STEPS if len(data) <= _LONG else _STEPS // 4, len(data) // 512))
     for (label, size), colour in zip(CLASSIC.items(), _COLOURS[2:], strict=False):
         check()
@@ -120,7 +126,7 @@ def _draw_ranks(axes: Axes, result: Estimate) -> None:
     places = np.arange(len(labels))
     axes.bar(places - 0.2, 100 * tokens, 0.4, label="of the tokens", color=_COLOURS[0])
     axes.bar(places + 0.2, 100 * bits, 0.4, label="of the bits", color=_COLOURS[1])
-    axes.set_xticks(places, labels, fontsize=8)
+    axes.set_xticks(places, labels, fontsize=7)
     axes.set(xlabel="rank of the token that came, among the model's guesses", ylabel="percent")
     axes.legend(fontsize=8, frameon=False)
 
@@ -148,7 +154,9 @@ def draw_ranking(names: Sequence[str], groups: dict[str, list[tuple[float, float
             places = [place + (number - (len(groups) - 1) / 2) * width for place, _ in known]
             margins = [pair[1] or 0 for _, pair in known]
             colour = _COLOURS[number % len(_COLOURS)]
-            axes.bar(places, [pair[0] for _, pair in known], width * 0.9, yerr=margins, label=label, color=colour, capsize=3)
+            axes.bar(
+                places, [pair[0] for _, pair in known], width * 0.9, yerr=margins, label=label, color=colour, capsize=3
+            )
         axes.set_xticks(range(len(names)), names, fontsize=8)
         axes.set_ylabel("bits per character")
         if groups:

@@ -57,7 +57,7 @@ def score(model: str, result: Estimate) -> Score:
 
 
 def together(model: str, collection: str, scores: Sequence[Score]) -> Score:
-    """Several texts as one collection: bits and characters added up, and the errors of the texts as independent ones."""
+    """Several texts as one collection: bits and characters added up, the errors of the texts taken as independent."""
     characters = sum(each.characters for each in scores)
     margins = [None if each.margin is None else each.margin * each.characters for each in scores]
     known = [margin for margin in margins if margin is not None]
@@ -96,14 +96,20 @@ def gap(before: Score, after: Score) -> Gap:
 
 
 def collections(
-    text: Text, *, day: date | None, modified: float | None, sample: int | None = None, seed: int = 0, text8: bool = False
+    text: Text,
+    *,
+    day: date | None,
+    modified: float | None,
+    sample: int | None = None,
+    seed: int = 0,
+    text8: bool = False,
 ) -> list[tuple[str | None, Text]]:
     """What a file adds: pairs (BEFORE or AFTER, text), or one pair (None, text) where `day` is None.
 
-    Of JSON lines the "text" fields, one document after another, sorted by their "date" fields (ISO, or at least the year);
-    `sample` and `text8` are applied to them here. Any other text belongs to the side of its file's time of modification
-    (seconds since 1970). The day itself is AFTER. Raises LlmzipError for JSON lines without those fields, and where a
-    date is needed and unknown.
+    Of JSON lines the "text" fields, one document after another, sorted by their "date" fields (ISO, or at least the
+    year); `sample` and `text8` are applied to them here. Any other text belongs to the side of its file's time of
+    modification (seconds since 1970). The day itself is AFTER. Raises LlmzipError for JSON lines without those fields,
+    and where a date is needed and unknown.
     """
     if not is_json_lines(text.name):
         if day is None:

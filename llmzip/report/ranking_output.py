@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +16,8 @@ ALL = "all texts"
 
 @dataclass
 class Ranking:
-    """Scores of models on texts: `scores[model]` holds pairs (side of the date or None, score), in the order of the texts.
+    """Scores of models on texts: `scores[model]` holds pairs (side of the date or None, score), in the order of the
+    texts.
 
     described: what is known of each model. day: ISO date of the split, None without one.
     """
@@ -27,7 +27,7 @@ class Ranking:
     day: str | None = None
 
     def total(self, model: str, side: str | None = None) -> Score | None:
-        """All texts of a side (None: of both) as one collection; None if the model has not scored all that others have."""
+        """All texts of a side (None: of both) as one collection; None if the model lacks scores that others have."""
         mine = [score for where, score in self.scores[model] if side is None or where == side]
         most = max(len([1 for where, _ in each if side is None or where == side]) for each in self.scores.values())
         return together(model, side or ALL, mine) if mine and len(mine) == most else None
@@ -137,7 +137,9 @@ def _model(ranking: Ranking, model: str) -> dict[str, Any]:
         "before": _plain(ranking.total(model, BEFORE)) if ranking.day else None,
         "after": _plain(ranking.total(model, AFTER)) if ranking.day else None,
         "gap": None if gaps is None else {"gap": round(gaps.gap, 6), "margin": _rounded(gaps.margin)},
-        "texts": [{"file": score.collection, "side": side, **(_plain(score) or {})} for side, score in ranking.scores[model]],
+        "texts": [
+            {"file": score.collection, "side": side, **(_plain(score) or {})} for side, score in ranking.scores[model]
+        ],
     }
 
 

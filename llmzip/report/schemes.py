@@ -29,7 +29,10 @@ def token_by_token(bits: NDArray[np.float64]) -> int:
 
 
 def codeword_lengths(bits: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Lengths (n,) of the codewords; by Kraft's inequality a prefix code with them exists. A token with p = 1 takes none."""
+    """Lengths (n,) of the codewords; by Kraft's inequality a prefix code with them exists.
+
+    A token with p = 1 takes none.
+    """
     return np.maximum(np.ceil(bits - _ROUNDING), 0).astype(np.int64)
 
 

@@ -56,10 +56,8 @@ class Scores:
             self.chances[indices] = np.exp(values.astype(np.float64) - peak[:, None]) / total[:, None]
 
 
-def stable_ranks(
-    logits: NDArray[np.float32], tokens: NDArray[np.int32], own: NDArray[np.float32]
-) -> NDArray[np.int32]:
-    """Places (rows,) of the tokens in a stable descending sort of each row: among equals the smaller token id comes first."""
+def stable_ranks(logits: NDArray[np.float32], tokens: NDArray[np.int32], own: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Places (rows,) of the tokens in a stable descending sort of each row: among equals the smaller id comes first."""
     ranks = np.count_nonzero(logits > own[:, None], axis=1)
     tied = np.flatnonzero(np.count_nonzero(logits == own[:, None], axis=1) > 1)
     for row in tied:

@@ -37,9 +37,7 @@ class Table:
 
     def cells(self) -> list[list[str]]:
         """What stands in the cells."""
-        return [
-            ["" if row.get(c.key) is None else c.write(row[c.key]) for c in self.columns] for row in self.rows
-        ]
+        return [["" if row.get(c.key) is None else c.write(row[c.key]) for c in self.columns] for row in self.rows]
 
 
 def decimals(places: int) -> Callable[[float], str]:

@@ -35,7 +35,13 @@ class Text:
 
 
 def take(
-    stream: BinaryIO, name: str, *, size: int | None, sample: int | None = None, seed: int = 0, text8: bool = False,
+    stream: BinaryIO,
+    name: str,
+    *,
+    size: int | None,
+    sample: int | None = None,
+    seed: int = 0,
+    text8: bool = False,
     force: bool = False,
 ) -> Text:
     """Read a text, or seeded pieces of at most about `sample` bytes in all.
@@ -102,7 +108,9 @@ def _require_text(data: bytes, force: bool) -> None:
     if force:
         return
     if b"\0" in data:
-        raise LlmzipError("is no text (it holds NUL bytes; UTF-16 must be converted first): skipped; -f measures it anyway")
+        raise LlmzipError(
+            "is no text (it holds NUL bytes; UTF-16 must be converted first): skipped; -f measures it anyway"
+        )
     odd = len(_ODD.findall(data.decode("utf-8", "surrogateescape")))
     if odd > _MOST_ODD * len(data):
         raise LlmzipError("is no text (mostly control characters or invalid UTF-8): skipped; -f measures it anyway")
@@ -111,8 +119,8 @@ def _require_text(data: bytes, force: bool) -> None:
 def to_text8(data: bytes) -> bytes:
     """The 27 symbols of text8: a to z and single blanks.
 
-    The last steps of Mahoney's wikifil.pl (mattmahoney.net/dc/textdata.html): letters in lower case, digits spelled out,
-    everything else a blank. Blanks at both ends are dropped.
+    The last steps of Mahoney's wikifil.pl (mattmahoney.net/dc/textdata.html): letters in lower case, digits spelled
+    out, everything else a blank. Blanks at both ends are dropped.
     """
     table = bytearray(b" " * 256)
     table[ord("a") : ord("z") + 1] = bytes(range(ord("a"), ord("z") + 1))

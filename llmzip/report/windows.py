@@ -1,9 +1,9 @@
 """Bits against context: LLMZip's table over the number of tokens that the model may look back on.
 
-For a window of M tokens, runs of M + 1 tokens are evaluated, each from a fresh cache, and the last `stride` tokens of each run
-are scored: they have M - stride + 1 to M tokens before them (and the model's start token). With a stride of 1 every token has
-exactly M, as in the paper, at the price of M + 1 evaluations a token. The runs go through the codec's evaluation as so many
-streams of equal length. All windows score the same tokens.
+For a window of M tokens, runs of M + 1 tokens are evaluated, each from a fresh cache, and the last `stride` tokens of
+each run are scored: they have M - stride + 1 to M tokens before them (and the model's start token). With a stride of 1
+every token has exactly M, as in the paper, at the price of M + 1 evaluations a token. The runs go through the codec's
+evaluation as so many streams of equal length. All windows score the same tokens.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def evaluate_window(
 ) -> WindowRow:
     """Score the tokens of `targets` with `window` tokens of context.
 
-    columns: the text's tokens; progress: told of rows evaluated. A `Stopped` raised by it ends the work early: the row is
-    then partial, over what was scored.
+    columns: the text's tokens; progress: told of rows evaluated. A `Stopped` raised by it ends the work early: the row
+    is then partial, over what was scored.
     """
     if not 1 <= stride <= window:
         raise LlmzipError(f"a stride of {stride} does not fit a window of {window}: it must be 1 to {window}")
@@ -100,14 +100,14 @@ def evaluate_window(
     except Stopped:
         partial = True
     done = np.flatnonzero(scores.seen)
-    part = columns.of(places[done], scores.bits[done], np.searchsorted([start for start, _ in targets], places[done], "right"))
+    part = columns.of(
+        places[done], scores.bits[done], np.searchsorted([start for start, _ in targets], places[done], "right")
+    )
     context = float((done % length).mean()) if len(done) else 0.0
     return WindowRow(window, stride, context, part.total(), part.counts(), part.margins(), partial)
 
 
-def evaluations(
-    count: int, windows: Sequence[int], *, stride: int | None, tokens: int, seed: int
-) -> int:
+def evaluations(count: int, windows: Sequence[int], *, stride: int | None, tokens: int, seed: int) -> int:
     """Evaluations that all windows take on a text of `count` tokens. Raises LlmzipError for one that is too short."""
     targets = segments(count, max(windows), tokens, seed)
     return sum(len(_runs(targets, stride or default_stride(window))) * (window + 1) for window in windows)

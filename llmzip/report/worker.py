@@ -2,8 +2,8 @@
 
     python -m llmzip.report.worker NAME pack|unpack FOLDER SETTINGS
 
-FOLDER holds "original" and gets "packed" (or the tool's name for it), or the other way round "restored". SETTINGS is a JSON
-object of arguments of `Codec`. Prints a JSON object: `seconds`, `peak` (bytes), or `error`.
+FOLDER holds "original" and gets "packed" (or the tool's name for it), or the other way round "restored". SETTINGS is a
+JSON object of arguments of `Codec`. Prints a JSON object: `seconds`, `peak` (bytes), or `error`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ def _ours(action: str, folder: Path, settings: dict[str, Any]) -> float:
 
 
 def _tool(tool: Tool, action: str, folder: Path) -> float:
-    command = [tool.path() or tool.programs[0], *arguments(tool, tool.pack if action == "pack" else tool.unpack, folder)]
+    command = [
+        tool.path() or tool.programs[0],
+        *arguments(tool, tool.pack if action == "pack" else tool.unpack, folder),
+    ]
     if action == "unpack":
         # Tools that know the name of the original must not find it.
         (folder / "original").unlink(missing_ok=True)
@@ -59,11 +62,15 @@ def _tool(tool: Tool, action: str, folder: Path) -> float:
     if action == "unpack" and tool.stdout:
         output = open(folder / "restored", "wb")  # noqa: SIM115 - the process ends soon
     began = time.perf_counter()
-    ended = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, check=False)
+    ended = subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, check=False
+    )
     seconds = time.perf_counter() - began
     if ended.returncode:
         said = ended.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise RuntimeError(f"{Path(command[0]).name} ended with status {ended.returncode}" + (f": {said[-1]}" if said else ""))
+        raise RuntimeError(
+            f"{Path(command[0]).name} ended with status {ended.returncode}" + (f": {said[-1]}" if said else "")
+        )
     return seconds
 
 

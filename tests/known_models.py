@@ -1,0 +1,94 @@
+"""Language models whose probabilities are known in closed form, for reports."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from fakes import greedy
+
+from llmzip.model.base import Window
+from llmzip.report.examine import Examiner
+
+PIECES = [bytes([b]) for b in range(256)] + [b""]
+START = 256
+IMPOSSIBLE = -70.0
+
+
+class KnownModel:
+    """`predict(context)` gives {token: probability}; context: the tokens that the stream's cache holds, the start first."""
+
+    identity = b"known001"
+    name = "known"
+    start = START
+    pieces = PIECES
+
+    def __init__(self, predict, window=Window(64, 4)):
+        self.predict, self.window = predict, window
+        self.tokenize = greedy(PIECES)
+        self.on_evaluate = lambda: None
+        self.longest_context = 0
+
+    def evaluator(self, streams, context, rows):
+        return KnownEvaluator(self, streams, context, rows)
+
+    def close(self):
+        pass
+
+
+class KnownEvaluator:
+    def __init__(self, model, streams, context, rows):
+        self.rows, self._model, self._context = rows, model, context
+        self._held = [[] for _ in range(streams)]
+
+    def evaluate(self, tokens, positions, streams):
+        self._model.on_evaluate()
+        logits = np.full((len(tokens), len(PIECES)), IMPOSSIBLE, np.float32)
+        for row, (token, position, stream) in enumerate(
+            zip(tokens.tolist(), positions.tolist(), streams.tolist(), strict=True)
+        ):
+            held = self._held[stream]
+            assert position == len(held) < self._context
+            held.append(token)
+            self._model.longest_context = max(self._model.longest_context, len(held) - 1)
+            for next_token, p in self._model.predict(held).items():
+                logits[row, next_token] = math.log(p)
+        return logits
+
+    def slide(self, streams, drop):
+        for held in self._held[:streams]:
+            del held[:drop]
+
+    def clear(self):
+        for held in self._held:
+            held.clear()
+
+    def close(self):
+        pass
+
+
+def independent(odds):
+    """A model of independent bytes: {character: probability}."""
+    table = {ord(character): p for character, p in odds.items()}
+    return KnownModel(lambda held: table)
+
+
+DYADIC = {"a": 1 / 2, "b": 1 / 4, "c": 1 / 8, " ": 1 / 8}
+DYADIC_BITS = {"a": 1, "b": 2, "c": 3, " ": 3}
+
+
+def dyadic_text(count, seed=1):
+    """A text with exactly the frequencies of `DYADIC`, count a multiple of 8: its entropy is 1.75 bits a character."""
+    characters = np.repeat(list("abc "), [count // 2, count // 4, count // 8, count // 8])
+    return "".join(np.random.default_rng(seed).permutation(characters).tolist()).encode()
+
+
+class KnownExaminer(Examiner):
+    """An examiner over a known model."""
+
+    def __init__(self, model, **options):
+        super().__init__("known.gguf", **options)
+        self.known = model
+
+    def _load(self):
+        return self.known
