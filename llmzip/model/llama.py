@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from llmzip.errors import LlmzipError, ModelError
 from llmzip.model.base import Window
-from llmzip.model.threads import ThreadTuner
+from llmzip.model.threads import ThreadTuner, is_busy
 
 _F32 = 0  # ggml_type
 _FLASH_ATTENTION_OFF = 0
@@ -142,7 +142,7 @@ class LlamaEvaluator:
             )
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._vocabulary = vocabulary
-        self._tuner = ThreadTuner(usable_cores()) if threads == 0 else None
+        self._tuner = ThreadTuner(usable_cores(), is_busy(usable_cores())) if threads == 0 else None
         self._threads = params.n_threads
         self._make_batch()
 

@@ -1,49 +1,64 @@
 """How many threads to evaluate with: measured, not assumed.
 
-More threads are not always faster: on a busy machine the threads of a step wait for each other at every one of its
-hundreds of operations, and a step of a few rows can take a hundred times longer than with one thread. So the evaluator
-times itself with one thread and with all, and keeps to what is faster.
+More threads are not always faster: the threads of a step wait for each other at every one of its hundreds of operations.
+For a step of a few rows that costs more than it gains, and on a busy machine, where a thread may have to wait for a
+processor, it can make a step ten or a hundred times slower. So the evaluator times itself with 1, 2, 4 ... all cores and keeps to
+what is fastest, trying the next fewer and the next more now and then. The number of threads changes no result.
 """
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 
-# The share of time spent on finding out whether the other choice has become faster.
-_PROBING = 0.03
+# The share of time spent on finding out whether the next fewer, or the next more, threads have become faster.
+_PROBING = 0.015
 _SMOOTHING = 0.2
 
 
-class ThreadTuner:
-    """Chooses between one thread and `most` for calls whose cost grows with their rows.
+def is_busy(cores: int) -> bool:
+    """Whether other programs leave less than half of the cores."""
+    try:
+        return os.getloadavg()[0] > cores / 2
+    except (AttributeError, OSError):
+        return False
 
-    clock: seconds, for tests.
+
+class ThreadTuner:
+    """Chooses between 1, 2, 4 ... `most` threads for calls whose cost grows with their rows.
+
+    busy: start with one thread instead of with all. clock: seconds, for tests.
     """
 
-    def __init__(self, most: int, clock=time.perf_counter) -> None:  # noqa: ANN001 - any callable
-        self._choices = sorted({1, most})
+    def __init__(self, most: int, busy: bool = False, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._choices = sorted({1 << power for power in range(most.bit_length()) if 1 << power < most} | {most})
         self._clock = clock
         self._cost: dict[int, float] = {}  # smoothed seconds a row
-        self._credit = 0.0  # seconds of evaluation since the last probe
+        self._total = 0.0  # seconds of evaluation so far
+        self._tried: dict[int, float] = {}  # `_total` when a choice was last used
         self._began = 0.0
-        self.threads = most
+        self.threads = self._choices[0 if busy else -1]
 
     @property
     def best(self) -> int:
-        """The faster choice so far."""
-        return min(self._cost, key=self._cost.__getitem__, default=self._choices[-1])
+        """The fastest choice so far; before the first call, the one to begin with."""
+        return min(self._cost, key=self._cost.__getitem__, default=self.threads)
+
+    def _neighbours(self) -> list[int]:
+        """The next fewer and the next more threads."""
+        at = self._choices.index(self.best)
+        return [self._choices[i] for i in (at - 1, at + 1) if 0 <= i < len(self._choices)]
 
     def begin(self, rows: int) -> int:
         """Threads for a call of so many rows, which starts now."""
-        untried = [choice for choice in self._choices if choice not in self._cost]
-        if untried:
-            self.threads = untried[-1]
-        else:
-            other = max(self._choices, key=self._cost.__getitem__)
-            if other != self.best and self._cost[other] * rows < _PROBING * self._credit:
-                self.threads, self._credit = other, 0.0
-            else:
-                self.threads = self.best
+        self.threads = self.best
+        if self._cost:
+            for choice in self._neighbours():
+                # What has never been tried is tried at once, so that the first calls walk to the fastest.
+                if choice not in self._cost or self._cost[choice] * rows < _PROBING * (self._total - self._tried[choice]):
+                    self.threads = choice
+                    break
         self._began = self._clock()
         return self.threads
 
@@ -52,7 +67,8 @@ class ThreadTuner:
         seconds = self._clock() - self._began
         cost = seconds / rows
         known = self._cost.get(self.threads)
-        # A probe replaces what is known of the slower choice: it is seen too seldom for an average.
+        # A probe replaces what is known of a slower choice: it is seen too seldom for an average.
         smooth = known is not None and self.threads == self.best
         self._cost[self.threads] = known + _SMOOTHING * (cost - known) if smooth else cost
-        self._credit += seconds
+        self._total += seconds
+        self._tried[self.threads] = self._total
