@@ -16,15 +16,15 @@ IMPOSSIBLE = -70.0
 
 
 class KnownModel:
-    """`predict(context)` gives {token: probability}; context: the tokens that the stream's cache holds, the start first."""
+    """`predict(context)` gives {token: probability}; context: the tokens in the cache of the stream, start first."""
 
     identity = b"known001"
     name = "known"
     start = START
     pieces = PIECES
 
-    def __init__(self, predict, window=Window(64, 4)):
-        self.predict, self.window = predict, window
+    def __init__(self, predict, window=None):
+        self.predict, self.window = predict, window or Window(64, 4)
         self.tokenize = greedy(PIECES)
         self.on_evaluate = lambda: None
         self.longest_context = 0

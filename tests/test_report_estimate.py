@@ -137,6 +137,14 @@ def test_blocks_that_suit_no_model_are_still_measured():
     assert result.measure(e.STORED).bits < 8 * 200
 
 
+def test_samples_that_the_codec_takes_are_not_counted():
+    """Bytes that do not look like text are first tried on samples."""
+    data = np.random.default_rng(5).integers(33, 127, 80_000).astype(np.uint8).tobytes()
+    result = estimated(KnownModel(lambda held: UNIFORM), data)
+    assert result.counts.tokens == len(data) and len(result.examination.blocks) == 1
+    assert result.measure(e.MODEL).bits == pytest.approx(8 * len(data), rel=1e-6)
+
+
 def test_several_blocks_add_up():
     data = dyadic_text(16000)
     result = estimated(independent(DYADIC), data, block_size=4096)
@@ -260,7 +268,7 @@ def test_ranks_decode_to_the_text():
 
 
 def shannon_code(chances):
-    """Codewords as strings: the first ceil(-log2 p) binary digits of the sums of larger probabilities (Shannon 1948)."""
+    """Codewords as strings: the first ceil(-log2 p) binary digits of the sum of larger probabilities (Shannon)."""
     lengths = schemes.codeword_lengths(-np.log2(chances))
     words, below = {}, 0.0
     for symbol in np.argsort(-chances, kind="stable").tolist():
@@ -351,7 +359,7 @@ DISTANCE = 20
 
 
 def echo_model():
-    """Repeats the token `DISTANCE` back with probability 15/16 where it can look back so far; else all bytes are alike."""
+    """Repeats the token `DISTANCE` back with p = 15/16 where it can look back so far; else all bytes are alike."""
 
     def predict(held):
         if len(held) <= DISTANCE:

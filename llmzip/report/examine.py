@@ -21,6 +21,7 @@ from llmzip.container import BlockKind
 from llmzip.report.costs import token_costs
 from llmzip.report.scores import Scores
 from llmzip.report.stopping import Stopped
+from llmzip.text import newlines
 from llmzip.text.tokens import TokenText
 
 STORED_BITS = 8  # what a byte costs that no token stands for
@@ -103,13 +104,17 @@ class Examiner(Codec):
         self, data: bytes, coding: Coding, report: Callable[[float], None]
     ) -> tuple[BlockKind, bytes, int]:
         noted = len(self._found)
-        result = super()._encode_block(data, coding, report)
+        evaluated = newlines.to_lf(data) or data
+        try:
+            result = super()._encode_block(data, coding, report)
+        finally:
+            # Samples that the codec took to find out whether the model suits the block are not the text.
+            self._found[noted:] = [block for block in self._found[noted:] if block.data == evaluated]
         if len(self._found) == noted:
             # The codec leaves blocks that do not suit the model to the classic codecs; what the model says of them
             # still counts.
             codec = self._block_codec(coding)
-            text, crlf = codec.tokens_of(data)
-            codec.encode(text, crlf, 1, report)
+            codec.encode(*codec.tokens_of(data), 1, report)
         return result
 
 

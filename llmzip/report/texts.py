@@ -15,7 +15,7 @@ from llmzip.errors import LlmzipError
 PIECE = 16 << 10
 """Bytes of one piece of a sample."""
 
-_MOST_ODD = 0.1  # share of control and undecodable characters in what still counts as text
+_MOST_ODD = 0.2  # share of control and undecodable characters in what still counts as text
 _ODD = re.compile("[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f\udc80-\udcff]")
 _WORD = re.compile(r"\S+")
 _WORD_IN_BYTES = re.compile(rb"\S+")
@@ -113,7 +113,7 @@ def _require_text(data: bytes, force: bool) -> None:
         )
     odd = len(_ODD.findall(data.decode("utf-8", "surrogateescape")))
     if odd > _MOST_ODD * len(data):
-        raise LlmzipError("is no text (mostly control characters or invalid UTF-8): skipped; -f measures it anyway")
+        raise LlmzipError("is no text in UTF-8 (old encodings must be converted first): skipped; -f measures it anyway")
 
 
 def to_text8(data: bytes) -> bytes:

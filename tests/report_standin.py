@@ -1,0 +1,34 @@
+"""The command with a model of known probabilities that takes its time: for signals.
+
+Run as a program with a file to create once it works, and the arguments of llmzip.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from known_models import DYADIC, independent
+
+from llmzip.model.base import Window
+from llmzip.report.examine import Examiner
+
+
+def main() -> None:
+    model = independent(DYADIC)
+    model.window = Window(512, 4)
+
+    def slow() -> None:
+        Path(sys.argv[1]).touch()
+        time.sleep(0.03)
+
+    model.on_evaluate = slow
+    Examiner._load = lambda self: model  # type: ignore[method-assign]
+    from llmzip.cli.main import main as command
+
+    command(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()
