@@ -68,9 +68,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
             failed = []
             with reports.watched(text.name, len(names), options, request, unit=" compressors") as done:
                 for name in names:
-                    found = compare_file(
-                        text.data, text.name, name, settings, described.get("bytes", 0), request.check
-                    )
+                    found = compare_file(text.data, text.name, name, settings, described.get("bytes", 0), request.check)
                     results.append(found)
                     failed += [found] if found.error else []
                     done(1)

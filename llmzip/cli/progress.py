@@ -15,7 +15,8 @@ from llmzip.cli.options import Options
 def progress(
     name: str, total: Callable[[], int | None], options: Options, unit: str = "B"
 ) -> Iterator[Callable[[int], None] | None]:
-    """A function to report newly done units (original bytes) to, while the with statement lasts; None when nobody looks.
+    """A function to report newly done units (original bytes) to, while the with statement lasts; None when nobody
+    looks.
 
     `total` is asked for the number of units to come only if it is shown.
     """

@@ -87,7 +87,9 @@ format_options = [
     click.option("--table", "form", flag_value="table", default="table", hidden=True),
 ]
 sample_options = [
-    click.option("--sample", metavar="SIZE", type=SampleSize(), help="Of larger files take random pieces only, like 1M."),
+    click.option(
+        "--sample", metavar="SIZE", type=SampleSize(), help="Of larger files take random pieces only, like 1M."
+    ),
     click.option("--seed", metavar="N", type=int, default=0, help="Seed of what is drawn at random (default: 0)."),
     click.option("--text8", is_flag=True, help="Turn texts into the 27 characters of text8 first."),
 ]
@@ -110,9 +112,7 @@ def read(path: str | None, *, force: bool, sample: int | None = None, seed: int 
     with Input(path, follow=True) as source:
         if source.terminal:
             raise LlmzipError("is a terminal: name a file or redirect the input")
-        return take(
-            source.stream, name_of(path), size=source.size, sample=sample, seed=seed, text8=text8, force=force
-        )
+        return take(source.stream, name_of(path), size=source.size, sample=sample, seed=seed, text8=text8, force=force)
 
 
 def each(files: Sequence[str], options: Options, action: Callable[[str | None], None], request: StopRequest) -> int:
