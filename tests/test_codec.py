@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmzip.codec.block import BlockHead
-from llmzip.codec.codec import SMALLEST_BLOCK, Codec, _blocks
+from llmzip.codec.codec import SMALLEST_BLOCK, Codec
 from llmzip.container import BlockKind, Header, read_members
 from llmzip.errors import CorruptError, ModelError, UsageError
 
@@ -102,17 +102,6 @@ def test_summary_counts():
     assert (summary.original, summary.compressed) == (len(text), len(sink.getvalue()))
     assert sum(told) == len(text)
     assert FakeCodec().compress_stream(io.BytesIO(b"\xff"), io.BytesIO()).characters is None
-
-
-@settings(max_examples=60)
-@given(st.lists(st.sampled_from([b"a", b"\n", b"\r\n", "é".encode(), "🎉".encode(), b"word " * 30]), max_size=300).map(b"".join))
-def test_blocks_join_to_the_input_and_respect_characters(data):
-    pieces = list(_blocks(io.BytesIO(data), 64))
-    assert b"".join(pieces) == data
-    assert all(0 < len(piece) <= 64 for piece in pieces)
-    for piece in pieces[:-1]:
-        piece.decode()
-        assert not piece.endswith(b"\r")
 
 
 class Trickle(io.RawIOBase):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from llmzip.codec import policy
 from llmzip.codec.block import BlockCodec, Coding
+from llmzip.codec.blocks import blocks
 from llmzip.codec.evaluation import Session
 from llmzip.codec.models import load_model
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE
@@ -27,7 +28,6 @@ from llmzip.container import (
     read_members,
     write_all,
 )
-from llmzip.container.streams import read_full
 from llmzip.errors import CorruptError, ModelError, UsageError
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel, Window
@@ -164,7 +164,7 @@ class Codec:
             extras={TAG_NAME: name.encode()} if name else {},
         )
         writer = MemberWriter(sink, header)
-        for data in _blocks(source, self._block_size):
+        for data in blocks(source, self._block_size):
             report = _Share(progress, len(data))
             kind, payload, tokens = self._encode_block(data, coding, report)
             writer.write_block(kind, data, payload)
@@ -255,33 +255,3 @@ class _Share:
         if self._progress and done > self._done:
             self._progress(done - self._done)
             self._done = done
-
-
-def _blocks(source: BinaryIO, size: int) -> Iterator[bytes]:
-    """Cut a stream into blocks of at most `size` bytes, preferably at the end of a line, never inside a UTF-8 character."""
-    data = read_full(source, size)
-    while len(data) == size:
-        following = read_full(source, 1)
-        if not following:
-            break
-        cut = _cut(data)
-        yield data[:cut]
-        data = data[cut:] + following
-        data += read_full(source, size - len(data))
-    if data:
-        yield data
-
-
-def _cut(data: bytes) -> int:
-    """Where to end a block that is followed by more."""
-    line = data.rfind(b"\n", len(data) - min(len(data), 1 << 16)) + 1
-    if line > 0:
-        return line
-    cut = len(data)
-    for back in range(1, min(4, len(data))):
-        if data[-back] & 0xC0 == 0xC0:
-            cut = len(data) - back
-            break
-    if data[cut - 1 : cut] == b"\r" and cut > 1:
-        cut -= 1
-    return cut

@@ -1,0 +1,75 @@
+"""Cutting a byte stream into blocks: bounded in size, text apart from what is no text.
+
+A tar archive of texts and pictures would otherwise be one block that nothing codes well: the model is lost on the
+pictures, the classic codecs on the texts. All of this is the encoder's choice; a reader takes any blocks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from llmzip.container.streams import read_full
+
+_PAGE = 4096
+_SHORTEST_RUN = 16 * _PAGE  # shorter stretches of the other kind stay where they are: blocks cost bytes and context
+_STRANGE = 0.1  # share of a page's bytes that no text holds
+_CONTROLS = re.compile(b"[\x01-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+def blocks(source: BinaryIO, size: int) -> Iterator[bytes]:
+    """The source in blocks of at most `size` bytes; it is read ahead by no more than that."""
+    data = read_full(source, size)
+    while len(data) == size:
+        following = read_full(source, 1)
+        if not following:
+            break
+        *whole, last = _by_kind(data)
+        # The last stretch may go on in what has not been read yet.
+        if not whole:
+            cut = _cut(last)
+            whole, last = [last[:cut]], last[cut:]
+        yield from whole
+        data = last + following
+        data += read_full(source, size - len(data))
+    if data:
+        yield from _by_kind(data)
+
+
+def _is_text(page: bytes) -> bool:
+    """Whether a page is mostly UTF-8 without control characters. NUL counts as neither: tar pads with it."""
+    undecodable = sum(0xDC80 <= ord(c) <= 0xDCFF for c in page.decode("utf-8", "surrogateescape")) if not page.isascii() else 0
+    return undecodable + len(_CONTROLS.findall(page)) <= _STRANGE * len(page)
+
+
+def _by_kind(data: bytes) -> list[bytes]:
+    """Cut where long stretches of text and of anything else meet."""
+    pages = range(0, len(data), _PAGE)
+    kinds = [_is_text(data[at : at + _PAGE]) for at in pages]
+    starts = [0]
+    at = 0
+    current: bool | None = None
+    while at < len(kinds):
+        end = at
+        while end < len(kinds) and kinds[end] == kinds[at]:
+            end += 1
+        if (end - at) * _PAGE >= _SHORTEST_RUN:
+            if current is not None and kinds[at] != current:
+                starts.append(at * _PAGE)
+            current = kinds[at]
+        at = end
+    return [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
+
+
+def _cut(data: bytes) -> int:
+    """Where to end a block that is followed by more: at a line's end if there is one nearby, never inside a character."""
+    line = data.rfind(b"\n", max(0, len(data) - (1 << 16))) + 1
+    if line > 0:
+        return line
+    cut = len(data)
+    for back in range(1, min(4, len(data))):
+        if data[-back] & 0xC0 == 0xC0:
+            cut = len(data) - back
+            break
+    return cut - 1 if cut > 1 and data[cut - 1] == 0x0D else cut
