@@ -93,6 +93,7 @@ static int lay_out(MixerObject *m, unsigned long streams, unsigned long tokens) 
         PyErr_SetString(PyExc_ValueError, "streams must be 1 to 65536 and tokens at most 2**28");
         return -1;
     }
+    m->streams = 0; /* unusable, should memory run out below */
     PyMem_Free(m->lanes);
     PyMem_Free(m->ranks);
     PyMem_Free(m->prefixes);

@@ -3,13 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodes.h"
+
 int followers_create(FollowerTable *table, uint32_t bits) {
     table->bits = bits;
-    /* calloc leaves untouched pages unmapped: a large table costs a short file nothing. */
-    table->block = calloc(((size_t)1 << bits) + 2, sizeof(FollowerList));
-    if (!table->block) return -1;
-    table->lists = (FollowerList *)(((uintptr_t)table->block + 63) & ~(uintptr_t)63);
-    return 0;
+    table->lists = aligned_calloc(sizeof(FollowerList) << bits, &table->block);
+    return table->lists ? 0 : -1;
 }
 
 void followers_free(FollowerTable *table) {
@@ -29,14 +28,14 @@ const FollowerList *followers_find(const FollowerTable *table, uint64_t hash) {
 static uint32_t worth(const FollowerList *list) {
     uint32_t sum = 0;
     for (int i = 0; i < FOLLOWERS; i++) sum += list->entry[i] & 255;
-    return sum;
+    return sum; /* 0 for a free one */
 }
 
 void followers_add(FollowerTable *table, uint64_t hash, uint32_t rank) {
     FollowerList *list = (FollowerList *)followers_find(table, hash);
     if (!list) {
         FollowerList *pair = followers_line(table, hash);
-        list = pair[0].check == 0 ? pair : pair[1].check == 0 ? pair + 1 : worth(pair) <= worth(pair + 1) ? pair : pair + 1;
+        list = worth(pair) <= worth(pair + 1) ? pair : pair + 1;
         /* The one that stays ages, so that old lists go in the end. */
         FollowerList *other = list == pair ? pair + 1 : pair;
         if (list->check != 0 && other->entry[0] != 0 && (other->entry[0] & 255) > 1) other->entry[0]--;
@@ -45,6 +44,11 @@ void followers_add(FollowerTable *table, uint64_t hash, uint32_t rank) {
     }
     int i = 0;
     while (i < FOLLOWERS - 1 && list->entry[i] != 0 && list->entry[i] >> 8 != rank) i++;
+    /* What follows now counts for more than what followed long ago. */
+    for (int j = 0; j < FOLLOWERS; j++) {
+        uint32_t seen = list->entry[j] & 255;
+        if (j != i && seen > 2) list->entry[j] -= (seen + 3) / 4;
+    }
     uint32_t entry = list->entry[i];
     uint32_t count = entry != 0 && entry >> 8 == rank ? entry & 255 : 0;
     if (count < FOLLOWER_COUNT_MAX) count++;

@@ -12,14 +12,15 @@ typedef struct Predictor Predictor;
 
 /* Parts that a study may switch off (benchmarks/mixing_ablation.py); a file is always made with all of them. */
 enum {
-    PART_NODES = 1,
-    PART_FOLLOWERS = 2,
+    PART_COUNTERS = 1,
+    PART_LISTS = 2,
     PART_SPARSE = 4,
     PART_MATCH = 8,
     PART_SETS = 16,
     PART_FINAL = 32,
     PART_SECOND = 64,
-    PART_ALL = 0xFFFF,
+    PART_RESIDUALS = 128,
+    PART_ALL = 255,
 };
 
 /* cells: n log odds (1/256 nat). tokens sizes the tables, memory (bytes) bounds them. NULL when there is no memory. */

@@ -1,0 +1,38 @@
+/* Hashed storage for what is learnt about tree nodes under a context: node counters and residuals.
+ *
+ * A bucket is one cache line and holds the 15 nodes of four levels below one node, so that a path of 13 turns touches
+ * four lines under a context. */
+#ifndef LLMZIP_NODES_H
+#define LLMZIP_NODES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BUCKET_LEVELS 4
+#define BUCKET_NODES 15
+/* Low bits of every cell: observations. The root's decide which of two buckets is replaced. */
+#define NODE_COUNT_BITS 6
+#define NODE_COUNT_MAX 63
+
+typedef struct {
+    uint32_t check; /* never 0 in use */
+    uint32_t cell[BUCKET_NODES]; /* heap order: children of i are 2 i + 1 and 2 i + 2 */
+} NodeBucket;
+
+typedef struct {
+    NodeBucket *buckets;
+    void *block; /* what calloc gave: buckets is aligned to cache lines inside it */
+    uint32_t bits;
+} NodeTable;
+
+/* 2^bits buckets, bits >= 1. 0, or -1 when there is no memory. */
+int nodes_create(NodeTable *table, uint32_t bits);
+void nodes_free(NodeTable *table);
+
+/* The bucket of a context and the node at its top; a new one has all cells `fresh`. */
+NodeBucket *nodes_find(NodeTable *table, uint64_t context, uint32_t node, uint32_t fresh);
+
+/* Zeroed memory on a cache line boundary; *block is to be freed. NULL when there is none. */
+void *aligned_calloc(size_t size, void **block);
+
+#endif
