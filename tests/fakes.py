@@ -37,6 +37,10 @@ class FakeEvaluator:
         for held in self._held[:streams]:
             del held[:drop]
 
+    def discard(self, streams, position):
+        for held in self._held[:streams]:
+            del held[position:]
+
     def clear(self):
         for held in self._held:
             held.clear()
@@ -50,6 +54,9 @@ class FakeModel:
 
     identity = b"fake0001"
     name = "fake"
+    exact = False
+    rewinds = True
+    arithmetic = "fake arithmetic"
 
     def __init__(self, drift=0.0, seed=0, window=Window(32, 4), pieces=PIECES, tokenize=None):
         self.window, self.pieces, self.drift = window, list(pieces), drift
@@ -66,6 +73,9 @@ class FakeModel:
     def evaluator(self, streams, context, rows):
         self.open_evaluators += 1
         return FakeEvaluator(self, streams, context, rows)
+
+    def stream_bytes(self, context):
+        return context
 
     def close(self):
         pass

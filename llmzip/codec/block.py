@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.codec.evaluation import Session, prefill
+from llmzip.codec.evaluation import Disagreement, Session, Steps, in_steps, prefill
 from llmzip.codec.quantiser import Quantiser
 from llmzip.coding.mixing import Mixer
 from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder
@@ -42,6 +42,8 @@ class Coding:
     window: Window
     tolerance: int
     mixing: bool
+    exact: bool = False
+    rows: int = 1  # rows of a step at least, in exact files
 
 
 @dataclass
@@ -138,15 +140,26 @@ class BlockCodec:
         masses = Masses(self._tree.order, 1)
         place = coding_order(count, streams)
         done = 0
-        for indices, logits in prefill(self._session, tokens, streams, self._coding.window):
+        for indices, logits in self._evaluations(tokens, streams):
             if watch:
                 watch(indices, logits)
             odds = np.empty((len(indices), depth))
             masses.path_odds(logits, self._tree.ranks[tokens[indices]], odds)
             states[place[indices]], cells[place[indices]] = self._quantiser.encode(odds)
             done += len(indices)
-            progress(done / count)
+            progress(min(1.0, done / count))
         return states, cells
+
+    def _evaluations(self, tokens: NDArray[np.int32], streams: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """What the model predicts for each token: pairs as `prefill` gives; some tokens may come twice, the last one counts."""
+        window, rows = self._coding.window, self._coding.rows
+        if self._coding.exact and rows == 1:
+            yield from in_steps(self._session, tokens, streams, window, 1)
+            return
+        try:
+            yield from prefill(self._session, tokens, streams, window, rows)
+        except Disagreement:
+            yield from in_steps(self._session, tokens, streams, window, rows)
 
     def _turns(
         self, tokens: NDArray[np.int32], streams: int, states: NDArray[np.uint8], cells: NDArray[np.uint8], mixing: bool
@@ -183,17 +196,13 @@ class BlockCodec:
         mixer, coder = self._mixer(streams, count, self._coding.mixing), TurnDecoder(words)
         masses = Masses(tree.order, streams)
         steps = -(-count // streams)
-        evaluator = self._session.evaluator(streams, min(window.context, steps), streams)
+        evaluation = Steps(self._session, streams, steps, window, self._coding.rows)
         coded = np.empty(count, np.int32)
         inputs = np.full(streams, model.start, np.int32)
-        slots, positions = np.arange(streams, dtype=np.int32), np.empty(streams, np.int32)
         for span in spans(steps, window, 1):
-            if span.slide:
-                evaluator.slide(streams, window.drop)
             start = span.start * streams
             active = min(streams, count - start)
-            positions[:] = span.position
-            masses.load(evaluator.evaluate(inputs[:active], positions[:active], slots[:active]))
+            masses.load(evaluation.evaluate(span, inputs[:active]))
             ranks = self._decode_step(mixer, coder, masses, active)
             inputs[:active] = coded[start : start + active] = tree.order[ranks]
             progress((start + active) / count)

@@ -1,4 +1,8 @@
-"""Every token of a block evaluated once, by prefill: the one scoring loop of the program."""
+"""Every token of a block evaluated once: by prefill for all that reads ahead, in steps for what cannot.
+
+Exact files are a matter of bits, and kernels for one row round otherwise than those for many. So their steps are padded
+with rows that are taken back at once, where that makes them agree with prefill; else both sides go in bare steps.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,12 @@ from llmzip.model.base import Evaluator, LanguageModel, Window
 from llmzip.model.schedule import Span, spans, stream_lengths
 
 ROWS = 512  # rows of one evaluation: large enough for the speed of matrix products, small enough for the cache
+_LOGITS = 1 << 25  # logits of one evaluation at most: bounds the memory for large vocabularies
+_FEWEST_ROWS = 64
+
+
+class Disagreement(Exception):
+    """Prefill turned out to differ from the padded steps of the decoder."""
 
 
 class Session:
@@ -42,22 +52,82 @@ class Session:
         self.model.close()
 
 
+class Steps:
+    """The decoder's evaluation: one token of every stream at a time.
+
+    rows: evaluate at least so many rows at once and two of each stream (1: just the tokens). The others are start tokens
+    behind those that count, taken back after every step.
+
+    format: in exact files the shape of a step decides the bits.
+    """
+
+    def __init__(self, session: Session, streams: int, steps: int, window: Window, rows: int) -> None:
+        self._start, self._window, self._rows, self._streams = session.model.start, window, rows, streams
+        most = max(active * self._rows_each(active) for active in (1, streams))
+        context = min(window.context, steps) + rows - 1
+        self._evaluator = session.evaluator(streams, context, max(most, rows + streams if rows > 1 else 0))
+
+    def _rows_each(self, active: int) -> int:
+        """Rows of each stream of a step of so many streams."""
+        return 1 if self._rows == 1 else max(2, -(-self._rows // active))
+
+    def evaluate(self, span: Span, inputs: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Logits, shape (active, V), that follow the inputs, shape (active,), of the first `active` streams."""
+        if span.slide:
+            self._evaluator.slide(self._streams, self._window.drop)
+        active = len(inputs)
+        each = self._rows_each(active)
+        tokens = np.full((active, each), self._start, np.int32)
+        tokens[:, 0] = inputs
+        positions = np.tile(np.arange(span.position, span.position + each, dtype=np.int32), active)
+        streams = np.repeat(np.arange(active, dtype=np.int32), each)
+        logits = self._evaluator.evaluate(tokens.ravel(), positions, streams)
+        if each > 1:
+            self._evaluator.discard(active, span.position + 1)
+        return np.ascontiguousarray(logits[::each])
+
+
+def in_steps(
+    session: Session, tokens: NDArray[np.int32], streams: int, window: Window, rows: int
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """Like `prefill`, in the very steps of the decoder."""
+    inputs, starts, lengths = _stream_inputs(session, tokens, streams)
+    if not len(tokens):
+        return
+    steps = Steps(session, streams, lengths[0], window, rows)
+    for span in spans(lengths[0], window, 1):
+        indices = starts[: sum(length > span.start for length in lengths)] + span.start
+        yield indices, steps.evaluate(span, inputs[indices])
+
+
+def _stream_inputs(
+    session: Session, tokens: NDArray[np.int32], streams: int
+) -> tuple[NDArray[np.int32], NDArray[np.intp], list[int]]:
+    """What is fed for each token, and starts and lengths of the streams."""
+    lengths = stream_lengths(len(tokens), streams)
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.intp)
+    inputs = np.concatenate([[session.model.start], tokens[:-1]]).astype(np.int32)[: len(tokens)]
+    inputs[starts[starts < len(tokens)]] = session.model.start
+    return inputs, starts, lengths
+
+
 def prefill(
-    session: Session, tokens: NDArray[np.int32], streams: int, window: Window
+    session: Session, tokens: NDArray[np.int32], streams: int, window: Window, rows: int = 1
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
     """Logits of every token of a block, as pairs (indices, logits).
 
     logits, shape (rows, V), are what the model predicts for tokens[indices]; they are valid until the next pair.
     Streams are evaluated in groups, so that spans of a few positions still make full batches.
+    rows > 1: the decoder's steps have so many rows; the last row of each span is evaluated once more in such a step, and
+    must come out the same to the bit. Raises Disagreement if not.
     """
-    lengths = stream_lengths(len(tokens), streams)
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    group = max(1, min(streams, ROWS // window.drop))
-    longest = lengths[0] if lengths else 0
-    most = min(ROWS // group, window.context)
-    evaluator = session.evaluator(group, min(window.context, longest), group * most)
-    inputs = np.concatenate([[session.model.start], tokens[:-1]]).astype(np.int32)
-    inputs[starts] = session.model.start
+    inputs, starts, lengths = _stream_inputs(session, tokens, streams)
+    if not len(tokens):
+        return
+    most = min(ROWS, max(_FEWEST_ROWS, _LOGITS // len(session.model.pieces)))
+    group = max(1, min(streams, most // window.drop))
+    most = min(most // group, window.context)
+    evaluator = session.evaluator(group, min(window.context, lengths[0]) + rows - 1, max(group * most, rows))
     for first in range(0, streams, group):
         members = range(first, min(first + group, streams))
         if first:
@@ -66,7 +136,18 @@ def prefill(
             if span.slide:
                 evaluator.slide(len(members), window.drop)
             indices, positions, slots = _rows(span, [(starts[s], lengths[s]) for s in members])
-            yield indices, evaluator.evaluate(inputs[indices], positions, slots)
+            logits = evaluator.evaluate(inputs[indices], positions, slots)
+            last = span.stop - span.start - 1
+            expected = logits[last].copy() if rows > 1 else None
+            yield indices, logits
+            if expected is not None:
+                again = np.full(rows, session.model.start, np.int32)
+                again[0] = inputs[indices[last]]
+                evaluator.discard(1, int(positions[last]))
+                logits = evaluator.evaluate(again, positions[last] + np.arange(rows, dtype=np.int32), np.zeros(rows, np.int32))
+                evaluator.discard(1, int(positions[last]) + 1)
+                if not np.array_equal(logits[0].view(np.uint32), expected.view(np.uint32)):
+                    raise Disagreement
 
 
 def _rows(span: Span, streams: list[tuple[int, int]]) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:

@@ -41,6 +41,9 @@ class Evaluator(Protocol):
     def slide(self, streams: int, drop: int) -> None:
         """Drop the oldest `drop` positions of streams 0 .. streams-1 and move the rest down."""
 
+    def discard(self, streams: int, position: int) -> None:
+        """Take back the rows at `position` and later of streams 0 .. streams-1, as if they had not been evaluated."""
+
     def clear(self) -> None:
         """Forget all streams."""
 
@@ -56,12 +59,18 @@ class LanguageModel(Protocol):
     pieces: list[bytes]
     start: int  # the token that every stream begins with; it is never coded
     window: Window  # what the encoder uses unless told otherwise
+    exact: bool  # quantised weights evaluated as they are: results must be reproduced exactly
+    rewinds: bool  # evaluators can `discard`
+    arithmetic: str  # what the last digits of a logit depend on, in words
 
     def tokenize(self, text: bytes) -> NDArray[np.int32]:
         """Tokens of valid UTF-8 text. May fail to round-trip: the caller checks."""
 
     def evaluator(self, streams: int, context: int, rows: int) -> Evaluator:
         """Fresh caches for `streams` streams of `context` positions, fed at most `rows` rows a call."""
+
+    def stream_bytes(self, context: int) -> int:
+        """Memory that the cache of one stream takes, in bytes."""
 
     def close(self) -> None:
         """Free the model."""

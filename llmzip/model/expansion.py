@@ -16,14 +16,7 @@ from pathlib import Path
 
 from llmzip.errors import ModelError
 from llmzip.model.llama import expand
-
-
-def cache_folder() -> Path:
-    """Where expanded weights are kept (`LLMZIP_CACHE` overrides the platform's cache folder)."""
-    from platformdirs import user_cache_path
-
-    override = os.environ.get("LLMZIP_CACHE")
-    return Path(override) if override else user_cache_path("llmzip")
+from llmzip.model.places import cache_folder
 
 
 def file_digest(path: Path) -> str:

@@ -40,6 +40,8 @@ _started = False
 def _start() -> None:
     global _started
     if not _started:
+        # CUDA multiplies F32 matrices in TF32, with 10 bits of mantissa, unless told otherwise before it starts.
+        os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
         llama_cpp.llama_log_set(_keep_last_error, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         _started = True
@@ -61,30 +63,91 @@ def expand(source: Path, target: Path) -> None:
         raise ModelError(f"cannot expand the model {source} to F32: {_last_error or 'llama.cpp gave no reason'}")
 
 
+ALL_LAYERS = -1
+"""For `gpu_layers`: all, where llama.cpp was built with a GPU back end."""
+
+
+def arithmetic(gpu_layers: int) -> str:
+    """The build, the processor's features in use and the GPU, in a line: what the last digits of a logit depend on."""
+    _start()
+    parts = [f"llama-cpp-python {llama_cpp.__version__}"]
+    for backend in llama_cpp.llama_print_system_info().decode("utf-8", "replace").split(" | "):
+        name, _, value = (part.strip() for part in backend.rpartition("="))
+        if value not in ("0", ""):
+            # The first feature of a back end has the back end's name before it: "CPU : SSE3 = 1".
+            parts.append(" ".join(name.replace(":", " ").split()) + ("" if value == "1" else f"={value}"))
+    return f"{parts[0]}; {' '.join(parts[1:]) or 'no CPU features'}; {gpu_layers} GPU layers"
+
+
 class LlamaModel:
     """A loaded GGUF.
 
     path: the file that is evaluated; identity: 8 bytes that name the model in file headers; name: for people;
     window: the default one, None for the context it was trained on, up to 2048 tokens;
     threads: 0 means as many as turn out fastest; changes speed, not (beyond the tolerated drift) results.
-    Raises ModelError if llama.cpp cannot load the file.
+    gpu_layers: layers to evaluate on a GPU, `ALL_LAYERS` for as many as there are; nothing without one.
+    exact: whether its quantised weights are evaluated as they are, so that results have to be reproduced exactly.
+    Raises ModelError if llama.cpp cannot load the file or it is no model that continues text.
     """
 
-    def __init__(self, path: Path, identity: bytes, name: str, window: Window | None, threads: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        identity: bytes,
+        name: str,
+        window: Window | None,
+        threads: int,
+        *,
+        gpu_layers: int = 0,
+        exact: bool = False,
+    ) -> None:
         _start()
-        self.identity, self.name = identity, name
+        self.identity, self.name, self.exact = identity, name, exact
         self._threads = threads
+        self._gpu_layers = gpu_layers if llama_cpp.llama_supports_gpu_offload() else 0
+        self.arithmetic = arithmetic(self._gpu_layers)
         params = llama_cpp.llama_model_default_params()
         params.use_extra_bufts = False
-        params.n_gpu_layers = 0
+        params.n_gpu_layers = self._gpu_layers
         self._model = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
         if not self._model:
             raise ModelError(f"cannot load the model {path}: {_last_error or 'llama.cpp gave no reason'}")
+        self._refuse(path)
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
-        self.window = window or Window(min(llama_cpp.llama_model_n_ctx_train(self._model), _DEFAULT_CONTEXT), 4)
         self.pieces = [self._piece(token) for token in range(llama_cpp.llama_vocab_n_tokens(self._vocab))]
+        # format: the start token is the beginning-of-sequence token, else the end-of-sequence token, else token 0.
         bos = llama_cpp.llama_vocab_bos(self._vocab)
         self.start = bos if bos >= 0 else max(llama_cpp.llama_vocab_eos(self._vocab), 0)
+        recurrent = llama_cpp.llama_model_is_recurrent(self._model) or llama_cpp.llama_model_is_hybrid(self._model)
+        self.rewinds = not recurrent
+        self.window = window or self._default_window()
+
+    def _refuse(self, path: Path) -> None:
+        """Raises ModelError for networks that do not predict the next token from those before it."""
+        if llama_cpp.llama_model_has_encoder(self._model):
+            reason = "has an encoder: it translates or embeds a whole text and does not continue one"
+        elif llama_cpp.llama_model_is_diffusion(self._model):
+            reason = "is a diffusion model: it does not predict the next token"
+        elif llama_cpp.llama_vocab_type(llama_cpp.llama_model_get_vocab(self._model)) == llama_cpp.LLAMA_VOCAB_TYPE_NONE:
+            reason = "has no tokenizer, so text cannot be turned into its tokens"
+        else:
+            return
+        raise ModelError(f"the model {path} {reason}; choose a model that generates text")
+
+    def _default_window(self) -> Window:
+        """The context that it was trained on, up to 2048 tokens; a cache that cannot be shifted starts anew when full."""
+        context = max(4, min(llama_cpp.llama_model_n_ctx_train(self._model) or _DEFAULT_CONTEXT, _DEFAULT_CONTEXT))
+        evaluator = self.evaluator(1, 8, 1)
+        try:
+            return Window(context, 4 if context >= 8 and evaluator.shifts else 1)
+        finally:
+            evaluator.close()
+
+    def stream_bytes(self, context: int) -> int:
+        """Memory of one stream's keys and values in F32, for a window of so many tokens (at most; estimated)."""
+        heads = max(1, llama_cpp.llama_model_n_head(self._model))
+        width = llama_cpp.llama_model_n_embd(self._model) * max(1, llama_cpp.llama_model_n_head_kv(self._model)) // heads
+        return 8 * llama_cpp.llama_model_n_layer(self._model) * width * (context if self.rewinds else 1)
 
     def _piece(self, token: int) -> bytes:
         """Bytes of a token; empty for control tokens, which never stand for text of the user's."""
@@ -109,7 +172,7 @@ class LlamaModel:
         return tokens[:count]
 
     def evaluator(self, streams: int, context: int, rows: int) -> LlamaEvaluator:
-        return LlamaEvaluator(self._model, len(self.pieces), streams, context, rows, self._threads)
+        return LlamaEvaluator(self._model, len(self.pieces), streams, context, rows, self._threads, self._gpu_layers != 0)
 
     def close(self) -> None:
         if self._model:
@@ -123,7 +186,9 @@ class LlamaModel:
 class LlamaEvaluator:
     """Streams of one llama.cpp context. See `llmzip.model.base.Evaluator`."""
 
-    def __init__(self, model: object, vocabulary: int, streams: int, context: int, rows: int, threads: int) -> None:
+    def __init__(
+        self, model: object, vocabulary: int, streams: int, context: int, rows: int, threads: int, gpu: bool = False
+    ) -> None:
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = context * streams
         params.n_batch = params.n_ubatch = self.rows = max(rows, streams)
@@ -132,7 +197,10 @@ class LlamaEvaluator:
         params.flash_attn_type = _FLASH_ATTENTION_OFF
         params.type_k = params.type_v = _F32
         params.kv_unified = False
-        params.offload_kqv = params.op_offload = False
+        # Large batches on another device than small ones would differ from them: what is on the CPU stays there.
+        params.offload_kqv, params.op_offload = gpu, False
+        # With a cache of the sliding window alone, positions could not be shifted.
+        params.swa_full = True
         params.no_perf = True
         self._context = llama_cpp.llama_init_from_model(model, params)
         if not self._context:
@@ -183,10 +251,22 @@ class LlamaEvaluator:
             llama_cpp.llama_set_n_threads(self._context, threads, threads)
             self._threads = threads
 
+    @property
+    def shifts(self) -> bool:
+        """Whether the oldest positions can be dropped and the others moved down."""
+        return bool(llama_cpp.llama_memory_can_shift(self._memory))
+
     def slide(self, streams: int, drop: int) -> None:
+        # A recurrent state has no positions to drop: it runs on, and only its count is turned back.
         for stream in range(streams):
-            llama_cpp.llama_memory_seq_rm(self._memory, stream, 0, drop)
+            if not llama_cpp.llama_memory_seq_rm(self._memory, stream, 0, drop):
+                raise LlmzipError("llama.cpp cannot drop the oldest tokens of this model's memory")
             llama_cpp.llama_memory_seq_add(self._memory, stream, drop, -1, -drop)
+
+    def discard(self, streams: int, position: int) -> None:
+        for stream in range(streams):
+            if not llama_cpp.llama_memory_seq_rm(self._memory, stream, position, -1):
+                raise LlmzipError("llama.cpp cannot take back the latest tokens of this model's memory")
 
     def clear(self) -> None:
         llama_cpp.llama_memory_clear(self._memory, True)

@@ -40,6 +40,11 @@ class Vocabulary:
         # A piece that several tokens share belongs to the first of them.
         self._ids = {piece: token for token, piece in reversed(list(enumerate(pieces))) if piece}
         self._longest = max(map(len, self._ids), default=0)
+        # SentencePiece models put a space before every text.
+        self._adds_space = self._join(tokenize(b"a")) == b" a"
+
+    def _join(self, tokens: NDArray[np.int32]) -> bytes:
+        return b"".join([self.pieces[token] for token in tokens.tolist()])
 
     def encode(self, data: bytes) -> TokenText:
         """Tokens and literals of any bytes; `decode` gives the same bytes back (checked here)."""
@@ -73,9 +78,15 @@ class Vocabulary:
 
     def _encode_stretch(self, stretch: bytes) -> Iterator[tuple[NDArray[np.int32], bytes]]:
         """Pairs (tokens, literal before them) for valid UTF-8."""
-        tokens = self._tokenize(stretch)
-        if b"".join([self.pieces[token] for token in tokens.tolist()]) == stretch:
+        # Where the tokenizer adds a space, one that is there already is left to it.
+        tokens = self._tokenize(stretch.removeprefix(b" ") if self._adds_space else stretch)
+        joined = self._join(tokens)
+        if joined == stretch:
             yield tokens, b""
+        elif self._adds_space and joined == b" " + stretch and self.pieces[tokens[0]].startswith(b" "):
+            # Only the token that begins with the added space has to be replaced.
+            yield from self._match(self.pieces[tokens[0]][1:])
+            yield tokens[1:], b""
         elif len(stretch) <= _SMALLEST:
             yield from self._match(stretch)
         else:

@@ -1,0 +1,42 @@
+"""Where things are kept on this machine, and how much memory it has to spare."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Where expanded weights are kept (`LLMZIP_CACHE` overrides the platform's cache folder)."""
+    from platformdirs import user_cache_path
+
+    override = os.environ.get("LLMZIP_CACHE")
+    return Path(override) if override else user_cache_path("llmzip")
+
+
+def data_folder() -> Path:
+    """Where the list of the user's models is kept (`LLMZIP_DATA` overrides the platform's data folder)."""
+    from platformdirs import user_data_path
+
+    override = os.environ.get("LLMZIP_DATA")
+    return Path(override) if override else user_data_path("llmzip")
+
+
+def available_memory() -> int | None:
+    """Bytes of memory that can be had without pushing others out; None where the system does not tell."""
+    free = []
+    try:
+        with open("/proc/meminfo") as lines:
+            free += [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
+    except (OSError, ValueError):
+        pass
+    group = Path("/sys/fs/cgroup")
+    try:
+        most, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        # The page cache counts as used but gives way.
+        cached = [int(line.split()[1]) for line in (group / "memory.stat").read_text().splitlines() if line.startswith("file ")]
+        if most != "max":
+            free.append(max(0, int(most) - int(used) + sum(cached)))
+    except (OSError, ValueError):
+        pass
+    return min(free, default=None)
