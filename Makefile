@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard llmzip/*/*.c llmzip/*/*.h)
 
-.PHONY: help demo test bench drift clean
+.PHONY: help demo test bench tables drift clean
 .DEFAULT_GOAL := help
 
 help: ## Show this message
@@ -27,6 +27,9 @@ test: $(VENV)/.installed ## Set up and run the tests
 bench: $(VENV)/.installed ## Measure speed, memory and ratio (quiet machine, some minutes)
 	@$(BIN)/python benchmarks/speed.py
 	@$(BIN)/python benchmarks/ratio.py $(BENCH_FILES)
+
+tables: $(VENV)/.installed ## Make the tables of README.md and docs/ from corpora/ (half an hour)
+	@$(BIN)/python benchmarks/tables.py
 
 drift: $(VENV)/.installed ## Measure how far batch shapes and thread counts move the odds of a turn
 	@$(BIN)/python benchmarks/drift.py

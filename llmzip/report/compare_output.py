@@ -30,11 +30,11 @@ _FIGURES = [
     Column("compressed", "bytes", grouped),
     Column("bits_per_byte", "bits/byte", decimals(3)),
     Column("ratio", "ratio", decimals(3)),
-    Column("pack_rate", "compress kB/s", _speed),
-    Column("unpack_rate", "restore kB/s", _speed),
-    Column("pack_peak", "peak MiB", _mebibytes),
-    Column("unpack_peak", "restore MiB", _mebibytes),
-    Column("adjusted", "adjusted bytes", grouped),
+    Column("pack_rate", "pack kB/s", _speed),
+    Column("unpack_rate", "unpack kB/s", _speed),
+    Column("pack_peak", "pack MiB", _mebibytes),
+    Column("unpack_peak", "unpack MiB", _mebibytes),
+    Column("adjusted", "adjusted", grouped),
     Column("adjusted_bits", "bits/byte", decimals(3)),
 ]
 
@@ -57,22 +57,14 @@ def _figures(result: Result | Total) -> Row:
 
 
 def tables(results: Sequence[Result], skipped: Sequence[str], *, partial: bool) -> list[Table]:
-    """One table of all files, smallest first within each, and one of the totals if there are several."""
-    files = list(dict.fromkeys(result.file for result in results))
+    """A table for each file, smallest result first, and one of the totals if there are several."""
     columns = [Column("codec", "compressor", left=True), *_FIGURES]
-    if len(files) > 1:
-        columns.insert(0, Column("file", "file", left=True))
-    else:
-        original = results[0].original
-    table = Table(f"{files[0]}: {original:,} bytes" if len(files) == 1 else f"{len(files)} files", columns)
-    for file in files:
-        table.sections.append(len(table.rows))
+    made = []
+    for file in dict.fromkeys(result.file for result in results):
         mine = sorted((r for r in results if r.file == file and r.error is None), key=lambda r: r.compressed)
-        for place, result in enumerate(mine):
-            table.rows.append({"file": f"{file} ({result.original:,})" if place == 0 else None, **_figures(result)})
-    table.sections = table.sections[1:]
-    made = [table]
-    together = totals(results) if len(files) > 1 else []
+        original = next(result.original for result in results if result.file == file)
+        made.append(Table(f"{file}: {original:,} bytes", columns, [_figures(result) for result in mine]))
+    together = totals(results) if len(made) > 1 else []
     if together:
         columns = [Column("codec", "compressor", left=True), *_FIGURES[:2]]
         columns += [Column("geometric_bits", "geometric mean", decimals(3)), *_FIGURES[2:]]
@@ -81,7 +73,7 @@ def tables(results: Sequence[Result], skipped: Sequence[str], *, partial: bool) 
         made.append(Table(f"{together[0].files} files together: {together[0].original:,} bytes", columns, rows))
     notes = made[-1].notes
     verified = sum(result.error is None for result in results)
-    notes.append(f"Verified by restoring: all {verified} results gave back the very bytes.")
+    notes.append(f"Verified by restoring: {verified} of {len(results)} results gave back the very bytes.")
     notes.append("Adjusted: with the model's bytes added, as if it had to be sent along (once for all files).")
     notes += [f"Failed: {each.codec} on {each.file}: {each.error}." for each in results if each.error is not None]
     if skipped:

@@ -27,13 +27,12 @@ class Column:
 
 @dataclass
 class Table:
-    """Rows under columns. notes: sentences below it. sections: numbers of rows before which a line is drawn."""
+    """Rows under columns. notes: sentences below it."""
 
     title: str
     columns: Sequence[Column]
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    sections: list[int] = field(default_factory=list)
 
     def cells(self) -> list[list[str]]:
         """What stands in the cells."""
@@ -83,9 +82,7 @@ def render(tables: Sequence[Table], form: str, *, width: int | None = None, colo
         made = RichTable(title=Text(table.title), title_justify="left", box=SIMPLE_HEAD, title_style="bold")
         for column in table.columns:
             made.add_column(Text(column.heading), justify="left" if column.left else "right", overflow="fold")
-        for number, cells in enumerate(table.cells()):
-            if number in table.sections:
-                made.add_section()
+        for cells in table.cells():
             made.add_row(*map(Text, cells))
         console.print(made)
         for note in table.notes:
