@@ -62,5 +62,5 @@ def test_these_are_texts(data):
 
 
 def test_short_intrusions_do_not_cut():
-    data = PROSE[:100_000] + NOISE[:20_000] + PROSE[:100_000]
+    data = PROSE[:100_000] + NOISE[:8_000] + PROSE[:100_000]
     assert list(blocks(io.BytesIO(data), 1 << 22)) == [data]

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from llmzip.container.streams import read_full
 
 _PAGE = 4096
-_SHORTEST_RUN = 16 * _PAGE  # shorter stretches of the other kind stay where they are: blocks cost bytes and context
+_SHORTEST_RUN = 4 * _PAGE  # shorter stretches of the other kind stay where they are: blocks cost bytes and context
 _STRANGE = 0.1  # share of a page's bytes that no text holds
 _CONTROLS = re.compile(b"[\x01-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 
