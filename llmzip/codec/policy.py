@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from llmzip.codec.block import MAX_STREAMS, BlockCodec
 from llmzip.model.base import Window
 
 MOST_STREAMS = 32
 WINDOWS_PER_STREAM = 8
+
+_CACHES = 1 << 30  # bytes for the caches of all streams
 
 _PROBED = 1 << 16  # bytes: shorter blocks are not worth a look beforehand
 _SAMPLE, _SAMPLES = 2048, 4
@@ -18,14 +18,16 @@ _RANDOM = 0.95  # bytes a byte: nothing gained
 _HOPELESS = 1.3  # mixing seldom takes more than a quarter off
 
 
-def streams_for(tokens: int, window: Window, wanted: int | None) -> int:
+def streams_for(tokens: int, window: Window, wanted: int | None, stream_bytes: int = 0) -> int:
     """Streams of a block: more decode faster, but each starts without context.
 
-    By default as many as leave every stream `WINDOWS_PER_STREAM` windows, at most `MOST_STREAMS`.
+    By default as many as leave every stream `WINDOWS_PER_STREAM` windows, at most `MOST_STREAMS`, and no more than the
+    decoder, too, has memory for; stream_bytes: what the cache of one takes.
     """
     if wanted is not None:
         return max(1, min(wanted, tokens, MAX_STREAMS))
-    return max(1, min(MOST_STREAMS, tokens // (WINDOWS_PER_STREAM * window.context)))
+    affordable = _CACHES // max(1, stream_bytes)
+    return max(1, min(MOST_STREAMS, tokens // (WINDOWS_PER_STREAM * window.context), affordable))
 
 
 def unpromising(data: bytes, classic_length: int, codec: BlockCodec) -> bool:
@@ -38,7 +40,8 @@ def unpromising(data: bytes, classic_length: int, codec: BlockCodec) -> bool:
         return False
     if classic_length * _REPETITIVE < len(data):
         return True
-    starts = np.linspace(0, len(data) - _SAMPLE, _SAMPLES).astype(int)
+    # Not at the ends, where a block often holds a bit of what lies beside it.
+    starts = [len(data) * (2 * i + 1) // (2 * _SAMPLES) for i in range(_SAMPLES)]
     text = codec.vocabulary.encode(b"".join(data[at : at + _SAMPLE] for at in starts))
     if len(text.tokens) < _UNLIKE_TEXT * _SAMPLE * _SAMPLES:
         return False
