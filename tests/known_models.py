@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
-from fakes import greedy
+from fakes import FakeEvaluator, FakeModel, greedy
 
 from llmzip.model.base import Window
 from llmzip.report.examine import Examiner
 
 PIECES = [bytes([b]) for b in range(256)] + [b""]
-START = 256
 IMPOSSIBLE = -70.0
 
 
-class KnownModel:
+class KnownModel(FakeModel):
     """`predict(context)` gives {token: probability}; context: the tokens in the cache of the stream, start first."""
 
     identity = b"known001"
     name = "known"
-    start = START
-    pieces = PIECES
 
     def __init__(self, predict, window=None):
-        self.predict, self.window = predict, window or Window(64, 4)
-        self.tokenize = greedy(PIECES)
+        super().__init__(window=window or Window(64, 4), pieces=PIECES, tokenize=greedy(PIECES))
+        self.predict = predict
         self.on_evaluate = lambda: None
-        self.longest_context = 0
 
     def evaluator(self, streams, context, rows):
         return KnownEvaluator(self, streams, context, rows)
 
-    def close(self):
-        pass
 
-
-class KnownEvaluator:
-    def __init__(self, model, streams, context, rows):
-        self.rows, self._model, self._context = rows, model, context
-        self._held = [[] for _ in range(streams)]
-
+class KnownEvaluator(FakeEvaluator):
     def evaluate(self, tokens, positions, streams):
         self._model.on_evaluate()
         logits = np.full((len(tokens), len(PIECES)), IMPOSSIBLE, np.float32)
@@ -50,27 +41,15 @@ class KnownEvaluator:
             held = self._held[stream]
             assert position == len(held) < self._context
             held.append(token)
-            self._model.longest_context = max(self._model.longest_context, len(held) - 1)
             for next_token, p in self._model.predict(held).items():
                 logits[row, next_token] = math.log(p)
         return logits
 
-    def slide(self, streams, drop):
-        for held in self._held[:streams]:
-            del held[:drop]
 
-    def clear(self):
-        for held in self._held:
-            held.clear()
-
-    def close(self):
-        pass
-
-
-def independent(odds):
+def independent(odds, window=None):
     """A model of independent bytes: {character: probability}."""
     table = {ord(character): p for character, p in odds.items()}
-    return KnownModel(lambda held: table)
+    return KnownModel(lambda held: table, window)
 
 
 DYADIC = {"a": 1 / 2, "b": 1 / 4, "c": 1 / 8, " ": 1 / 8}
@@ -90,5 +69,8 @@ class KnownExaminer(Examiner):
         super().__init__("known.gguf", **options)
         self.known = model
 
-    def _load(self):
+    def _named(self):
+        return SimpleNamespace(path=Path("known.gguf"), name=self.known.name)
+
+    def _load(self, *_):
         return self.known

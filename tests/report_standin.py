@@ -11,20 +11,19 @@ from pathlib import Path
 
 from known_models import DYADIC, independent
 
-from llmzip.model.base import Window
+from llmzip.model import embedded
 from llmzip.report.examine import Examiner
 
 
 def main() -> None:
-    model = independent(DYADIC)
-    model.window = Window(512, 4)
+    model = independent(DYADIC, embedded.WINDOW)
 
     def slow() -> None:
         Path(sys.argv[1]).touch()
         time.sleep(0.03)
 
     model.on_evaluate = slow
-    Examiner._load = lambda self: model  # type: ignore[method-assign]
+    Examiner._load = lambda self, *_: model  # type: ignore[method-assign]
     from llmzip.cli.main import main as command
 
     command(sys.argv[2:])

@@ -14,6 +14,7 @@ import pytest
 from known_models import DYADIC, dyadic_text, independent
 
 from llmzip.cli.main import _execute
+from llmzip.model import embedded
 from llmzip.report.examine import Examiner
 
 HERE = Path(__file__).parent
@@ -21,7 +22,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def known(monkeypatch):
-    monkeypatch.setattr(Examiner, "_load", lambda self: independent(DYADIC))
+    monkeypatch.setattr(Examiner, "_load", lambda self, *_: independent(DYADIC, embedded.WINDOW))
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_estimate_as_json(known, text, capsys):
     assert file["measures"][0]["bits_per_character"] == pytest.approx(1.75, abs=1e-5)
     assert [(row["window"], row["stride"]) for row in file["windows"]] == [(15, 1), (31, 3)]
     assert document["settings"] == {
-        "context": 64,
+        "context": 512,
         "mixing": True,
         "block_size": 4 << 20,
         "sample": None,
@@ -88,7 +89,7 @@ def test_bad_files_have_their_line_and_the_others_their_figures(known, text, tmp
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--window", "64"], 2, "does not fit the context of 64 tokens"),
+        (["--window", "512"], 2, "does not fit the context of 512 tokens"),
         (["--window", "0"], 2, "a window holds"),
         (["--window", "x"], 2, "whole numbers"),
         (["--sample", "12 parsecs"], 2, "is not a size"),
