@@ -15,7 +15,7 @@ $(VENV)/.installed: $(SOURCES)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing llmzip into $(VENV) (building llama-cpp-python takes about 5 minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip setuptools
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
 demo: $(VENV)/.installed ## Set up, compress and restore a text, print the comparison
