@@ -392,6 +392,18 @@ def test_a_stride_of_one_gives_exactly_the_window():
     assert len({row.counts for row in result.windows}) == 1, "all windows must score the same tokens"
 
 
+@pytest.mark.parametrize("stride", [1, 7, 12])
+def test_windows_score_the_tokens_of_their_segments(stride):
+    examiner = KnownExaminer(independent(DYADIC))
+    data = dyadic_text(1600).decode()
+    result = e.estimate(examiner, text_of(data.encode()))
+    e.window_rows(examiner, result, [12, 30], stride=stride, tokens=256, seed=3)
+    scored = "".join(data[start:stop] for start, stop in segments(1600, 30, 256, 3))
+    for row in result.windows:
+        assert row.bits == pytest.approx(sum(DYADIC_BITS[c] for c in scored), rel=1e-6)
+        assert row.counts.tokens == len(scored)
+
+
 def test_a_longer_stride_never_looks_further_than_the_window():
     (row,) = windowed([DISTANCE + 4], 10)[0].windows
     # Contexts run from 15 to 24, five of the ten see far enough; the last run of each segment is shorter.

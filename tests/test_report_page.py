@@ -90,6 +90,38 @@ def test_the_page_shows_the_text_and_the_figures():
     assert column(parsed, "chances").reshape(-1, ALTERNATIVES)[1, 0] / 65535 == pytest.approx(0.5, abs=1e-4)
 
 
+HOSTILE_PIECES = [
+    b"</script>",
+    b"<script>document.title='owned'</script>",
+    b"<img src=x onerror=document.title='owned'>",
+    b"<!--<script>",
+    b"</i></section></main>",
+    b"&lt;\"'>",
+    b"a",
+    b" ",
+    b"",
+]
+
+
+def of_hostile_tokens():
+    """A page whose tokens are markup, in the text as in the alternatives."""
+    examiner = KnownExaminer(FakeModel(pieces=HOSTILE_PIECES), alternatives=ALTERNATIVES)
+    data = b"a ".join(HOSTILE_PIECES) * 4
+    html, result = made(data, examiner=examiner, pieces=HOSTILE_PIECES)
+    assert result.counts.tokens == 4 * (6 + 2 + 2 * 8) and not result.literal_bytes
+    assert set(np.unique(result.examination.blocks[0].scores.likely)) >= set(range(6))
+    return html, data
+
+
+def test_tokens_that_are_markup_stay_text():
+    html, data = of_hostile_tokens()
+    parsed = Elements(html)
+    assert parsed.shown.encode() == data
+    assert set(parsed.names) == set(Elements(made("x")[0]).names) and parsed.names.count("script") == 7
+    facts = json.loads(next(text for attributes, text in parsed.scripts if attributes.get("id") == "facts"))
+    assert {piece.encode() for piece in facts["pieces"]} >= set(HOSTILE_PIECES[:6])
+
+
 @pytest.mark.parametrize("name", ["text.txt", "</title><script>document.title='owned'</script>"])
 def test_nothing_in_the_text_becomes_markup(name):
     html, _ = made(HOSTILE * 3, name)
@@ -225,6 +257,11 @@ def test_a_hostile_text_does_nothing(browser, tmp_path):
     assert browser.run("document.querySelectorAll('img, svg, main script, main style').length") == 0
     shown_text = browser.run("[...document.querySelectorAll('main i')].map(e => e.textContent).join('')")
     assert shown_text == visible(HOSTILE)
+    hostile, data = of_hostile_tokens()
+    shown(browser, tmp_path, hostile)
+    assert browser.run("document.title") == "text.txt: bits of each token" and not browser.complaints()[0]
+    shown_text = browser.run("[...document.querySelectorAll('main i')].map(e => e.textContent).join('')")
+    assert shown_text.encode() == data
     # Even a script that had got past the escaping would not run.
     shown(browser, tmp_path, html.replace("</main>", "</main><script>document.title='owned'</script>"))
     assert browser.run("document.title") != "owned" and browser.complaints()[0]
