@@ -2,6 +2,7 @@
 
 import io
 import random
+from pathlib import Path
 
 import pytest
 from fakes import FakeModel
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from llmzip.codec.block import BlockHead
 from llmzip.codec.codec import SMALLEST_BLOCK, Codec
+from llmzip.codec.models import Found, find
 from llmzip.container import BlockKind, Header, read_members
 from llmzip.errors import CorruptError, ModelError, UsageError
 
@@ -24,7 +26,14 @@ class FakeCodec(Codec):
         self.fake = FakeModel(drift, seed)
         self.fake.identity = identity
 
-    def _load(self):
+    def _named(self):
+        return Found(Path("fake.gguf"), "fake")
+
+    def _find(self, header):
+        return self._named() if header.model == self.fake.identity else find(header.model)
+
+    def _load(self, found, exact):
+        self.fake.exact = bool(exact)
         return self.fake
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from llmzip.codec.arithmetic import measured_tolerance
 from llmzip.codec.evaluation import Disagreement, Session, Steps, in_steps, prefill
 from llmzip.codec.quantiser import Quantiser
 from llmzip.coding.mixing import Mixer
@@ -26,6 +27,10 @@ MAX_STREAMS = 256
 _CRLF = 1
 _LITERALS = 2
 
+_SAMPLE = (
+    b"The drift between two machines is measured on a few words like these, since all texts of a language have it alike, "
+    b"be they letters, laws or programs."
+)
 _CODED_ROWS = 1 << 15  # rows whose turns are coded at once: bounds the memory for probabilities
 
 Progress = Callable[[float], None]
@@ -114,6 +119,11 @@ class BlockCodec:
 
     def _mixer(self, streams: int, tokens: int, mixing: bool) -> Mixer:
         return Mixer(self._tree.leaves, streams, tokens, mix=mixing, flags=self._coding.tolerance > 0)
+
+    def measured_tolerance(self) -> int:
+        """The tolerance that a portable file by this model needs. Raises ModelError where its arithmetic drifts too much."""
+        tokens = self.vocabulary.encode(_SAMPLE).tokens
+        return measured_tolerance(self._session, self._tree, tokens)
 
     def tokens_of(self, data: bytes) -> tuple[TokenText, bool]:
         """Tokens of a block, and whether CRLF line ends were turned into LF before."""

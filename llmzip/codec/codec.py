@@ -5,20 +5,21 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from llmzip.codec import policy
+from llmzip.codec import arithmetic, models, policy
+from llmzip.codec.arithmetic import Probe
 from llmzip.codec.block import BlockCodec, Coding
 from llmzip.codec.blocks import blocks
 from llmzip.codec.evaluation import Session
-from llmzip.codec.models import load_model
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.container import (
     MAX_BLOCK,
     TAG_NAME,
+    TAG_PROBE,
     Block,
     BlockKind,
     Footer,
@@ -28,7 +29,7 @@ from llmzip.container import (
     read_members,
     write_all,
 )
-from llmzip.errors import CorruptError, ModelError, UsageError
+from llmzip.errors import CorruptError, UsageError
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel, Window
 
@@ -64,9 +65,13 @@ class Summary:
 class Codec:
     """Compresses and decompresses; loads its model when it is first needed and keeps it.
 
-    model: path of a GGUF file, None for the embedded model. threads: 0 = all usable cores; never changes the bytes that
-    come back. mix: whether the adaptive mixer is used. streams: streams of a block, None = by its length.
-    context: tokens of a window, None = the model's own. block_size: bytes of a block, 4 KiB to 64 MiB.
+    model: path of a GGUF file, a registered name or `hf:OWNER/REPO[/FILE]`, None for the embedded model. threads: 0 = all
+    usable cores; never changes the bytes that come back. mix: whether the adaptive mixer is used. streams: streams of a
+    block, None = by its length. context: tokens of a window, None = the model's own. exact: evaluate quantised weights as
+    they are, for files that need this machine's arithmetic; None = only where the model is too large for F32.
+    gpu_layers: layers on a GPU, None = as suits the model. block_size: bytes of a block, 4 KiB to 64 MiB.
+
+    What decompression needs stands in the files: there model, threads and gpu_layers count alone.
 
     Not safe for use by several threads at once. Raises UsageError for arguments outside their range.
     """
@@ -80,6 +85,7 @@ class Codec:
         streams: int | None = None,
         context: int | None = None,
         exact: bool | None = None,
+        gpu_layers: int | None = None,
         block_size: int = DEFAULT_BLOCK,
     ) -> None:
         if not SMALLEST_BLOCK <= block_size <= MAX_BLOCK:
@@ -90,33 +96,74 @@ class Codec:
             raise UsageError(f"a window can hold 16 to {1 << 20} tokens, not {context}")
         if threads < 0:
             raise UsageError(f"the number of threads cannot be {threads}")
-        if exact:
-            raise UsageError("exact arithmetic is not implemented: files are portable")
-        self._path, self._threads = model, threads
+        if gpu_layers is not None and gpu_layers < 0:
+            raise UsageError(f"the number of layers on a GPU cannot be {gpu_layers}")
+        self._path, self._threads, self._exact, self._gpu_layers = model, threads, exact, gpu_layers
         self._mix, self._streams, self._context, self._block_size = mix, streams, context, block_size
         self._session: Session | None = None
         self._coders: dict[Coding, BlockCodec] = {}
+        self._probe: Probe | None = None
+        self._required: tuple[bytes, Probe] | None = None
+        self._for_file = False
 
     # -- the model --------------------------------------------------------------------------------------------------
 
-    def _load(self) -> LanguageModel:
-        return load_model(self._path, self._threads)
+    def _load(self, found: models.Found, exact: bool | None) -> LanguageModel:
+        return models.load(found, self._threads, exact=exact, gpu_layers=self._gpu_layers)
 
     @property
     def session(self) -> Session:
-        """The loaded model."""
+        """The loaded model: the one that the last file needed, at first the one that the user named."""
         if self._session is None:
-            self._session = Session(self._load())
+            self._session = Session(self._load(self._named(), self._exact))
+            self._for_file = False
         return self._session
 
-    def _identity_and_window(self) -> tuple[bytes, Window, str]:
-        """What the header says of the model; the embedded one need not be loaded for that."""
-        if self._path is None and self._session is None:
-            identity, window, name = embedded.IDENTITY, embedded.WINDOW, ""
-        else:
-            model = self.session.model
-            identity, window, name = model.identity, model.window, "" if self._path is None else model.name
-        return identity, Window(self._context, window.parts) if self._context else window, name
+    def _named(self) -> models.Found:
+        return models.resolve(self._path)
+
+    def _find(self, header: Header) -> models.Found:
+        return models.find(header.model, self._path, header.name)
+
+    def _session_for(self, header: Header) -> None:
+        """Load what a file needs, unless it is loaded. Raises ModelError."""
+        if self._session is not None:
+            model = self._session.model
+            if model.identity == header.model and model.exact == header.exact:
+                return
+            self.close()
+        self._session = Session(self._load(self._find(header), header.exact))
+        self._for_file = True
+
+    def _use_named(self) -> None:
+        """Drop a model that was loaded for a file that was restored, unless it is the user's own choice."""
+        if self._session is not None and self._for_file:
+            model = self._session.model
+            if self._path is not None or self._exact or (model.identity, model.exact) != (embedded.IDENTITY, False):
+                self.close()
+
+    def _agreement(self) -> tuple[Coding, bytes, dict[int, bytes]]:
+        """For a new file: how it is coded, the model's identity, and the header's extras.
+
+        The embedded model in portable mode need not be loaded for that.
+        """
+        if self._path is None and not self._exact:
+            return Coding(self._window(embedded.WINDOW), PORTABLE_TOLERANCE, self._mix), embedded.IDENTITY, {}
+        model = self.session.model
+        window, extras = self._window(model.window), {}
+        if model.identity != embedded.IDENTITY:
+            extras[TAG_NAME] = model.name.encode()
+        if model.exact:
+            self._probe = self._probe or arithmetic.probe(self.session)
+            extras[TAG_PROBE] = self._probe.pack()
+            return Coding(window, 0, self._mix, True, self._probe.rows), model.identity, extras
+        coding = Coding(window, PORTABLE_TOLERANCE, self._mix)
+        if model.identity != embedded.IDENTITY:
+            coding = replace(coding, tolerance=self._block_codec(coding).measured_tolerance())
+        return coding, model.identity, extras
+
+    def _window(self, default: Window) -> Window:
+        return Window(self._context, default.parts) if self._context else default
 
     def _block_codec(self, coding: Coding) -> BlockCodec:
         if coding not in self._coders:
@@ -128,7 +175,7 @@ class Codec:
 
     def close(self) -> None:
         """Free the model. The codec can be used again and loads it anew."""
-        self._coders = {}
+        self._coders, self._probe, self._required = {}, None, None
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -153,15 +200,16 @@ class Codec:
         Raises ModelError, and OSError as source and sink do.
         """
         began, summary = time.monotonic(), Summary()
-        identity, window, name = self._identity_and_window()
-        coding = Coding(window, PORTABLE_TOLERANCE, self._mix)
+        self._use_named()
+        coding, identity, extras = self._agreement()
         header = Header(
+            exact=coding.exact,
             mixing=self._mix,
             tolerance=coding.tolerance,
-            context=window.context,
-            parts=window.parts,
+            context=coding.window.context,
+            parts=coding.window.parts,
             model=identity,
-            extras={TAG_NAME: name.encode()} if name else {},
+            extras=extras,
         )
         writer = MemberWriter(sink, header)
         for data in blocks(source, self._block_size):
@@ -182,7 +230,8 @@ class Codec:
         if policy.unpromising(data, by_zstd, codec):
             return *classic.smallest(data), 0
         text, crlf = codec.tokens_of(data)
-        streams = policy.streams_for(len(text.tokens), coding.window, self._streams)
+        stream_bytes = self.session.model.stream_bytes(coding.window.context)
+        streams = policy.streams_for(len(text.tokens), coding.window, self._streams, stream_bytes)
         payload = codec.encode(text, crlf, streams, report)
         if policy.beyond_classic(by_zstd, len(payload)):
             return BlockKind.MODEL, payload, len(text.tokens)
@@ -192,7 +241,7 @@ class Codec:
     # -- decompression ----------------------------------------------------------------------------------------------
 
     def decompress(self, data: bytes) -> bytes:
-        """The original bytes of a compressed file. Raises CorruptError, ModelError."""
+        """The original bytes of a compressed file. Raises CorruptError, ModelError, ArithmeticMismatchError."""
         sink = io.BytesIO()
         self.decompress_stream(io.BytesIO(data), sink)
         return sink.getvalue()
@@ -200,7 +249,8 @@ class Codec:
     def decompress_stream(self, source: BinaryIO, sink: BinaryIO, progress: Progress | None = None) -> Summary:
         """Decompress all members of source into sink. A block is written when its check has passed, never before.
 
-        Raises CorruptError, ModelError, and OSError as source and sink do.
+        An exact file's arithmetic is checked before its first byte. Raises CorruptError, ModelError,
+        ArithmeticMismatchError, and OSError as source and sink do.
         """
         began, summary = time.monotonic(), Summary()
         header = Header()
@@ -223,25 +273,28 @@ class Codec:
         return summary
 
     def _decode_block(self, block: Block, header: Header, report: Callable[[float], None]) -> bytes:
+        needed = self._require(header) if header.exact else None
         if block.kind is not BlockKind.MODEL:
             return classic.decode(block.kind, block.payload, block.original_length)
-        if header.exact or header.continued:
-            raise CorruptError("uses a feature that this llmzip cannot decode (exact arithmetic or continued mixing): update it")
-        self._require(header)
+        if header.continued:
+            raise CorruptError("uses a feature that this llmzip cannot decode (continued mixing): update it")
+        self._session_for(header)
         try:
             window = Window(header.context, header.parts)
         except ValueError:
             raise CorruptError(f"impossible window ({header.context} tokens in {header.parts} parts): the file is damaged") from None
-        codec = self._block_codec(Coding(window, header.tolerance, header.mixing))
+        rows = needed.rows if needed else 1
+        codec = self._block_codec(Coding(window, header.tolerance, header.mixing, header.exact, rows))
         return codec.decode(block.payload, block.original_length, report)
 
-    def _require(self, header: Header) -> None:
-        """Raises ModelError unless the model of this codec is the one that the header names."""
-        identity, _, _ = self._identity_and_window()
-        if identity != header.model:
-            hint = f" ({header.name})" if header.name else ""
-            have = "the embedded one" if self._path is None else f"{self._path}, which is {identity.hex()}"
-            raise ModelError(f"made with the model {header.model.hex()}{hint}, not {have}; name its GGUF with --model")
+    def _require(self, header: Header) -> Probe:
+        """What an exact file says of its arithmetic; raises ArithmeticMismatchError unless this machine has the same."""
+        needed = Probe.unpack(header.extras.get(TAG_PROBE))
+        self._session_for(header)
+        if self._required != (header.model, needed):
+            arithmetic.require(self.session, needed)
+            self._required = (header.model, needed)
+        return needed
 
 
 class _Share:

@@ -118,14 +118,15 @@ def prefill(
 
     logits, shape (rows, V), are what the model predicts for tokens[indices]; they are valid until the next pair.
     Streams are evaluated in groups, so that spans of a few positions still make full batches.
-    rows > 1: the decoder's steps have so many rows; the last row of each span is evaluated once more in such a step, and
+    rows > 1: for exact files, whose steps have so many rows. No batch has fewer, streams go one by one (llama.cpp would cut
+    a batch of unequal ones into pieces of any size), and the last row of each span is evaluated once more in a step, and
     must come out the same to the bit. Raises Disagreement if not.
     """
     inputs, starts, lengths = _stream_inputs(session, tokens, streams)
     if not len(tokens):
         return
     most = min(ROWS, max(_FEWEST_ROWS, _LOGITS // len(session.model.pieces)))
-    group = max(1, min(streams, most // window.drop))
+    group = max(1, min(streams, most // window.drop)) if rows == 1 else 1
     most = min(most // group, window.context)
     evaluator = session.evaluator(group, min(window.context, lengths[0]) + rows - 1, max(group * most, rows))
     for first in range(0, streams, group):
@@ -136,18 +137,30 @@ def prefill(
             if span.slide:
                 evaluator.slide(len(members), window.drop)
             indices, positions, slots = _rows(span, [(starts[s], lengths[s]) for s in members])
-            logits = evaluator.evaluate(inputs[indices], positions, slots)
-            last = span.stop - span.start - 1
-            expected = logits[last].copy() if rows > 1 else None
+            if rows == 1:
+                yield indices, evaluator.evaluate(inputs[indices], positions, slots)
+                continue
+            logits = _evaluate_padded(evaluator, inputs[indices], span.position, rows, session.model.start)
+            last = logits[-1].copy()
             yield indices, logits
-            if expected is not None:
-                again = np.full(rows, session.model.start, np.int32)
-                again[0] = inputs[indices[last]]
-                evaluator.discard(1, int(positions[last]))
-                logits = evaluator.evaluate(again, positions[last] + np.arange(rows, dtype=np.int32), np.zeros(rows, np.int32))
-                evaluator.discard(1, int(positions[last]) + 1)
-                if not np.array_equal(logits[0].view(np.uint32), expected.view(np.uint32)):
-                    raise Disagreement
+            at = span.position + len(indices) - 1
+            evaluator.discard(1, at)
+            again = _evaluate_padded(evaluator, inputs[indices[-1:]], at, rows, session.model.start)
+            if not np.array_equal(again[0].view(np.uint32), last.view(np.uint32)):
+                raise Disagreement
+
+
+def _evaluate_padded(
+    evaluator: Evaluator, tokens: NDArray[np.int32], position: int, rows: int, filler: int
+) -> NDArray[np.float32]:
+    """Logits of a span of the only stream, in a batch of at least so many rows; the logits stay valid as usual."""
+    count = len(tokens)
+    padded = np.concatenate([tokens, np.full(max(0, rows - count), filler, np.int32)])
+    positions = position + np.arange(len(padded), dtype=np.int32)
+    logits = evaluator.evaluate(padded, positions, np.zeros(len(padded), np.int32))
+    if len(padded) > count:
+        evaluator.discard(1, position + count)
+    return logits[:count]
 
 
 def _rows(span: Span, streams: list[tuple[int, int]]) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:

@@ -31,10 +31,13 @@ def _check_packed() -> None:
         raise ModelError(f"the model inside the package is missing or damaged ({PACKED}); reinstall llmzip")
 
 
-def load_embedded(threads: int = 0) -> LlamaModel:
-    """The embedded model, ready to evaluate in F32. Raises ModelError."""
+def load_embedded(threads: int = 0, *, exact: bool = False, gpu_layers: int = 0) -> LlamaModel:
+    """The embedded model, ready to evaluate in F32, or with its quantised weights as they are. Raises ModelError."""
     from llmzip.model.expansion import expanded
     from llmzip.model.llama import LlamaModel
 
+    if exact:
+        _check_packed()
+        return LlamaModel(PACKED, IDENTITY, NAME, WINDOW, threads, gpu_layers=gpu_layers, exact=True)
     with expanded(PACKED, IDENTITY, _check_packed) as file:
-        return LlamaModel(file, IDENTITY, NAME, WINDOW, threads)
+        return LlamaModel(file, IDENTITY, NAME, WINDOW, threads, gpu_layers=gpu_layers)

@@ -41,6 +41,11 @@ def _expand_into(folder: Path, source: Path, stem: str) -> Path:
         aside.unlink(missing_ok=True)
 
 
+def is_cached(identity: bytes) -> bool:
+    """Whether the cache holds an expansion of this model; whether it is sound shows when it is used."""
+    return any(cache_folder().glob(f"{identity.hex()}-f32-*.gguf"))
+
+
 def _find_or_make(folder: Path, source: Path, identity: bytes, check: Callable[[], None]) -> Path:
     stem = f"{identity.hex()}-f32-"
     for candidate in sorted(folder.glob(f"{stem}*.gguf")):

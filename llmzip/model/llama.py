@@ -15,7 +15,7 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.errors import LlmzipError, ModelError
+from llmzip.errors import LlmzipError, ModelError, UsageError
 from llmzip.model.base import Window
 from llmzip.model.threads import ThreadTuner, is_busy
 
@@ -67,6 +67,16 @@ ALL_LAYERS = -1
 """For `gpu_layers`: all, where llama.cpp was built with a GPU back end."""
 
 
+def usable_gpu_layers(wanted: int | None) -> int:
+    """Layers to put on a GPU: by default all, if llama.cpp was built for one. Raises UsageError where it was not."""
+    _start()
+    if llama_cpp.llama_supports_gpu_offload():
+        return ALL_LAYERS if wanted is None else wanted
+    if wanted:
+        raise UsageError("this build of llama.cpp has no GPU back end: leave out --gpu-layers, or install llama-cpp-python with one")
+    return 0
+
+
 def arithmetic(gpu_layers: int) -> str:
     """The build, the processor's features in use and the GPU, in a line: what the last digits of a logit depend on."""
     _start()
@@ -85,7 +95,7 @@ class LlamaModel:
     path: the file that is evaluated; identity: 8 bytes that name the model in file headers; name: for people;
     window: the default one, None for the context it was trained on, up to 2048 tokens;
     threads: 0 means as many as turn out fastest; changes speed, not (beyond the tolerated drift) results.
-    gpu_layers: layers to evaluate on a GPU, `ALL_LAYERS` for as many as there are; nothing without one.
+    gpu_layers: layers to evaluate on a GPU, as `usable_gpu_layers` gives them.
     exact: whether its quantised weights are evaluated as they are, so that results have to be reproduced exactly.
     Raises ModelError if llama.cpp cannot load the file or it is no model that continues text.
     """
@@ -104,11 +114,11 @@ class LlamaModel:
         _start()
         self.identity, self.name, self.exact = identity, name, exact
         self._threads = threads
-        self._gpu_layers = gpu_layers if llama_cpp.llama_supports_gpu_offload() else 0
-        self.arithmetic = arithmetic(self._gpu_layers)
+        self._gpu_layers = gpu_layers
+        self.arithmetic = arithmetic(gpu_layers)
         params = llama_cpp.llama_model_default_params()
         params.use_extra_bufts = False
-        params.n_gpu_layers = self._gpu_layers
+        params.n_gpu_layers = gpu_layers
         self._model = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
         if not self._model:
             raise ModelError(f"cannot load the model {path}: {_last_error or 'llama.cpp gave no reason'}")

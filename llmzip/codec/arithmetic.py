@@ -1,0 +1,176 @@
+"""What a machine's arithmetic can be relied upon for: proofs and measurements on a few tokens, made at run time.
+
+Exact files need the very bits of the machine that made them. A fingerprint of the logits of a short fixed sequence,
+evaluated in the steps that the file uses, tells within a moment whether this machine computes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.codec.evaluation import Disagreement, Session, in_steps, prefill
+from llmzip.codec.quantiser import PORTABLE_TOLERANCE
+from llmzip.coding.tree import VocabularyTree
+from llmzip.container.format import encode_varint, read_varint
+from llmzip.errors import ArithmeticMismatchError, CorruptError, ModelError
+from llmzip.model._masses import Masses
+from llmzip.model.base import Window
+
+# format: the fingerprint. A short window, so that the cache slides several times; one stream and two of unequal length.
+_WINDOW = Window(6, 3)
+_RUNS = ((1, 10), (2, 5))
+_DIGEST = 8
+
+# The proof needs batches so long that the kernels for many rows run.
+_PROOF_WINDOW = Window(18, 2)
+_PROOF_RUNS = ((1, 22), (2, 25))
+
+PADDED_ROWS = (2, 8)
+"""Rows of a step to try: two make llama.cpp use its kernels for many rows, of quantised weights some begin at eight."""
+MOST_ROWS = 64
+BARE = 1
+
+_SAMPLE = 24  # tokens on which drift is measured
+_MARGIN = 8  # the largest drift of a file exceeds that of a sample, that of another machine that of other batch shapes
+_MOST_TOLERANCE = 2000  # beyond, the flags cost more than portability is worth
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What an exact file says of the arithmetic it needs.
+
+    rows: of a step at least (`BARE`: as many as streams); fingerprint: 8 bytes; arithmetic: for people.
+    """
+
+    rows: int
+    fingerprint: bytes
+    arithmetic: str
+
+    def pack(self) -> bytes:
+        """The bytes of the header's extra."""
+        return encode_varint(self.rows) + self.fingerprint + self.arithmetic.encode()
+
+    @classmethod
+    def unpack(cls, extra: bytes | None) -> Probe:
+        """From the header's extra. Raises CorruptError."""
+        at = 0
+
+        def take(count: int) -> bytes:
+            nonlocal at
+            at += count
+            if extra is None or at > len(extra):
+                raise CorruptError("exact arithmetic without a complete fingerprint of it: the file is damaged")
+            return extra[at - count : at]
+
+        rows = read_varint(take, "the fingerprint of the arithmetic")
+        if not 1 <= rows <= MOST_ROWS:
+            raise CorruptError(f"impossible steps of {rows} rows: the file is damaged")
+        fingerprint = take(_DIGEST)
+        text = (extra or b"")[at:].decode("utf-8", "replace")
+        return cls(rows, fingerprint, "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
+
+
+def probe(session: Session) -> Probe:
+    """What a file made by this machine and model, in exact mode, needs."""
+    rows = proven_rows(session)
+    return Probe(rows, fingerprint(session, rows), session.model.arithmetic)
+
+
+def probe_tokens(count: int, vocabulary: int) -> NDArray[np.int32]:
+    """The tokens of the probe: multiples of 2^32 / golden ratio, scattered over the vocabulary."""
+    scattered = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(2654435769) % np.uint64(1 << 32)
+    return (scattered * np.uint64(vocabulary) >> np.uint64(32)).astype(np.int32)
+
+
+def fingerprint(session: Session, rows: int) -> bytes:
+    """BLAKE2b, 8 bytes, over the logits of the probe as the decoder would evaluate it."""
+    digest = hashlib.blake2b(digest_size=_DIGEST)
+    for streams, count in _RUNS:
+        tokens = probe_tokens(count, len(session.model.pieces))
+        for _, logits in in_steps(session, tokens, streams, _WINDOW, rows):
+            digest.update(logits.astype("<f4", copy=False).tobytes())
+    session.release()
+    return digest.digest()
+
+
+def proven_rows(session: Session) -> int:
+    """The fewest rows of a step with which steps give the bits of prefill here; `BARE` if none do."""
+    if not session.model.rewinds:
+        return BARE
+    for rows in PADDED_ROWS:
+        if all(_agree(session, streams, count, rows) for streams, count in _PROOF_RUNS):
+            return rows
+    return BARE
+
+
+def _agree(session: Session, streams: int, count: int, rows: int) -> bool:
+    tokens = probe_tokens(count, len(session.model.pieces))
+    by_prefill = np.empty((count, len(session.model.pieces)), np.float32)
+    try:
+        for indices, logits in prefill(session, tokens, streams, _PROOF_WINDOW, rows):
+            by_prefill[indices] = logits
+        for indices, logits in in_steps(session, tokens, streams, _PROOF_WINDOW, rows):
+            if not np.array_equal(by_prefill[indices].view(np.uint32), logits.view(np.uint32)):
+                return False
+    except Disagreement:
+        return False
+    finally:
+        session.release()
+    return True
+
+
+def require(session: Session, wanted: Probe) -> None:
+    """Raises ArithmeticMismatchError unless this machine and model compute what the file needs."""
+    if fingerprint(session, wanted.rows) == wanted.fingerprint:
+        return
+    raise ArithmeticMismatchError(
+        "made in exact mode by arithmetic that this machine does not reproduce ("
+        + _difference(wanted.arithmetic, session.model.arithmetic)
+        + f"; steps of {wanted.rows} rows): decompress it with that build on such a machine, or make it anew there with --portable"
+    )
+
+
+def _difference(made: str, here: str) -> str:
+    """What differs between two descriptions of arithmetic, part by part."""
+    if made == here:
+        return f"its description is the same, {here}, so another processor, compiler or library"
+    found = []
+    for there, local in zip(made.split("; "), here.split("; "), strict=False):
+        if there != local:
+            first, second = there.split(" "), local.split(" ")
+            gone = [word for word in first if word not in second]
+            come = [word for word in second if word not in first]
+            found.append(f"made with {' '.join(gone) or 'nothing more'}, here {' '.join(come) or 'without'}")
+    return "; ".join(found) or f"made with {made}, here {here}"
+
+
+def measured_tolerance(session: Session, tree: VocabularyTree, tokens: NDArray[np.int32]) -> int:
+    """The drift of log odds that a portable file must tolerate, in units of 1e-6, from that between batch shapes here.
+
+    tokens: of some text, the model's own kind. Raises ModelError where the model's arithmetic drifts too much.
+    """
+    tokens = tokens[:_SAMPLE]
+    if not len(tokens):
+        return PORTABLE_TOLERANCE
+    masses = Masses(tree.order, 1)
+    found = []
+    for evaluations in (prefill(session, tokens, 1, session.model.window), in_steps(session, tokens, 1, session.model.window, BARE)):
+        odds = np.empty((len(tokens), tree.depth))
+        for indices, logits in evaluations:
+            some = np.empty((len(indices), tree.depth))
+            masses.path_odds(logits, tree.ranks[tokens[indices]], some)
+            odds[indices] = some
+        found.append(np.log(np.maximum(odds, 1e-300)))
+    session.release()
+    drift = float(np.abs(found[0] - found[1]).max())
+    tolerance = max(PORTABLE_TOLERANCE, math.ceil(_MARGIN * drift * 1e6))
+    if tolerance > _MOST_TOLERANCE:
+        raise ModelError(
+            f"the log odds of {session.model.name} drift by {drift:.1e} between batch shapes, too much for a portable file; use --exact"
+        )
+    return tolerance
