@@ -15,6 +15,7 @@ from llmzip.cli.compare import run as run_compare
 from llmzip.cli.estimate import estimate_options
 from llmzip.cli.estimate import run as run_estimate
 from llmzip.cli.files import remove_leftovers
+from llmzip.cli.models import models
 from llmzip.cli.options import (
     Options,
     compress_options,
@@ -129,6 +130,9 @@ def compare(files: tuple[str, ...], form: str, **parameters: Any) -> int:
 def rank_models(files: tuple[str, ...], form: str, **parameters: Any) -> int:
     """Rank models by how few bits each FILE takes by them; FILE is text or JSON lines with "text" and "date"."""
     return run_rank(files, form, parameters)
+
+
+program.add_command(models)
 
 
 @click.command(name=_BARE, epilog=EXIT_CODES, context_settings=_SETTINGS)

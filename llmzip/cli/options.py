@@ -38,6 +38,7 @@ class Options:
     context: int | None = None
     block_size: int = DEFAULT_BLOCK
     exact: bool | None = None
+    gpu_layers: int | None = None
     json: bool = False
 
     @classmethod
@@ -106,8 +107,14 @@ _output = [
     click.option("--rm", "remove", flag_value=True, type=bool, help="Remove the input once the output is stored."),
 ]
 _model = [
-    click.option("--model", metavar="GGUF", help="Model to use instead of the built-in one."),
+    click.option(
+        "--model",
+        metavar="MODEL",
+        envvar="LLMZIP_MODEL",
+        help="Instead of the built-in model: a GGUF file, a name of `llmzip models`, or hf:OWNER/REPO[/FILE].",
+    ),
     click.option("-T", "--threads", type=click.IntRange(0, 4096), default=0, help="CPU threads; 0 (default): all."),
+    click.option("--gpu-layers", metavar="N", type=click.IntRange(0), help="Layers of an own model on a GPU (default: all)."),
 ]
 _coding = [
     click.option("--mix/--no-mix", default=True, help="Let the coder learn from the file as it goes (default: yes)."),

@@ -39,6 +39,7 @@ def make_codec(options: Options) -> Codec:
         streams=options.streams,
         context=options.context,
         exact=options.exact,
+        gpu_layers=options.gpu_layers,
         block_size=options.block_size,
     )
 
