@@ -34,9 +34,9 @@ def main() -> None:
         sizes = {"llmzip": packed.stat().st_size}
     print(f"restored: {len(data):,} bytes, identical ({forth:.1f} s and {back:.1f} s, start-up included)\n")
     sizes |= {name: measure(data) for name, measure in ALWAYS.items()}
-    print(f"{'':18}{'bytes':>9}{'bits/char':>11}{'bits/byte':>11}{'ratio':>8}")
+    print(f"{'':24}{'bytes':>9}{'bits/char':>11}{'bits/byte':>11}{'ratio':>8}")
     for name, size in sizes.items():
-        print(f"{name:18}{size:9,}{8 * size / characters:11.3f}{8 * size / len(data):11.3f}{len(data) / size:8.2f}")
+        print(f"{name:24}{size:9,}{8 * size / characters:11.3f}{8 * size / len(data):11.3f}{len(data) / size:8.2f}")
 
 
 if __name__ == "__main__":

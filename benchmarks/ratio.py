@@ -27,7 +27,7 @@ def files() -> list[Path]:
 
 
 def main() -> None:
-    others = {name: measure for name, measure in (ALWAYS | WHERE_INSTALLED).items() if measure(b"probe") is not None}
+    others = ALWAYS | WHERE_INSTALLED
     widths = {name: 9 for name in OWN} | {name: max(9, len(name) + 2) for name in others}
 
     def line(label: str, length: str, values: dict[str, float]) -> None:
