@@ -33,7 +33,7 @@ def test_tables():
         "A [bold]title[/]", columns, [{"name": "a|b[red]", "size": 12345, "h": (1.5, 0.25)}, {"name": "c"}], ["So."]
     )
     text = render([table], "table")
-    assert "A [bold]title[/]" in text and "a|b[red]   12,345   1.50 ± 0.25" in text and "So." in text
+    assert "A [bold]title[/]" in text and "a|b[red]  12,345  1.50 ± 0.25" in text and "So." in text
     assert render([table], "markdown").splitlines() == [
         "**A [bold]title[/]**",
         "",

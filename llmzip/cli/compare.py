@@ -29,7 +29,7 @@ compare_options = _apply(
 
 def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
     """Compare the compressors on each file and print the result; the exit code."""
-    from llmzip.codec.models import load_model
+    from llmzip.codec import Codec
     from llmzip.report import compare_output
     from llmzip.report.compare import Result, compare_file
     from llmzip.report.contenders import OURS, missing
@@ -44,20 +44,10 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
     settings: dict[str, Any] = {}
     described: dict[str, Any] = {}
     if OURS in names:
+        settings = reports.codec_settings(options)
         # A model that cannot be loaded is told once, and before the others have worked for an hour.
-        model = load_model(options.model, options.threads)
-        described = describe(options.model, model)
-        model.close()
-        settings = {
-            "model": options.model,
-            "threads": options.threads,
-            "mix": options.mix,
-            "streams": options.streams,
-            "context": options.context,
-            "block_size": options.block_size,
-        }
-        if options.exact is not None:
-            settings["exact"] = options.exact
+        with Codec(**settings) as codec:
+            described = describe(options.model, codec.session.model)
     results: list[Result] = []
 
     with reports.stopping() as request:

@@ -69,16 +69,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
 
     with (
         reports.stopping() as request,
-        Examiner(
-            options.model,
-            threads=options.threads,
-            mix=options.mix,
-            streams=options.streams,
-            context=options.context,
-            exact=options.exact,
-            block_size=options.block_size,
-            alternatives=ALTERNATIVES if html else 0,
-        ) as examiner,
+        Examiner(**reports.codec_settings(options), alternatives=ALTERNATIVES if html else 0) as examiner,
     ):
         model = examiner.session.model
         longest = options.context or model.window.context

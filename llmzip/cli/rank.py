@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmzip.cli import reports
-from llmzip.cli.options import Options, _apply, _messages, _progress
+from llmzip.cli.options import Options, _apply, _messages, _model, _progress
 from llmzip.cli.run import name_of
 from llmzip.cli.run import report as report_error
 from llmzip.errors import LlmzipError
@@ -27,11 +27,11 @@ rank_options = _apply(
         click.option(
             "--model",
             "models",
-            metavar="GGUF",
+            metavar="MODEL",
             multiple=True,
-            help=f'A model to rank; give it several times. "{BUILT_IN}" is the one inside the program (the default).',
+            help=f'A model to rank; give it several times. "{BUILT_IN}" is the one inside (the default).',
         ),
-        click.option("-T", "--threads", type=click.IntRange(0, 4096), default=0, help="CPU threads; 0 (default): all."),
+        *_model[1:],
         click.option("--ctx", "context", metavar="N", type=click.IntRange(1), help="Window of the models, in tokens."),
         click.option(
             "--split",
@@ -110,7 +110,8 @@ def _score(
 
     path = None if model == BUILT_IN else model
     code = 0
-    with Examiner(path, threads=options.threads, context=options.context) as examiner:
+    settings = reports.codec_settings(options) | {"model": path}
+    with Examiner(**settings) as examiner:
         ranking.described[model] = describe(path, examiner.session.model)
         ranking.scores[model] = []
         for side, text in texts:

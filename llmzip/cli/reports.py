@@ -105,6 +105,20 @@ def stopping() -> Iterator[StopRequest]:
         yield request
 
 
+def codec_settings(options: Options) -> dict[str, Any]:
+    """The arguments of `Codec` that were asked for, as plain values."""
+    return {
+        "model": options.model,
+        "threads": options.threads,
+        "mix": options.mix,
+        "streams": options.streams,
+        "context": options.context,
+        "exact": options.exact,
+        "gpu_layers": options.gpu_layers,
+        "block_size": options.block_size,
+    }
+
+
 def read(path: str | None, *, force: bool, sample: int | None = None, seed: int = 0, text8: bool = False) -> Text:
     """The text of a file, or of standard input for None. Raises LlmzipError for what cannot be measured, OSError."""
     from llmzip.report.texts import take

@@ -5,20 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from llmzip.codec.models import resolve
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel
 
 
-def model_bytes(path: str | Path | None) -> int:
-    """Size of the model as it is stored; None is the built-in one. Raises OSError."""
-    return (embedded.PACKED if path is None else Path(path)).stat().st_size
+def model_bytes(named: str | Path | None) -> int:
+    """Size of a model as it is stored, all its parts together. `named` as for `Codec`. Raises ModelError, OSError."""
+    path = resolve(named).path or embedded.PACKED
+    parts = path.parent.glob(path.name.replace("-00001-of-", "-?????-of-")) if "-00001-of-" in path.name else [path]
+    return sum(part.stat().st_size for part in parts)
 
 
-def describe(path: str | Path | None, model: LanguageModel) -> dict[str, Any]:
+def describe(named: str | Path | None, model: LanguageModel) -> dict[str, Any]:
     """Name, identity, size and vocabulary of a model, for a JSON document."""
     return {
         "name": model.name,
         "identity": model.identity.hex(),
-        "bytes": model_bytes(path),
+        "bytes": model_bytes(named),
         "vocabulary": len(model.pieces),
     }

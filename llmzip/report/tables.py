@@ -79,7 +79,9 @@ def render(tables: Sequence[Table], form: str, *, width: int | None = None, colo
         markup=False,
     )
     for table in tables:
-        made = RichTable(title=Text(table.title), title_justify="left", box=SIMPLE_HEAD, title_style="bold")
+        made = RichTable(
+            title=Text(table.title), title_justify="left", box=SIMPLE_HEAD, title_style="bold", padding=(0, 1, 0, 0)
+        )
         for column in table.columns:
             made.add_column(Text(column.heading), justify="left" if column.left else "right", overflow="fold")
         for cells in table.cells():
