@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmzip.errors import LlmzipError
-from llmzip.report.texts import PIECE, characters_at, count_units, take, to_text8, words_at
+from llmzip.report.texts import characters_at, count_units, piece_size, take, to_text8, words_at
 
 
 def taken(data, **options):
@@ -51,18 +51,23 @@ def numbered_lines(count):
 
 def test_samples_are_pieces_of_the_file_at_seeded_places():
     data = numbered_lines(40_000)
-    text = taken(data, sample=8 * PIECE, seed=3)
-    assert text.sampled and text.size == len(data) and len(text.joints) == 8
-    assert 7 * PIECE < len(text.data) <= 8 * PIECE + 8
+    sample = 128 << 10
+    text = taken(data, sample=sample, seed=3)
+    assert text.sampled and text.size == len(data) and len(text.joints) == sample // piece_size(sample) == 32
+    assert 0.95 * sample < len(text.data) <= sample
     ends = [*text.joints[1:], len(text.data) + 1]
     places = []
     for start, end in zip(text.joints, ends, strict=True):
         piece = text.data[start : end - 1]
         places.append(data.find(piece))
         assert places[-1] >= 0 and not piece[:1].isspace()
-    part = len(data) / 8
+    part = len(data) / 32
     assert all(k * part <= place < (k + 1) * part for k, place in enumerate(places))
-    assert taken(data, sample=8 * PIECE, seed=3) == text != taken(data, sample=8 * PIECE, seed=4)
+    assert taken(data, sample=sample, seed=3) == text != taken(data, sample=sample, seed=4)
+
+
+def test_pieces_are_neither_tiny_nor_large():
+    assert [piece_size(size << 10) for size in (1, 64, 512, 1024, 1 << 14)] == [4096, 4096, 8192, 16384, 16384]
 
 
 def test_small_files_are_not_sampled():
@@ -76,7 +81,7 @@ def test_samples_never_cut_characters():
     for word in ("ж" * 200_000, "中文" * 100_000, "🎵é" * 60_000):
         data = word.encode()
         for seed in range(5):
-            for part in taken(data, sample=3 * PIECE, seed=seed).data.split(b"\n"):
+            for part in taken(data, sample=48 << 10, seed=seed).data.split(b"\n"):
                 part.decode()
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from llmzip.errors import LlmzipError
 
-PIECE = 16 << 10
-"""Bytes of one piece of a sample."""
+_PIECES = 64  # pieces of a sample, if they can have the sizes below
+_SMALLEST_PIECE, _LARGEST_PIECE = 4 << 10, 16 << 10
 
 _MOST_ODD = 0.2  # share of control and undecodable characters in what still counts as text
 _ODD = re.compile("[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f\udc80-\udcff]")
@@ -53,8 +53,8 @@ def take(
     if sample is not None:
         if size is None:
             raise LlmzipError("cannot be sampled, since it is no regular file: leave out --sample")
-        if size > max(sample, PIECE):
-            pieces = [piece for piece in _pieces(stream, size, max(1, sample // PIECE), seed) if piece]
+        if size > max(sample, _SMALLEST_PIECE):
+            pieces = [piece for piece in _pieces(stream, size, sample, seed) if piece]
     if pieces is None:
         data = stream.read()
         size = len(data)
@@ -74,14 +74,21 @@ def take(
     return Text(name, data, size, pieces is not None, joints)
 
 
-def _pieces(stream: BinaryIO, size: int, count: int, seed: int) -> list[bytes]:
-    """`count` pieces, one at a random place in each of as many equal parts of the file, cut at blanks."""
+def piece_size(sample: int) -> int:
+    """Bytes of one piece of a sample: short enough for many pieces, long enough for some context."""
+    return min(_LARGEST_PIECE, max(_SMALLEST_PIECE, sample // _PIECES))
+
+
+def _pieces(stream: BinaryIO, size: int, sample: int, seed: int) -> list[bytes]:
+    """Pieces of a file, one at a random place in each of as many equal parts of it, cut at blanks."""
     generator = random.Random(seed)
+    length = piece_size(sample)
+    count = max(1, sample // length)
     part = size / count
     found = []
     for i in range(count):
-        stream.seek(int(i * part + generator.random() * (part - PIECE)))
-        found.append(_whole_words(stream.read(PIECE)))
+        stream.seek(int(i * part + generator.random() * (part - length)))
+        found.append(_whole_words(stream.read(length)))
     return found
 
 
