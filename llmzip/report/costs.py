@@ -27,7 +27,7 @@ def token_costs(
     right = np.frombuffer(probabilities, np.uint16) / 65536.0
     if len(owners) != len(turns) or len(turns) != len(right):
         raise ValueError(f"{len(turns)} turns were given for tokens that have {len(owners)}")
-    return np.bincount(owners, -np.log2(np.where(turns, right, 1 - right)), len(ranks))
+    return np.bincount(owners, -np.log2(np.where(turns, right, 1 - right)), len(ranks)).astype(np.float64, copy=False)
 
 
 def turn_owners(

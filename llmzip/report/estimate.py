@@ -86,7 +86,8 @@ def estimate(examiner: Examiner, text: Text, progress: Callable[[int], None] | N
 
     add(MODEL, seen.total() + literals, seen.margins(result.counts))
     if not found.stopped:
-        add(QUANTISED, columns.quantised.sum() + literals)
+        if columns.quantised is not None:
+            add(QUANTISED, columns.quantised.sum() + literals)
         if columns.mixed is not None:
             add(MIXED, columns.mixed.sum() + literals)
         if found.compressed is not None:

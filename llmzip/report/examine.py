@@ -9,6 +9,7 @@ import io
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,9 @@ class Examiner(Codec):
         self._alternatives = alternatives
         self._found: list[BlockFacts] = []
 
+    def __enter__(self) -> Examiner:
+        return self
+
     def examine(self, data: bytes, progress: BytesDone | None = None) -> Examination:
         """Everything about compressing `data`. A `Stopped` raised by `progress` ends it early, with what is known so
         far.
@@ -91,7 +95,7 @@ class Examiner(Codec):
         self._found = []
         result = Examination(self._found)
         try:
-            result.compressed = self.compress_stream(io.BytesIO(data), _Counter(), progress).compressed
+            result.compressed = self.compress_stream(io.BytesIO(data), cast(BinaryIO, _Nothing()), progress).compressed
         except Stopped:
             result.stopped = True
         result.seconds = time.monotonic() - began
@@ -118,7 +122,7 @@ class Examiner(Codec):
         return result
 
 
-class _Counter(io.RawIOBase):
+class _Nothing(io.RawIOBase):
     """A sink that keeps nothing."""
 
     def writable(self) -> bool:

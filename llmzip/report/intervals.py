@@ -49,4 +49,4 @@ def half_width(bits: NDArray[np.float64], units: NDArray[np.float64]) -> float |
 def block_sums(blocks: NDArray[np.int64], *values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Sums of each of the values (n,) over the blocks (n,) of tokens; blocks without tokens are left out."""
     _, places = np.unique(blocks, return_inverse=True)
-    return [np.bincount(places, value) for value in values]
+    return [np.bincount(places, value).astype(np.float64, copy=False) for value in values]

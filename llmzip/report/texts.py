@@ -57,7 +57,7 @@ def take(
             pieces = [piece for piece in _pieces(stream, size, sample, seed) if piece]
     if pieces is None:
         data = stream.read()
-        size = len(data)
+        length = len(data)
         if not data:
             raise LlmzipError("is empty: there is nothing to measure")
         _require_text(data, force)
@@ -65,13 +65,14 @@ def take(
         joints: tuple[int, ...] = ()
     else:
         _require_text(b"".join(pieces), force)
+        length = size or 0
         if text8:
             pieces = [made for piece in pieces if (made := to_text8(piece))]
         data = b"\n".join(pieces) if not text8 else b" ".join(pieces)
         joints = tuple(np.cumsum([0, *(len(piece) + 1 for piece in pieces[:-1])]).tolist())
     if not data:
         raise LlmzipError("has no letters or digits: nothing is left after --text8")
-    return Text(name, data, size, pieces is not None, joints)
+    return Text(name, data, length, pieces is not None, joints)
 
 
 def piece_size(sample: int) -> int:
