@@ -121,7 +121,7 @@ class BlockCodec:
         return Mixer(self._tree.leaves, streams, tokens, mix=mixing, flags=self._coding.tolerance > 0)
 
     def measured_tolerance(self) -> int:
-        """The tolerance that a portable file by this model needs. Raises ModelError where its arithmetic drifts too much."""
+        """The tolerance that a portable file by this model needs, in units of 1e-6."""
         tokens = self.vocabulary.encode(_SAMPLE).tokens
         return measured_tolerance(self._session, self._tree, tokens)
 

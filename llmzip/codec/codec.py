@@ -29,7 +29,7 @@ from llmzip.container import (
     read_members,
     write_all,
 )
-from llmzip.errors import CorruptError, UsageError
+from llmzip.errors import CorruptError, ModelError, UsageError
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel, Window
 
@@ -158,9 +158,16 @@ class Codec:
             extras[TAG_PROBE] = self._probe.pack()
             return Coding(window, 0, self._mix, True, self._probe.rows), model.identity, extras
         coding = Coding(window, PORTABLE_TOLERANCE, self._mix)
-        if model.identity != embedded.IDENTITY:
-            coding = replace(coding, tolerance=self._block_codec(coding).measured_tolerance())
-        return coding, model.identity, extras
+        if model.identity == embedded.IDENTITY:
+            return coding, model.identity, extras
+        tolerance = self._block_codec(coding).measured_tolerance()
+        if tolerance <= arithmetic.MOST_TOLERANCE:
+            return replace(coding, tolerance=tolerance), model.identity, extras
+        if self._exact is False:
+            raise ModelError(f"the arithmetic of {model.name} varies too much for portable files, even in F32; use --exact")
+        self.close()
+        self._session = Session(self._load(self._named(), True))
+        return self._agreement()
 
     def _window(self, default: Window) -> Window:
         return Window(self._context, default.parts) if self._context else default

@@ -48,17 +48,21 @@ def fetch(spec: str, *, progress: bool = True) -> tuple[Path, str]:
 def _fetch(wanted: HubModel, progress: bool) -> tuple[Path, str]:
     # The library reads its settings when it is imported: the bars' too.
     from huggingface_hub import HfApi, errors, hf_hub_download
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars, logging
 
     endpoint = os.environ.get("HF_ENDPOINT") or None
     place = f"{PREFIX}{wanted.repository}"
     silenced = not progress and not are_progress_bars_disabled()
     if silenced:
         disable_progress_bars()
+    verbosity = logging.get_verbosity()
+    if not progress:
+        logging.set_verbosity_error()
     try:
         file = wanted.file
         if file is None:
-            file = _choose(wanted.repository, HfApi(endpoint=endpoint).list_repo_files(wanted.repository))
+            siblings = HfApi(endpoint=endpoint).model_info(wanted.repository).siblings or []
+            file = _choose(wanted.repository, [sibling.rfilename for sibling in siblings])
         place = f"{PREFIX}{wanted.repository}/{file}"
         paths = [Path(hf_hub_download(wanted.repository, part, endpoint=endpoint)) for part in _all_parts(file)]
         return paths[0], place
@@ -84,6 +88,7 @@ def _fetch(wanted: HubModel, progress: bool) -> tuple[Path, str]:
             raise
         raise LlmzipError(f"cannot reach the hub for {place}: {' '.join(str(error).split())[:200]}") from None
     finally:
+        logging.set_verbosity(verbosity)
         if silenced:
             enable_progress_bars()
 

@@ -41,6 +41,8 @@ class ModelFacts:
     parts: int
     plain: bool
     """All weights are F32 already."""
+    learned_positions: bool
+    """Positions are learnt one by one: there are none beyond the context, and cached ones cannot be moved."""
 
     @property
     def expanded(self) -> int:
@@ -119,6 +121,7 @@ def _read_facts(files: list[Path]) -> ModelFacts:
             context=int(first.of_architecture("context_length", 0)),
             parts=len(files),
             plain=set(sizes) == {_F32},
+            learned_positions=any(tensor.name == "position_embd.weight" for tensor, _ in tensors),
         )
 
 

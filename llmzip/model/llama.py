@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from pathlib import Path
 
 import llama_cpp
@@ -22,16 +23,25 @@ from llmzip.model.threads import ThreadTuner, is_busy
 _F32 = 0  # ggml_type
 _FLASH_ATTENTION_OFF = 0
 _LEVEL_ERROR = 4
+_MOST_ERRORS = 20
 _DEFAULT_CONTEXT = 2048
-_last_error = ""
+_SMALLEST_CONTEXT = 16
+_SPARE_POSITIONS = 8  # of a model that has no others, for the rows that pad a step
+_errors: list[str] = []
 
 
 @llama_cpp.llama_log_callback
-def _keep_last_error(level: int, text: bytes, _user_data: object) -> None:
-    """llama.cpp logs to stderr, which is the user's: stay silent, keep the last error for our own message."""
-    global _last_error
-    if level == _LEVEL_ERROR:
-        _last_error = text.decode("utf-8", "replace").strip()
+def _keep_errors(level: int, text: bytes, _user_data: object) -> None:
+    """llama.cpp logs to stderr, which is the user's: stay silent, keep the errors for our own message."""
+    if level == _LEVEL_ERROR and len(_errors) < _MOST_ERRORS:
+        _errors.append(text.decode("utf-8", "replace").strip())
+
+
+def _reason(otherwise: str = "llama.cpp gave no reason") -> str:
+    """The first error since the last call, which is the cause of the others; its function's name is left out."""
+    first = _errors[0].rpartition(": error loading model: ")[2] if _errors else otherwise
+    _errors.clear()
+    return re.sub(r"^\w+: ", "", first)
 
 
 _started = False
@@ -42,7 +52,7 @@ def _start() -> None:
     if not _started:
         # CUDA multiplies F32 matrices in TF32, with 10 bits of mantissa, unless told otherwise before it starts.
         os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
-        llama_cpp.llama_log_set(_keep_last_error, ctypes.c_void_p(0))
+        llama_cpp.llama_log_set(_keep_errors, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         _started = True
 
@@ -60,7 +70,7 @@ def expand(source: Path, target: Path) -> None:
     params.allow_requantize = True
     params.nthread = usable_cores()
     if llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(target), ctypes.byref(params)) != 0:
-        raise ModelError(f"cannot expand the model {source} to F32: {_last_error or 'llama.cpp gave no reason'}")
+        raise ModelError(f"cannot expand the model {source} to F32: {_reason()}")
 
 
 ALL_LAYERS = -1
@@ -97,6 +107,7 @@ class LlamaModel:
     threads: 0 means as many as turn out fastest; changes speed, not (beyond the tolerated drift) results.
     gpu_layers: layers to evaluate on a GPU, as `usable_gpu_layers` gives them.
     exact: whether its quantised weights are evaluated as they are, so that results have to be reproduced exactly.
+    learned_positions: there are none beyond the context that it was trained on.
     Raises ModelError if llama.cpp cannot load the file or it is no model that continues text.
     """
 
@@ -110,6 +121,7 @@ class LlamaModel:
         *,
         gpu_layers: int = 0,
         exact: bool = False,
+        learned_positions: bool = False,
     ) -> None:
         _start()
         self.identity, self.name, self.exact = identity, name, exact
@@ -119,9 +131,10 @@ class LlamaModel:
         params = llama_cpp.llama_model_default_params()
         params.use_extra_bufts = False
         params.n_gpu_layers = gpu_layers
+        _errors.clear()
         self._model = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
         if not self._model:
-            raise ModelError(f"cannot load the model {path}: {_last_error or 'llama.cpp gave no reason'}")
+            raise ModelError(f"cannot load the model {path}: {_reason()}")
         self._refuse(path)
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
         self.pieces = [self._piece(token) for token in range(llama_cpp.llama_vocab_n_tokens(self._vocab))]
@@ -130,7 +143,9 @@ class LlamaModel:
         self.start = bos if bos >= 0 else max(llama_cpp.llama_vocab_eos(self._vocab), 0)
         recurrent = llama_cpp.llama_model_is_recurrent(self._model) or llama_cpp.llama_model_is_hybrid(self._model)
         self.rewinds = not recurrent
-        self.window = window or self._default_window()
+        trained = llama_cpp.llama_model_n_ctx_train(self._model)
+        self._positions = trained if learned_positions else None
+        self.window = window or self._default_window(trained)
 
     def _refuse(self, path: Path) -> None:
         """Raises ModelError for networks that do not predict the next token from those before it."""
@@ -144,12 +159,14 @@ class LlamaModel:
             return
         raise ModelError(f"the model {path} {reason}; choose a model that generates text")
 
-    def _default_window(self) -> Window:
+    def _default_window(self, trained: int) -> Window:
         """The context that it was trained on, up to 2048 tokens; a cache that cannot be shifted starts anew when full."""
-        context = max(4, min(llama_cpp.llama_model_n_ctx_train(self._model) or _DEFAULT_CONTEXT, _DEFAULT_CONTEXT))
-        evaluator = self.evaluator(1, 8, 1)
+        context = max(_SMALLEST_CONTEXT, min(trained or _DEFAULT_CONTEXT, _DEFAULT_CONTEXT))
+        if self._positions is not None:
+            return Window(context - _SPARE_POSITIONS, 1)
+        evaluator = self.evaluator(1, _SMALLEST_CONTEXT, 1)
         try:
-            return Window(context, 4 if context >= 8 and evaluator.shifts else 1)
+            return Window(context, 4 if evaluator.shifts else 1)
         finally:
             evaluator.close()
 
@@ -182,6 +199,11 @@ class LlamaModel:
         return tokens[:count]
 
     def evaluator(self, streams: int, context: int, rows: int) -> LlamaEvaluator:
+        if self._positions is not None and context > self._positions:
+            raise UsageError(
+                f"{self.name} knows {self._positions} positions, and {_SPARE_POSITIONS} are kept free: "
+                f"use --ctx {self._positions - _SPARE_POSITIONS} or less"
+            )
         return LlamaEvaluator(self._model, len(self.pieces), streams, context, rows, self._threads, self._gpu_layers != 0)
 
     def close(self) -> None:
@@ -212,10 +234,11 @@ class LlamaEvaluator:
         # With a cache of the sliding window alone, positions could not be shifted.
         params.swa_full = True
         params.no_perf = True
+        _errors.clear()
         self._context = llama_cpp.llama_init_from_model(model, params)
         if not self._context:
             raise LlmzipError(
-                f"cannot allocate {streams} streams of {context} tokens: {_last_error or 'not enough memory'}; "
+                f"cannot allocate {streams} streams of {context} tokens: {_reason('not enough memory')}; "
                 "use fewer streams or a smaller context"
             )
         self._memory = llama_cpp.llama_get_memory(self._context)
@@ -253,7 +276,7 @@ class LlamaEvaluator:
         if self._tuner:
             self._tuner.end(rows)
         if status != 0:
-            raise LlmzipError(f"llama.cpp failed to evaluate {rows} tokens (status {status}): {_last_error or 'no reason given'}")
+            raise LlmzipError(f"llama.cpp failed to evaluate {rows} tokens (status {status}): {_reason('no reason given')}")
         return np.ctypeslib.as_array(llama_cpp.llama_get_logits(self._context), shape=(rows, self._vocabulary))
 
     def _use_threads(self, threads: int) -> None:
@@ -271,7 +294,10 @@ class LlamaEvaluator:
         for stream in range(streams):
             if not llama_cpp.llama_memory_seq_rm(self._memory, stream, 0, drop):
                 raise LlmzipError("llama.cpp cannot drop the oldest tokens of this model's memory")
-            llama_cpp.llama_memory_seq_add(self._memory, stream, drop, -1, -drop)
+            if self.shifts:
+                llama_cpp.llama_memory_seq_add(self._memory, stream, drop, -1, -drop)
+            elif llama_cpp.llama_memory_seq_pos_max(self._memory, stream) >= 0:
+                raise LlmzipError("this model's memory cannot be shifted, so a full window has to be dropped as a whole")
 
     def discard(self, streams: int, position: int) -> None:
         for stream in range(streams):

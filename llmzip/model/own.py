@@ -62,8 +62,9 @@ def load_own(
         raise ModelError(
             f"the model {name}{how} takes {in_use / 2**30:.1f} GiB of memory and {memory / 2**30:.1f} GiB are available; {advice}"
         )
+    options = {"gpu_layers": gpu_layers, "learned_positions": facts.learned_positions}
     if exact or facts.plain:
-        return LlamaModel(first, identity, name, window, threads, gpu_layers=gpu_layers, exact=exact)
+        return LlamaModel(first, identity, name, window, threads, exact=exact, **options)
     lacking = _disk_lacks(facts)
     if lacking:
         raise ModelError(
@@ -71,4 +72,4 @@ def load_own(
             "make room, set LLMZIP_CACHE, or use --exact"
         )
     with expanded(first, identity) as file:
-        return LlamaModel(file, identity, name, window, threads, gpu_layers=gpu_layers)
+        return LlamaModel(file, identity, name, window, threads, **options)

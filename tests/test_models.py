@@ -1,0 +1,259 @@
+"""Finding models: by path, by registered name, on the hub, by the identity that a file names."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from hub_server import HubServer
+from tiny_models import SENTENCES, tiny_model
+
+from llmzip.cli.main import _execute
+from llmzip.codec import models
+from llmzip.codec.codec import Codec
+from llmzip.container import TAG_NAME, read_members
+from llmzip.errors import LlmzipError, ModelError, UsageError
+from llmzip.model import embedded, hub, identity, registry
+
+TEXT = SENTENCES.encode()
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path, monkeypatch):
+    """Lists and caches of this test alone."""
+    monkeypatch.setenv("LLMZIP_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("llmzip.codec.policy.beyond_classic", lambda classic, model: True)
+    monkeypatch.delenv("LLMZIP_MODEL", raising=False)
+    monkeypatch.delenv("LLMZIP_MODEL_PATH", raising=False)
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return tiny_model(tmp_path / "tiny.gguf", tokenizer="SPM")
+
+
+@pytest.fixture
+def server(tiny, monkeypatch):
+    other = tiny_model(tiny.with_name("other.gguf"), tokenizer="SPM", seed=2)
+    serving = HubServer(
+        {
+            "someone/tiny-GGUF": {"tiny.gguf": tiny.read_bytes(), "README.md": b"hello"},
+            "someone/many-GGUF": {"many-Q4_K_M.gguf": other.read_bytes(), "many-Q8_0.gguf": b"", "many-IQ4_K_M_X.gguf": b""},
+            "someone/odd-GGUF": {"a.gguf": b"", "b.gguf": b""},
+            "someone/none": {"README.md": b"hello"},
+            "someone/broken": {"broken.gguf": tiny.read_bytes()[:-100]},
+        }
+    )
+    monkeypatch.setenv("HF_ENDPOINT", serving.url)
+    yield serving
+    serving.close()
+
+
+def packed_by(spec, **options):
+    with Codec(spec, threads=1, **options) as codec:
+        return codec.compress(TEXT)
+
+
+def unpacked(packed, spec=None):
+    with Codec(spec, threads=1) as codec:
+        return codec.decompress(packed)
+
+
+# -- registry ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_registered_model_is_found_by_name_and_by_identity(tiny):
+    packed = packed_by(tiny)
+    with pytest.raises(ModelError, match="tiny.gguf.*llmzip models add") as caught:
+        unpacked(packed)
+    assert models.resolve(tiny).path == tiny and identity.model_facts(tiny).identity in str(caught.value)
+    assert _execute(["models", "add", str(tiny), "--name", "mine"]) == 0
+    assert unpacked(packed) == TEXT
+    assert unpacked(packed_by("mine")) == TEXT
+    assert models.at_hand(bytes.fromhex(identity.model_facts(tiny).identity))
+    assert _execute(["models", "remove", "mine"]) == 0
+    assert tiny.exists()
+    with pytest.raises(ModelError):
+        unpacked(packed)
+
+
+def test_a_model_in_a_folder_of_the_model_path_is_found(tiny, monkeypatch, tmp_path):
+    packed = packed_by(tiny)
+    (tiny.parent / "a-broken.gguf").write_bytes(b"GGUF")
+    monkeypatch.setenv("LLMZIP_MODEL_PATH", f"{tmp_path / 'missing'}{os.pathsep}{tiny.parent}")
+    assert unpacked(packed) == TEXT
+
+
+def test_the_file_decides_not_the_model_that_is_named(tiny, tmp_path):
+    other = tiny_model(tmp_path / "other.gguf", tokenizer="SPM", seed=2)
+    packed, built_in = packed_by(tiny), packed_by(None)
+    with pytest.raises(ModelError, match="other.gguf"):
+        unpacked(packed, other)
+    registry.add(registry.Entry("t", str(tiny), identity.model_facts(tiny).identity))
+    assert unpacked(packed, other) == TEXT and unpacked(built_in, other) == TEXT
+    with Codec(other, threads=1) as codec:
+        assert codec.decompress(packed + built_in) == TEXT + TEXT
+        assert codec.compress(TEXT) == packed_by(other), "compression goes back to the model that was named"
+
+
+def test_names_keep_their_meaning(tiny, tmp_path):
+    other = tiny_model(tmp_path / "other.gguf", tokenizer="SPM", seed=2)
+    assert _execute(["models", "add", str(tiny), "--name", "x"]) == 0
+    assert _execute(["models", "add", str(tiny), "--name", "x"]) == 0
+    assert _execute(["models", "add", str(other), "--name", "x"]) == 2
+    assert registry.entries()["x"].path == str(tiny)
+    for bad in ("a/b", "hf:x", "", "-x", "é"):
+        with pytest.raises(UsageError):
+            registry.check_name(bad)
+
+
+def test_verify_notices_what_changed(tiny, capsys):
+    registry.add(registry.Entry("x", str(tiny), identity.model_facts(tiny).identity))
+    assert _execute(["models", "verify"]) == 0
+    status = tiny.stat()
+    content = bytearray(tiny.read_bytes())
+    content[-5] ^= 1
+    tiny.write_bytes(content)
+    os.utime(tiny, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert _execute(["models", "verify", "x"]) == 4
+    assert "is now the model" in capsys.readouterr().out
+    tiny.unlink()
+    assert _execute(["models", "verify"]) == 4
+    with pytest.raises(ModelError, match="llmzip models add"):
+        models.resolve("x")
+
+
+def test_list_and_info(tiny, capsys):
+    registry.add(registry.Entry("x", str(tiny), identity.model_facts(tiny).identity, "hf:someone/tiny-GGUF/tiny.gguf"))
+    assert _execute(["models", "list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["models"]
+    assert [entry["name"] for entry in listed] == ["built-in", "x"] and listed[1]["present"]
+    assert _execute(["models", "list"]) == 0 and "hf:someone" in capsys.readouterr().out
+    assert _execute(["models", "info", "--json", "x"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["architecture"] == "llama" and facts["kind"] == "F32" and facts["mode"] == "portable"
+    assert _execute(["models", "info"]) == 0 and embedded.IDENTITY.hex() in capsys.readouterr().out
+
+
+def test_a_damaged_list_is_named(tiny):
+    registry.registry_file().parent.mkdir(parents=True)
+    for content in ("{", "[]", '{"version": 1}', '{"version": 1, "models": {"x": {}}}'):
+        registry.registry_file().write_text(content)
+        with pytest.raises(LlmzipError, match="models.json"):
+            registry.entries()
+    registry.registry_file().write_text('{"version": 2, "models": {}}')
+    with pytest.raises(LlmzipError, match="newer"):
+        registry.entries()
+
+
+def test_hashing_is_remembered_but_not_blindly(tiny, monkeypatch, tmp_path):
+    monkeypatch.setenv("LLMZIP_CACHE", str(tmp_path / "cache"))
+    first = identity.model_facts(tiny)
+    with monkeypatch.context() as patch:
+        patch.setattr(identity, "_read_facts", None)
+        assert identity.model_facts(tiny) == first
+    tiny_model(tiny, tokenizer="SPM", seed=3)
+    assert identity.model_facts(tiny).identity != first.identity
+    (tmp_path / "cache" / "identities.json").write_text("garbage")
+    assert identity.model_facts(tiny).identity != first.identity
+
+
+# -- the hub ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_from_the_hub(server, monkeypatch):
+    packed = packed_by("hf:someone/tiny-GGUF")
+    header = next(read_members(io.BytesIO(packed)))
+    assert header.extras[TAG_NAME] == b"hf:someone/tiny-GGUF/tiny.gguf"
+    assert unpacked(packed) == TEXT, "what was fetched is registered"
+    count = len(server.requests)
+    assert packed_by("hf:someone/tiny-GGUF") == packed_by("hf:someone/tiny-GGUF/tiny.gguf") == packed
+    assert len(server.requests) == count, "and not asked for again"
+    registry.remove("tiny")
+    with pytest.raises(ModelError, match="llmzip models pull hf:someone/tiny-GGUF/tiny.gguf"):
+        unpacked(packed)
+
+
+def test_the_usual_quantisation_is_chosen(server):
+    assert models.resolve("hf:someone/many-GGUF").name.endswith("/many-Q4_K_M.gguf")
+    with pytest.raises(ModelError, match="a.gguf, b.gguf"):
+        models.resolve("hf:someone/odd-GGUF")
+    with pytest.raises(ModelError, match="no GGUF"):
+        models.resolve("hf:someone/none")
+
+
+def test_a_download_that_breaks_off_is_resumed(server, tiny, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
+    server.break_after = 5000
+    path, _ = hub.fetch("hf:someone/tiny-GGUF", progress=False)
+    assert path.read_bytes() == tiny.read_bytes()
+    assert any(span and span.startswith("bytes=5000-") for _, _, span in server.requests)
+
+
+def test_what_is_not_there_is_said_in_a_line(server, monkeypatch, capsys):
+    for spec, word, code in (
+        ("hf:nobody/nothing", "hf:nobody/nothing", 4),
+        ("hf:someone/tiny-GGUF/missing.gguf", "no file", 4),
+        ("hf:someone", "hf:OWNER/REPO", 2),
+        ("hf:someone/broken", "cut short", 4),
+    ):
+        assert _execute(["models", "pull", "-q", spec]) == code
+        error = capsys.readouterr().err
+        assert word in error and error.count("\n") == 1, error
+    assert registry.entries() == {}, "nothing incomplete is registered"
+
+
+def test_without_a_network(server, tiny, capsys):
+    models.pull("hf:someone/tiny-GGUF", progress=False)
+    server.close()
+    assert models.resolve("hf:someone/tiny-GGUF").path
+    started = time.monotonic()
+    assert _execute(["models", "pull", "-q", "hf:someone/many-GGUF/many-Q4_K_M.gguf"]) == 1
+    assert "cannot reach" in capsys.readouterr().err
+    assert _execute(["models", "pull", "-q", "hf:someone/many-GGUF"]) == 1
+    assert "cannot reach" in capsys.readouterr().err
+    assert time.monotonic() - started < 60
+
+
+def test_a_full_disk(server, monkeypatch, capsys):
+    import huggingface_hub
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", full)
+    assert _execute(["models", "pull", "-q", "hf:someone/tiny-GGUF"]) == 1
+    assert "no room" in capsys.readouterr().err and registry.entries() == {}
+
+
+# -- the command line -------------------------------------------------------------------------------------------------
+
+
+def test_exit_codes_and_the_environment(tiny, tmp_path):
+    data = tmp_path / "t.txt"
+    data.write_bytes(TEXT)
+    environment = os.environ | {"LLMZIP_MODEL": "nobody"}
+
+    def run(*arguments, **more):
+        return subprocess.run([sys.executable, "-m", "llmzip", *map(str, arguments)], capture_output=True, env=environment | more)
+
+    assert run("-c", data).returncode == 4
+    packed = run("-c", "-T1", data, LLMZIP_MODEL=str(tiny))
+    assert packed.returncode == 0
+    (tmp_path / "t.llmz").write_bytes(packed.stdout)
+    missing = run("-dc", tmp_path / "t.llmz", LLMZIP_MODEL="")
+    assert missing.returncode == 4 and missing.stdout == b"" and missing.stderr.count(b"\n") == 1
+    assert run("-dc", "-T1", "--model", tiny, tmp_path / "t.llmz").stdout == TEXT
+    assert run("-c", "--gpu-layers", "3", "--model", tiny, data).returncode == 2, "there is no GPU in this build"
