@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
+
 /* format: the contexts that are searched for, in tokens, longest first. */
 static const uint32_t match_orders[MATCH_ORDERS] = {12, 6, 4, 2};
 #define MATCH_VERIFY 32 /* agreement is measured up to here, then only counted on */
@@ -52,49 +54,26 @@ static uint32_t agreement(const History *history, uint32_t a, uint32_t b) {
     return n;
 }
 
-void history_advance(History *history, uint32_t position, Match matches[2]) {
-    uint32_t here = position + 1, token = history->tokens[position];
-    for (int m = 0; m < 2; m++) {
-        Match *match = matches + m;
-        if (match->length > 0 && history_expected(history, match) == token) {
-            match->next++;
-            if (match->length < 65535) match->length++;
-        } else {
-            match->length = 0;
-        }
+void history_advance(History *history, uint32_t position, Match *match) {
+    uint32_t here = position + 1;
+    if (match->length > 0 && history_expected(history, match) == history->tokens[position]) {
+        match->next++;
+        if (match->length < 65535) match->length++;
+    } else {
+        match->length = 0;
     }
-    uint32_t slot[MATCH_ORDERS];
+    uint32_t *slot[MATCH_ORDERS], order = 0;
     uint64_t hash = 0;
-    uint32_t order = 0;
     for (int i = MATCH_ORDERS - 1; i >= 0; i--) {
-        while (order < match_orders[i])
-            hash = (hash + history_before(history, here, ++order) + 1) * UINT64_C(0x9E3779B97F4A7C15), hash ^= hash >> 29;
-        slot[i] = (uint32_t)(hash * UINT64_C(0xD6E8FEB86659FD93) >> (64 - history->bits));
+        for (; order < match_orders[i]; order++) hash = hash_mix(hash + order, history_before(history, here, order + 1));
+        slot[i] = history->last[i] + (hash_mix(hash, order) >> (64 - history->bits));
     }
-    Match best = matches[0], second = matches[1];
-    if (best.length < MATCH_SETTLED) {
+    if (match->length < MATCH_SETTLED)
         for (int i = 0; i < MATCH_ORDERS; i++) {
-            uint32_t next = history->last[i][slot[i]];
-            if (next == 0 || next >= history->length) continue;
-            uint32_t n = agreement(history, next, here);
-            if (n > best.length && history->tokens[next] != TOKEN_UNKNOWN) best = (Match){next, n};
+            uint32_t next = *slot[i];
+            if (next == 0 || next >= history->length || history->tokens[next] == TOKEN_UNKNOWN) continue;
+            uint32_t length = agreement(history, next, here);
+            if (length > match->length) *match = (Match){next, length};
         }
-    }
-    uint32_t expected = history_expected(history, &best);
-    if (second.length == 0 || history_expected(history, &second) == expected) {
-        second.length = 0;
-        /* The longest of the others, the match given up included. */
-        if (matches[0].length > 0 && history_expected(history, &matches[0]) != expected) second = matches[0];
-        for (int i = 0; i < MATCH_ORDERS; i++) {
-            uint32_t next = history->last[i][slot[i]];
-            if (next == 0 || next >= history->length) continue;
-            uint32_t other = history->tokens[next];
-            if (other == TOKEN_UNKNOWN || other == expected) continue;
-            uint32_t n = agreement(history, next, here);
-            if (n > second.length) second = (Match){next, n};
-        }
-    }
-    matches[0] = best;
-    matches[1] = second;
-    for (int i = 0; i < MATCH_ORDERS; i++) history->last[i][slot[i]] = here;
+    for (int i = 0; i < MATCH_ORDERS; i++) *slot[i] = here;
 }

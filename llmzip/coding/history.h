@@ -1,4 +1,4 @@
-/* The token history of a mixer and the match models that follow its longest repeats. */
+/* The token history of a mixer and the match model that follows its longest repeat. */
 #ifndef LLMZIP_HISTORY_H
 #define LLMZIP_HISTORY_H
 
@@ -34,9 +34,9 @@ static inline uint32_t history_before(const History *history, uint32_t position,
     return back <= position ? history->tokens[position - back] : TOKEN_UNKNOWN;
 }
 
-/* After the token at `position` is known: move both matches of its stream on to position + 1, and note the position.
- * matches[0] is the longest agreement found, matches[1] one that expects another token. */
-void history_advance(History *history, uint32_t position, Match matches[2]);
+/* After the token at `position` is known: move its stream's match on to position + 1, or to a longer one, and note the
+ * position. */
+void history_advance(History *history, uint32_t position, Match *match);
 
 /* The token a match expects, or TOKEN_UNKNOWN. */
 static inline uint32_t history_expected(const History *history, const Match *match) {

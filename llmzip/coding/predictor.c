@@ -59,8 +59,7 @@ static void load_lists(Predictor *p, Lane *lane) {
             live->count[live->n] = list->entry[live->n] & 255;
         }
     }
-    for (int m = 0; m < MATCHES; m++)
-        lane->expected[m] = p->parts & (m ? PART_SECOND : PART_MATCH) ? history_expected(&p->history, lane->match + m) : TOKEN_UNKNOWN;
+    lane->expected = p->parts & PART_MATCH ? history_expected(&p->history, &lane->match) : TOKEN_UNKNOWN;
 }
 
 void predictor_begin(Predictor *p, uint32_t active) {
@@ -127,17 +126,16 @@ static void list_inputs(Predictor *p, Lane *lane, uint32_t i, int32_t model, uin
 }
 
 /* What a repeat expects, by its length and by what the model thinks of it. */
-static void match_inputs(Predictor *p, Lane *lane, uint32_t m, int32_t model, uint32_t coarse) {
-    int32_t *input = lane->input + INPUT_MATCHES + 2 * m;
-    if (lane->expected[m] == TOKEN_UNKNOWN) {
-        lane->match_map[m] = NULL;
+static void match_inputs(Predictor *p, Lane *lane, int32_t model, uint32_t coarse) {
+    int32_t *input = lane->input + INPUT_MATCH;
+    if (lane->expected == TOKEN_UNKNOWN) {
+        lane->match_map = NULL;
         input[0] = input[1] = 0;
         return;
     }
-    uint32_t right = lane->expected[m] >> (p->depth - 1 - p->level) & 1;
-    uint32_t length = quantise_length(lane->match[m].length);
-    lane->match_map[m] = p->match_maps + (m * LENGTHS + length) * COARSE + (right ? coarse : COARSE - 1 - coarse);
-    int32_t a = map_probability(*lane->match_map[m]), sign = right ? 1 : -1;
+    uint32_t right = lane->expected >> (p->depth - 1 - p->level) & 1;
+    lane->match_map = p->match_maps + quantise_length(lane->match.length) * COARSE + (right ? coarse : COARSE - 1 - coarse);
+    int32_t a = map_probability(*lane->match_map), sign = right ? 1 : -1;
     input[0] = limited(sign * stretch(a) - model);
     input[1] = sign * (a - 32768) / 64;
 }
@@ -191,11 +189,11 @@ static int32_t predict_lane(Predictor *p, Lane *lane, uint32_t cell) {
             sure = count[0] == 0 || count[1] == 0;
         }
     }
-    for (uint32_t m = 0; m < MATCHES; m++) match_inputs(p, lane, m, model, coarse);
+    match_inputs(p, lane, model, coarse);
 
-    uint32_t length = lane->expected[0] == TOKEN_UNKNOWN ? 0 : lane->match[0].length;
+    uint32_t length = lane->expected == TOKEN_UNKNOWN ? 0 : lane->match.length;
     uint32_t state = length == 0 ? 0 : 1 + (length > 4) + (length > 8);
-    uint32_t turn = length == 0 ? 0 : 1 + (lane->expected[0] >> shift & 1);
+    uint32_t turn = length == 0 ? 0 : 1 + (lane->expected >> shift & 1);
     uint32_t last = history_before(&p->history, lane->position, 1), before = history_before(&p->history, lane->position, 2);
     const uint32_t row[SETS] = {
         level * 12 + state * 3 + (highest == 0 ? 0 : highest < 3 ? 1 : 2),
@@ -213,14 +211,23 @@ static int32_t predict_lane(Predictor *p, Lane *lane, uint32_t cell) {
         lane->visits[s] = p->visits[s] + row[s];
     }
     lane->mix_weights = p->mix_weights + (level * 3 + turn) * SETS;
-    int32_t logit = mix_outputs(p, lane);
-    if (!(p->parts & PART_FINAL)) return lane->mixed;
+    int32_t logit = mix_outputs(p, lane), gated = lane->mixed;
+    if (p->parts & PART_GATE) {
+        lane->departure = logit - model;
+        lane->gate = p->gates + gate_class(lane->departure, highest > 0);
+        logit = gate_apply(lane->gate, model, lane->departure);
+        gated = squash(logit);
+    }
+    if (!(p->parts & PART_FINAL)) return gated;
 
-    uint64_t slot[2] = {hash_mix(lane->counter_context[1], lane->node), hash_mix(77, lane->node)};
-    lane->final_row[0] = p->finals[0] + (level * 3 + turn) * FINAL_KNOTS;
-    for (int i = 0; i < 2; i++) lane->final_row[1 + i] = p->finals[1 + i] + (slot[i] >> (64 - p->final_bits)) * FINAL_KNOTS;
-    int32_t sum = 2 * lane->mixed + 2;
-    for (int i = 0; i < FINALS; i++) sum += final_refine(lane->final_row[i], logit, &lane->final_low, &lane->final_fraction);
+    const uint64_t slot[2] = {hash_mix(lane->counter_context[1], lane->node), hash_mix(77, lane->node)};
+    int32_t sum = 2 * gated + 2;
+    for (int i = 0; i < FINALS; i++) {
+        uint32_t which = i == 0 ? level * 3 + turn : (uint32_t)(slot[i - 1] >> (64 - p->final_bits));
+        lane->final_row[i] = p->finals[i] + which * FINAL_KNOTS;
+        lane->final_visits[i] = p->final_visits[i] + which;
+        sum += final_refine(lane->final_row[i], logit, &lane->final_low, &lane->final_fraction);
+    }
     int32_t refined = sum / (2 + FINALS);
     return refined < 1 ? 1 : refined > 65535 ? 65535 : refined;
 }
@@ -266,9 +273,11 @@ static void train_network(Predictor *p, Lane *lane, int32_t target) {
 
 static void update_lane(Predictor *p, Lane *lane, int bit) {
     train_network(p, lane, bit ? 65535 : 0);
-    if (p->parts & PART_FINAL)
-        for (int i = 0; i < FINALS; i++) final_update(lane->final_row[i], lane->final_low, lane->final_fraction, bit, i ? 4 : 6);
     int32_t model = lane->input[INPUT_CELL], first = squash(model);
+    if (p->parts & PART_GATE) gate_update(lane->gate, model, lane->departure, bit);
+    if (p->parts & PART_FINAL)
+        for (int i = 0; i < FINALS; i++)
+            final_update(lane->final_row[i], lane->final_visits[i], lane->final_low, lane->final_fraction, bit);
     for (int i = 0; i < COUNTERS; i++) {
         NodeCounter *c = counter_at(p, lane, i);
         *c = node_update(*c, bit, first);
@@ -282,11 +291,10 @@ static void update_lane(Predictor *p, Lane *lane, int bit) {
             *lane->list_map[i] = map_update(*lane->list_map[i], bit, 255);
             *lane->list_cell_map[i] = map_update(*lane->list_cell_map[i], bit, 255);
         }
-    for (int m = 0; m < MATCHES; m++)
-        if (lane->match_map[m]) {
-            int right = (int)(lane->expected[m] >> (p->depth - 1 - p->level) & 1) == bit;
-            *lane->match_map[m] = map_update(*lane->match_map[m], right, 255);
-        }
+    if (lane->match_map) {
+        int right = (int)(lane->expected >> (p->depth - 1 - p->level) & 1) == bit;
+        *lane->match_map = map_update(*lane->match_map, right, 255);
+    }
 }
 
 /* Take the turn: what lies on the other side is no longer possible. */
@@ -302,8 +310,7 @@ static void descend(Predictor *p, Lane *lane, uint32_t bit) {
             }
         live->n = n;
     }
-    for (int m = 0; m < MATCHES; m++)
-        if (lane->expected[m] != TOKEN_UNKNOWN && (lane->expected[m] >> shift & 1) != bit) lane->expected[m] = TOKEN_UNKNOWN;
+    if (lane->expected != TOKEN_UNKNOWN && (lane->expected >> shift & 1) != bit) lane->expected = TOKEN_UNKNOWN;
     lane->node = lane->node * 2 + bit;
     lane->bucket_node = lane->bucket_node * 2 + 1 + bit;
 }
@@ -328,7 +335,7 @@ void predictor_end(Predictor *p, uint32_t *ranks) {
         ranks[s] = rank;
         p->history.tokens[lane->position] = rank;
         for (int i = 0; i < LISTS; i++) followers_add(&p->followers, lane->list_context[i], rank);
-        history_advance(&p->history, lane->position, lane->match);
+        history_advance(&p->history, lane->position, &lane->match);
         lane->position++;
     }
 }

@@ -18,8 +18,8 @@ enum {
     PART_MATCH = 8,
     PART_SETS = 16,
     PART_FINAL = 32,
-    PART_SECOND = 64,
-    PART_RESIDUALS = 128,
+    PART_RESIDUALS = 64,
+    PART_GATE = 128,
     PART_ALL = 255,
 };
 

@@ -40,8 +40,8 @@ static void fill_maps(Predictor *p) {
             for (uint32_t c = 0; c < COARSE; c++)
                 p->list_cell_maps[(list * STATES + state) * COARSE + c] = map_entry(squash(z / 2 + middle_of(c)), seen);
         }
-    for (uint32_t i = 0; i < MATCHES * LENGTHS * COARSE; i++) {
-        int32_t length = (int32_t)(i / COARSE % LENGTHS);
+    for (uint32_t i = 0; i < LENGTHS * COARSE; i++) {
+        int32_t length = (int32_t)(i / COARSE);
         p->match_maps[i] = map_entry(squash(middle_of(i % COARSE) + 200 + 60 * length), seen);
     }
 }
@@ -95,14 +95,15 @@ Predictor *predictor_create(uint32_t leaves, const int16_t *cells, uint32_t n_ce
                  || !(p->root_residuals = table(p, nodes * sizeof(Residual)))
                  || !(p->list_maps = table(p, sizeof(MapEntry) * LISTS * STATES))
                  || !(p->list_cell_maps = table(p, sizeof(MapEntry) * LISTS * STATES * COARSE))
-                 || !(p->match_maps = table(p, sizeof(MapEntry) * MATCHES * LENGTHS * COARSE))
+                 || !(p->match_maps = table(p, sizeof(MapEntry) * LENGTHS * COARSE))
                  || !(p->mix_weights = table(p, sizeof(int32_t) * DEPTH_MAX * 3 * SETS));
     for (int s = 0; s < SETS && !failed; s++)
         failed = !(p->weights[s] = table(p, sizeof(int32_t) * INPUTS * set_rows[s]))
                  || !(p->visits[s] = table(p, sizeof(uint16_t) * set_rows[s]));
     const uint32_t final_rows[FINALS] = {DEPTH_MAX * 3, 1u << p->final_bits, 1u << p->final_bits};
     for (int i = 0; i < FINALS && !failed; i++)
-        failed = !(p->finals[i] = table(p, sizeof(uint16_t) * FINAL_KNOTS * final_rows[i]));
+        failed = !(p->finals[i] = table(p, sizeof(uint16_t) * FINAL_KNOTS * final_rows[i]))
+                 || !(p->final_visits[i] = table(p, sizeof(uint16_t) * final_rows[i]));
     if (failed) {
         predictor_free(p);
         return NULL;
@@ -114,6 +115,7 @@ Predictor *predictor_create(uint32_t leaves, const int16_t *cells, uint32_t n_ce
     }
     fill_maps(p);
     fill_weights(p);
+    for (int i = 0; i < GATES; i++) p->gates[i] = gate_fresh();
     for (int i = 0; i < FINALS; i++)
         for (uint32_t row = 0; row < final_rows[i]; row++) final_fill(p->finals[i] + row * FINAL_KNOTS);
     return p;
@@ -134,7 +136,10 @@ void predictor_free(Predictor *p) {
         free(p->visits[s]);
     }
     free(p->mix_weights);
-    for (int i = 0; i < FINALS; i++) free(p->finals[i]);
+    for (int i = 0; i < FINALS; i++) {
+        free(p->finals[i]);
+        free(p->final_visits[i]);
+    }
     free(p->lanes_block);
     free(p->coded);
     free(p);

@@ -4,6 +4,7 @@
 
 #include "counters.h"
 #include "followers.h"
+#include "gate.h"
 #include "history.h"
 #include "network.h"
 #include "nodes.h"
@@ -16,15 +17,15 @@ enum { DEPTH_MAX = 18 };
 enum { COUNTERS = 3, RESIDUALS = 5 };
 /* Lists of followers: orders 1, 2, 3, 4, 6, then sparse ones. */
 enum { ORDERED_LISTS = 5, LISTS = 8 };
-enum { MATCHES = 2, SETS = 9, FINALS = 3 };
+enum { SETS = 9, FINALS = 3 };
 
 enum {
     INPUT_CELL = 0,
     INPUT_BIAS = 1,
     INPUT_COUNTERS = 2,
     INPUT_LISTS = INPUT_COUNTERS + 3 * COUNTERS,
-    INPUT_MATCHES = INPUT_LISTS + 3 * LISTS,
-    INPUT_RESIDUALS = INPUT_MATCHES + 2 * MATCHES,
+    INPUT_MATCH = INPUT_LISTS + 3 * LISTS,
+    INPUT_RESIDUALS = INPUT_MATCH + 2,
     INPUT_END = INPUT_RESIDUALS + 2 * RESIDUALS,
     INPUTS = (INPUT_END + 7) & ~7,
 };
@@ -50,17 +51,19 @@ typedef struct {
     uint32_t bucket_node; /* index within the buckets */
     Live live[LISTS];
     MapEntry *list_map[LISTS], *list_cell_map[LISTS]; /* NULL where the list has nothing to say */
-    Match match[MATCHES];
-    uint32_t expected[MATCHES]; /* rank, or TOKEN_UNKNOWN once a turn went another way */
-    MapEntry *match_map[MATCHES];
+    Match match;
+    uint32_t expected; /* rank, or TOKEN_UNKNOWN once a turn went another way */
+    MapEntry *match_map; /* NULL where nothing is expected */
     int32_t *weights[SETS];
     uint16_t *visits[SETS];
     int32_t output[SETS]; /* log odds */
     int32_t *mix_weights;
     int32_t mixed; /* probability */
+    Gate *gate;
+    int32_t departure; /* of the network from the model, log odds */
     uint32_t final_low;
     int32_t final_fraction;
-    uint16_t *final_row[FINALS];
+    uint16_t *final_row[FINALS], *final_visits[FINALS];
 } Lane;
 
 struct Predictor {
@@ -80,12 +83,14 @@ struct Predictor {
     History history;
     MapEntry *list_maps; /* [LISTS][STATES] */
     MapEntry *list_cell_maps; /* [LISTS][STATES][COARSE] */
-    MapEntry *match_maps; /* [MATCHES][LENGTHS][COARSE] */
+    MapEntry *match_maps; /* [LENGTHS][COARSE] */
     int32_t *weights[SETS]; /* [rows][INPUTS] */
     uint16_t *visits[SETS]; /* [rows]: how often a row was trained */
     int32_t *mix_weights; /* [depth][3][SETS] */
     uint16_t *finals[FINALS]; /* [rows][FINAL_KNOTS] */
+    uint16_t *final_visits[FINALS]; /* [rows] */
     uint32_t final_bits;
+    Gate gates[GATES];
     size_t memory, memory_limit; /* of the tables; of tables and history */
 };
 

@@ -1,0 +1,132 @@
+"""What each part of the mixer is worth: bytes of turns with all parts, and how much more they take without each one.
+
+usage: mixing_ablation.py [--streams N] [--cells FOLDER] [FILE...]
+
+Without files the texts of corpora/, and those of ../shared/bench where that folder exists. Texts are evaluated in one
+stream. --cells keeps what the model said of each text in FOLDER (NAME.npz: ranks, cells, leaves, bytes) and takes it
+from there next time; without files, all of FOLDER is measured. --streams N lays the same turns out in N streams.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.codec.block import BlockCodec, Coding, coding_order
+from llmzip.codec.codec import Codec
+from llmzip.coding import _mixer
+from llmzip.coding.cells import CENTRES
+from llmzip.model import embedded
+
+# Bits of `parts` in llmzip/coding/predictor.h.
+PARTS = {
+    "counters": 1,
+    "residuals": 64,
+    "lists": 2,
+    "sparse": 4,
+    "match": 8,
+    "sets": 16,
+    "gate": 128,
+    "final": 32,
+}
+ALL = sum(PARTS.values())
+ROOT = Path(__file__).parent.parent
+FOLDERS = (ROOT / "corpora", ROOT.parent / "shared" / "bench")
+TEXTS = {"", ".txt", ".md", ".rst", ".html", ".c", ".py", ".csv", ".log", ".json", ".lsp", ".1"}
+
+
+@dataclass(frozen=True)
+class Turns:
+    """A text as the mixer sees it. ranks (n,), cells (n, depth) in the order of the text; leaves = size of the vocabulary."""
+
+    name: str
+    length: int
+    leaves: int
+    ranks: NDArray[np.uint32]
+    cells: NDArray[np.uint8]
+
+    @classmethod
+    def load(cls, path: Path) -> Turns:
+        """From a file of --cells."""
+        with np.load(path) as kept:
+            return cls(path.stem, int(kept["bytes"]), int(kept["leaves"]), kept["ranks"], kept["cells"])
+
+    def save(self, path: Path) -> None:
+        """To a file of --cells."""
+        np.savez_compressed(path, ranks=self.ranks, cells=self.cells, leaves=self.leaves, bytes=self.length)
+
+
+def evaluate(codec: BlockCodec, path: Path) -> Turns:
+    """What the model says of a file, at tolerance 0."""
+    data = path.read_bytes()
+    tokens = codec.tokens_of(data)[0].tokens
+    _, cells = codec._quantise(tokens, 1, lambda share: None)
+    return Turns(path.name, len(data), codec._tree.leaves, codec._tree.ranks[tokens].astype(np.uint32), cells)
+
+
+def turns_of(files: list[Path], folder: Path | None) -> Iterator[Turns]:
+    """The turns of each file, or of everything kept where there are no files."""
+    if folder and not files:
+        yield from (Turns.load(path) for path in sorted(folder.glob("*.npz")))
+        return
+    if not files:
+        files = [path for top in FOLDERS if top.exists() for path in sorted(top.iterdir()) if path.suffix in TEXTS]
+    with Codec() as codec:
+        block_codec = BlockCodec(codec.session, Coding(embedded.WINDOW, 0, True))
+        for path in files:
+            kept = folder / f"{path.name}.npz" if folder else None
+            if kept and kept.exists():
+                yield Turns.load(kept)
+                continue
+            turns = evaluate(block_codec, path)
+            if kept:
+                folder.mkdir(parents=True, exist_ok=True)
+                turns.save(kept)
+            yield turns
+
+
+def size(turns: Turns, streams: int, mix: bool, parts: int = ALL) -> float:
+    """Ideal length of the coded turns in bytes."""
+    count = len(turns.ranks)
+    streams = max(1, min(streams, count))
+    ranks, cells = np.empty_like(turns.ranks), np.empty_like(turns.cells)
+    place = coding_order(count, streams)
+    ranks[place], cells[place] = turns.ranks, turns.cells
+    states = np.zeros(count, np.uint8)
+    mixer = _mixer.Mixer(turns.leaves, CENTRES, streams, count, mix=mix, flags=False, parts=parts)
+    whole, total = count // streams * streams, 0.0
+    for start, stop, active in ((0, whole, streams), (whole, count, count - whole)):
+        if start < stop:
+            bits, probabilities = mixer.encode_steps(ranks[start:stop], states[start:stop], cells[start:stop], active)
+            bit, chance = np.frombuffer(bits, np.uint8), np.frombuffer(probabilities, np.uint16) / 65536
+            total -= float(np.log2(np.where(bit == 1, chance, 1 - chance)).sum())
+    return total / 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--streams", type=int, default=1)
+    parser.add_argument("--cells", type=Path)
+    parser.add_argument("files", type=Path, nargs="*")
+    options = parser.parse_args()
+    print("bytes of the turns without and with mixing; then what they grow by without one part\n")
+    print(f"| {'text':24} | {'bytes':>7} | no mixing | mixing | gain | " + " | ".join(PARTS) + " |")
+    print("| --- " * (5 + len(PARTS)) + "|")
+    for turns in turns_of(options.files, options.cells):
+        plain, mixed = size(turns, options.streams, False), size(turns, options.streams, True)
+        without = (size(turns, options.streams, True, ALL & ~part) / mixed - 1 for part in PARTS.values())
+        print(
+            f"| {turns.name:24} | {turns.length:7,} | {plain:,.0f} | {mixed:,.0f} | {1 - mixed / plain:.1%} | "
+            + " | ".join(f"{share:+.2%}" for share in without)
+            + " |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
