@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from llmzip.model.llama import LlamaModel
 
 PACKED = Path(__file__).parent.parent / "data" / "embedded.gguf"
-NAME = "llmzip embedded 9M"
+NAME = "llmzip embedded 8M"
 
 # format: files name the model by its identity; a new embedded model is a new identity (docs/models.md).
-IDENTITY = bytes.fromhex("c4c351746223f81f")
-SHA256 = "d430ec5a55222fd22cf46e0538a3904cc037d48da9be1a6a8b9f61a246dd4b3c"
+IDENTITY = bytes.fromhex("9735bff9aa052f5d")
+SHA256 = "008617b6deaaa8dd5647dbbd99b8f556494ddd0ef6b546245adef8b6f469bfdb"
 
 
 # What the model was trained on, in tokens; the oldest quarter of a full window is dropped.
