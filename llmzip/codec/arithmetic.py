@@ -27,9 +27,10 @@ _CONTEXT, _PARTS = 6, 3
 _RUNS = ((1, 10), (2, 5))
 _DIGEST = 8
 
-# The proof needs batches so long that the kernels for many rows run.
-_PROOF_CONTEXT = 18
-_PROOF_RUNS = ((1, 22), (2, 25))
+# The proof: runs of which every row is compared, in batches of more rows than a step has; and a long one, for kernels that
+# begin at many rows, of which prefill itself compares the last rows.
+_PROOF_CONTEXT, _PROOF_RUNS = 18, ((1, 22), (2, 25))
+_LONG_CONTEXT, _LONG_RUN = 64, 72
 
 PADDED_ROWS = (2, 8)
 """Rows of a step to try: two make llama.cpp use its kernels for many rows, of quantised weights some begin at eight."""
@@ -109,9 +110,22 @@ def proven_rows(session: Session) -> int:
     if not session.model.rewinds:
         return BARE
     for rows in PADDED_ROWS:
-        if all(_agree(session, streams, count, rows) for streams, count in _PROOF_RUNS):
+        if all(_agree(session, streams, count, rows) for streams, count in _PROOF_RUNS) and _agrees_at_length(session, rows):
             return rows
     return BARE
+
+
+def _agrees_at_length(session: Session, rows: int) -> bool:
+    tokens = probe_tokens(_LONG_RUN, len(session.model.pieces))
+    window = _window(session, min(_LONG_CONTEXT, session.model.window.context))
+    try:
+        for _ in prefill(session, tokens, 1, window, rows):
+            pass
+    except Disagreement:
+        return False
+    finally:
+        session.release()
+    return True
 
 
 def _agree(session: Session, streams: int, count: int, rows: int) -> bool:
