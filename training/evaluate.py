@@ -8,7 +8,8 @@ oldest tokens. The model alone: no mixing, no container.
 
 Rows a second: `prefill` fills one window; `S streams` steps S streams together, a token each, through the second half
 of a window. Rounds of all models alternate, so that a noisy machine is noisy for all; the best round counts, since
-other work on a machine only ever slows a round down.
+other work on a machine only ever slows a round down. With one thread the clock is the processor's, not the wall's:
+then a busy machine can be measured on as well (llama.cpp's threads spin while they wait, so with more it cannot).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -61,20 +63,26 @@ def bits(model: LlamaModel, text: bytes, window: Window) -> float:
         evaluator.close()
 
 
-def _prefill_rate(model: LlamaModel, tokens: np.ndarray, context: int) -> float:
+def _clock(config: Config) -> Callable[[], float]:
+    return time.process_time if config.evaluate.threads == 1 else time.perf_counter
+
+
+def _prefill_rate(model: LlamaModel, tokens: np.ndarray, context: int, clock: Callable[[], float]) -> float:
     evaluator = model.evaluator(1, context, context)
     try:
         positions, streams = np.arange(context, dtype=np.int32), np.zeros(context, np.int32)
         evaluator.evaluate(tokens[:context], positions, streams)
         evaluator.clear()
-        begun = time.perf_counter()
+        begun = clock()
         evaluator.evaluate(tokens[context : 2 * context], positions, streams)
-        return context / (time.perf_counter() - begun)
+        return context / (clock() - begun)
     finally:
         evaluator.close()
 
 
-def _lock_step_rate(model: LlamaModel, tokens: np.ndarray, context: int, streams: int) -> float:
+def _lock_step_rate(
+    model: LlamaModel, tokens: np.ndarray, context: int, streams: int, clock: Callable[[], float]
+) -> float:
     """Rows a second of steps of one token in each of `streams` streams, their caches half full."""
     evaluator = model.evaluator(streams, context, max(streams, context // 2))
     try:
@@ -87,11 +95,11 @@ def _lock_step_rate(model: LlamaModel, tokens: np.ndarray, context: int, streams
         begun = 0.0
         for step in range(steps + 1):
             if step == 1:  # the first step pays for building the graph
-                begun = time.perf_counter()
+                begun = clock()
             evaluator.evaluate(
                 tokens[half + step : half + step + streams], np.full(streams, half + step, np.int32), every
             )
-        return streams * steps / (time.perf_counter() - begun)
+        return streams * steps / (clock() - begun)
     finally:
         evaluator.close()
 
@@ -100,14 +108,14 @@ def speeds(models: list[LlamaModel], config: Config) -> list[dict[str, float]]:
     """Best rows a second over the rounds, for each model, by kind of work."""
     settings = config.evaluate
     result: list[dict[str, float]] = [{} for _ in models]
-    rng = np.random.default_rng(0)
+    rng, clock = np.random.default_rng(0), _clock(config)
     for _ in range(settings.speed_rounds):
         for model, best in zip(models, result):
             tokens = rng.integers(0, len(model.pieces) - 1, 2 * settings.context, dtype=np.int32)
-            rates = {"prefill": _prefill_rate(model, tokens, settings.context)}
+            rates = {"prefill": _prefill_rate(model, tokens, settings.context, clock)}
             for streams in settings.streams:
                 name = f"{streams} stream" + "s" * (streams > 1)
-                rates[name] = _lock_step_rate(model, tokens, settings.context, streams)
+                rates[name] = _lock_step_rate(model, tokens, settings.context, streams, clock)
             for name, rate in rates.items():
                 best[name] = max(best.get(name, 0.0), rate)
     return result
