@@ -42,7 +42,7 @@ TEXTS = {"", ".txt", ".md", ".rst", ".html", ".c", ".py", ".csv", ".log", ".json
 
 @dataclass(frozen=True)
 class Turns:
-    """A text as the mixer sees it. ranks (n,), cells (n, depth) in the order of the text; leaves = size of the vocabulary."""
+    """A text as the mixer sees it: ranks (n,), cells (n, depth) in the order of the text; leaves of the vocabulary."""
 
     name: str
     length: int

@@ -154,6 +154,21 @@ def test_noise_costs_little() -> None:
     assert spent / 8 < depth * tokens / 8 * 1.002 + 16
 
 
+def test_a_perfect_model_is_left_alone() -> None:
+    """Turns drawn from the cells' own probabilities: there is nothing to learn."""
+    depth, tokens = 13, 5000
+    words = splitmix(6, 2 * tokens * depth).reshape(2, tokens, depth)
+    cells = (words[0] % np.uint64(32)).astype(np.uint8)
+    chance = np.array([_mixer.squash(int(centre)) for centre in CENTRES])[cells]
+    bits = words[1] % np.uint64(65536) < chance
+    ranks = (bits << np.arange(depth - 1, -1, -1)).sum(axis=1).astype(np.uint32)
+    spent = [
+        cost(*Mixer(8192, 1, tokens, mix=mix, flags=False).encode_steps(ranks, np.zeros(tokens, np.uint8), cells, 1))
+        for mix in (False, True)
+    ]
+    assert spent[1] < spent[0] * 1.002 + 16 * 8
+
+
 def test_a_safe_token_costs_little() -> None:
     block = make_block(300, 2000, 9, False)
     spent = [cost(*Mixer(300, 1, 2000, mix=False, flags=flags).encode_steps(*block, 1)) for flags in (False, True)]
@@ -162,14 +177,15 @@ def test_a_safe_token_costs_little() -> None:
 
 def test_forced_turns_are_left_out() -> None:
     ranks = np.full(10, 4, np.uint32)  # of 5 leaves: right, then twice forced left
-    bits, probabilities = Mixer(5, 1, 10, flags=False).encode_steps(ranks, np.zeros(10, np.uint8), np.zeros((10, 3), np.uint8), 1)
+    mixer, states, cells = Mixer(5, 1, 10, flags=False), np.zeros(10, np.uint8), np.zeros((10, 3), np.uint8)
+    bits, probabilities = mixer.encode_steps(ranks, states, cells, 1)
     assert bits == b"\1" * 10
     assert len(probabilities) == 20
 
 
 def test_probabilities_stay_inside() -> None:
     for seed in range(4):
-        _, states, cells = block = make_block(1000, 1500, seed, True)
+        block = make_block(1000, 1500, seed, True)
         _, probabilities = encode(Mixer(1000, 3, 1500), TurnEncoder(), block, 3)
         assert np.frombuffer(probabilities, np.uint16).min() >= 1
 
@@ -236,9 +252,10 @@ def test_threads_have_mixers_of_their_own() -> None:
     block = make_block(2000, 2000, 21, True)
     expected = encode(Mixer(2000, 4, 2000), TurnEncoder(), block, 4)
     results: list[tuple[bytes, bytes]] = []
-    threads = [
-        threading.Thread(target=lambda: results.append(encode(Mixer(2000, 4, 2000), TurnEncoder(), block, 4))) for _ in range(3)
-    ]
+    def work() -> None:
+        results.append(encode(Mixer(2000, 4, 2000), TurnEncoder(), block, 4))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -122,8 +122,8 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
     Py_buffer cells;
     Py_ssize_t memory = (Py_ssize_t)256 << 20;
     unsigned int parts = PART_ALL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ky*kk|$ppnI", names, &leaves, &cells, &streams, &tokens, &mix, &flags,
-                                     &memory, &parts))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ky*kk|$ppnI", names, &leaves, &cells, &streams, &tokens, &mix,
+                                     &flags, &memory, &parts))
         return -1;
     int result = -1;
     if (m->streams) {
@@ -147,7 +147,8 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
         for (uint32_t i = 0; i < m->n_cells; i++) m->cell_probability[i] = (uint16_t)squash(centres[i]);
         for (int i = 0; i < 2; i++) m->flag_probability[i] = map_entry(flag_start[i], i ? 0 : 30);
         if (mix)
-            m->predictor = predictor_create((uint32_t)leaves, centres, m->n_cells, (uint32_t)tokens, (size_t)memory, parts);
+            m->predictor =
+                predictor_create((uint32_t)leaves, centres, m->n_cells, (uint32_t)tokens, (size_t)memory, parts);
         if (mix && !m->predictor)
             PyErr_NoMemory();
         else
@@ -258,7 +259,8 @@ static PyObject *mixer_encode_steps(MixerObject *m, PyObject *args) {
     }
     Py_END_ALLOW_THREADS
     m->busy = 0;
-    if (_PyBytes_Resize(&out_bits, (Py_ssize_t)n) || _PyBytes_Resize(&out_probabilities, (Py_ssize_t)(2 * n))) goto done;
+    if (_PyBytes_Resize(&out_bits, (Py_ssize_t)n)) goto done;
+    if (_PyBytes_Resize(&out_probabilities, (Py_ssize_t)(2 * n))) goto done;
     result = PyTuple_Pack(2, out_bits, out_probabilities);
 done:
     Py_XDECREF(out_bits);
@@ -299,7 +301,7 @@ static PyObject *mixer_predict(MixerObject *m, PyObject *args) {
     if (!PyArg_ParseTuple(args, "y*w*", &cells, &out)) return NULL;
     PyObject *result = NULL;
     uint32_t active = m->streams ? active_of(m, m->step) : 0;
-    if (enter(m, !m->awaits_bits && active > 0, "predict: the turns before were not given, or the block is finished")) goto done;
+    if (enter(m, !m->awaits_bits && active > 0, "predict: the turns before were not given, or the block is done")) goto done;
     if ((size_t)cells.len < active) {
         wrong_size("cells");
         goto done;
@@ -382,7 +384,7 @@ static PyMethodDef mixer_methods[] = {
 };
 
 static PyGetSetDef mixer_getset[] = {
-    {"active", (getter)mixer_get_active, NULL, "Streams with a token in the current step; 0 when the block is finished.", NULL},
+    {"active", (getter)mixer_get_active, NULL, "Streams with a token in the current step; 0 at the end of a block.", NULL},
     {"depth", (getter)mixer_get_depth, NULL, "Turns on a path.", NULL},
     {"memory", (getter)mixer_get_memory, NULL, "Bytes that the tables may come to occupy.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -429,8 +431,9 @@ static PyMethodDef module_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_mixer", "Integer context mixing of turns.", -1, module_methods,
-                                    NULL, NULL, NULL, NULL};
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_mixer", "Integer context mixing of turns.", -1, module_methods, NULL, NULL, NULL, NULL,
+};
 
 PyMODINIT_FUNC PyInit__mixer(void) {
     logistic_init();

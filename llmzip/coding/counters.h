@@ -35,7 +35,7 @@ static inline NodeCounter node_update(NodeCounter c, int bit, int32_t first) {
     return (uint32_t)slow << 16 | (uint32_t)fast << NODE_COUNT_BITS | (uint32_t)n;
 }
 
-/* ---- residual, 32 bits: correction of the model's log odds in 1/65536 nat plus RESIDUAL_ZERO (26), observations (6) ---- */
+/* ---- residual, 32 bits: correction of the model's log odds in 1/65536 nat + RESIDUAL_ZERO (26), observations (6) ---- */
 typedef uint32_t Residual;
 #define RESIDUAL_LIMIT (1000 * 256) /* 3.9 nats */
 #define RESIDUAL_ZERO (1 << 25)

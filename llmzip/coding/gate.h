@@ -1,8 +1,9 @@
 /* How far to trust the network: a factor on its departure from the model, fitted to what such departures were worth.
  *
- * Weights that never stop learning are noisy, which costs where nothing can be learnt (the model is right, the text does
- * not repeat itself). A departure d of log odds scaled by a costs least at a = 1 + sum(d (bit - p)) / sum(d^2 p (1 - p)),
- * one Newton step from a = 1 where the model plus d predicts p. The sums forget over some 4096 turns. */
+ * Weights that never stop learning are noisy, which costs where nothing can be learnt (the model is right, the text
+ * does not repeat itself). A departure d of log odds scaled by a costs least near
+ *     a = 1 + sum(d (bit - p)) / sum(d^2 p (1 - p)),
+ * one Newton step from a = 1, where the model plus d predicts p. The sums forget over some 4096 turns. */
 #ifndef LLMZIP_GATE_H
 #define LLMZIP_GATE_H
 

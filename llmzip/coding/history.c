@@ -65,7 +65,8 @@ void history_advance(History *history, uint32_t position, Match *match) {
     uint32_t *slot[MATCH_ORDERS], order = 0;
     uint64_t hash = 0;
     for (int i = MATCH_ORDERS - 1; i >= 0; i--) {
-        for (; order < match_orders[i]; order++) hash = hash_mix(hash + order, history_before(history, here, order + 1));
+        for (; order < match_orders[i]; order++)
+            hash = hash_mix(hash + order, history_before(history, here, order + 1));
         slot[i] = history->last[i] + (hash_mix(hash, order) >> (64 - history->bits));
     }
     if (match->length < MATCH_SETTLED)

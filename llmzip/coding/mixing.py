@@ -32,7 +32,8 @@ _UNSAFE, _ESCAPED = 0, 1
 class Mixer:
     """Predicts and learns the turns of the blocks of one file, for one direction of coding.
 
-    leaves: size of the vocabulary, 2 to 2**18. streams, tokens: shape of the first block; `tokens` also sizes the tables.
+    leaves: size of the vocabulary, 2 to 2**18. streams, tokens: shape of the first block; `tokens` also sizes the
+    tables.
     mix: off, every turn costs what its cell says (for study). flags: tokens have a state (portable arithmetic).
     Raises ValueError for arguments out of range, MemoryError.
     """
@@ -91,8 +92,8 @@ class Mixer:
     def decode_turns(self, coder: TurnDecoder, cells: NDArray[np.uint8]) -> NDArray[np.uint32]:
         """Decode the turns of one level; cells: (active,), those of forced turns are not read.
 
-        Returns the bits of the ranks known so far, (active,), after the last level the ranks themselves: a view that the
-        next call overwrites. Raises CorruptError.
+        Returns the bits of the ranks known so far, (active,), after the last level the ranks themselves: a view that
+        the next call overwrites. Raises CorruptError.
         """
         count = self._mixer.predict(cells, self._probabilities)
         self._mixer.update(coder.decode(self._probabilities[:count]), self._prefixes)

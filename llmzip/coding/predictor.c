@@ -134,7 +134,8 @@ static void match_inputs(Predictor *p, Lane *lane, int32_t model, uint32_t coars
         return;
     }
     uint32_t right = lane->expected >> (p->depth - 1 - p->level) & 1;
-    lane->match_map = p->match_maps + quantise_length(lane->match.length) * COARSE + (right ? coarse : COARSE - 1 - coarse);
+    uint32_t length = quantise_length(lane->match.length), agreement = right ? coarse : COARSE - 1 - coarse;
+    lane->match_map = p->match_maps + length * COARSE + agreement;
     int32_t a = map_probability(*lane->match_map), sign = right ? 1 : -1;
     input[0] = limited(sign * stretch(a) - model);
     input[1] = sign * (a - 32768) / 64;
@@ -194,7 +195,8 @@ static int32_t predict_lane(Predictor *p, Lane *lane, uint32_t cell) {
     uint32_t length = lane->expected == TOKEN_UNKNOWN ? 0 : lane->match.length;
     uint32_t state = length == 0 ? 0 : 1 + (length > 4) + (length > 8);
     uint32_t turn = length == 0 ? 0 : 1 + (lane->expected >> shift & 1);
-    uint32_t last = history_before(&p->history, lane->position, 1), before = history_before(&p->history, lane->position, 2);
+    uint32_t last = history_before(&p->history, lane->position, 1);
+    uint32_t before = history_before(&p->history, lane->position, 2);
     const uint32_t row[SETS] = {
         level * 12 + state * 3 + (highest == 0 ? 0 : highest < 3 ? 1 : 2),
         cell,

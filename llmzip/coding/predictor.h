@@ -33,8 +33,8 @@ int predictor_block(Predictor *p, uint32_t streams, uint32_t tokens);
 
 void predictor_begin(Predictor *p, uint32_t active);
 
-/* One level: cells[lane * stride] for every active lane. Writes the probability (16 bits, of bit 1) and the lane of each
- * turn that is not forced; returns how many. */
+/* One level: cells[lane * stride] for every active lane. Writes the probability (16 bits, of bit 1) and the lane of
+ * each turn that is not forced; returns how many. */
 uint32_t predictor_predict(Predictor *p, const uint8_t *cells, ptrdiff_t stride, uint16_t *probabilities,
                            uint32_t *lanes);
 
@@ -47,7 +47,6 @@ void predictor_end(Predictor *p, uint32_t *ranks);
 /* Bits of the rank known so far, per active lane. */
 void predictor_prefixes(const Predictor *p, uint32_t *prefixes);
 
-uint32_t predictor_depth(const Predictor *p);
 size_t predictor_memory(const Predictor *p);
 
 #endif

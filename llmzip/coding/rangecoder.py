@@ -1,8 +1,8 @@
 """The range coder: turns and their probabilities to bytes and back.
 
 A thin layer over `constriction`'s queue range coder (32-bit words, 64-bit state; Martin, "Range encoding", 1979).
-Probabilities are uint16 in units of 1/65536 of a right turn (bit 1), 1..65535: as float64 they are exact, so the coder's
-own fixed-point form of them is the same on every machine.
+Probabilities are uint16 in units of 1/65536 of a right turn (bit 1), 1..65535: as float64 they are exact, so the
+coder's own fixed-point form of them is the same on every machine.
 
 format: words are written little-endian, zero bytes at the end are cut (the decoder reads on as zeros).
 """

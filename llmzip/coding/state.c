@@ -37,8 +37,8 @@ static void fill_maps(Predictor *p) {
         for (uint32_t state = 0; state < STATES; state++) {
             int32_t z = prior_logit(state / 2 / COUNTS, state / 2 % COUNTS);
             p->list_maps[list * STATES + state] = map_entry(squash(z), seen);
-            for (uint32_t c = 0; c < COARSE; c++)
-                p->list_cell_maps[(list * STATES + state) * COARSE + c] = map_entry(squash(z / 2 + middle_of(c)), seen);
+            MapEntry *maps = p->list_cell_maps + (list * STATES + state) * COARSE;
+            for (uint32_t c = 0; c < COARSE; c++) maps[c] = map_entry(squash(z / 2 + middle_of(c)), seen);
         }
     for (uint32_t i = 0; i < LENGTHS * COARSE; i++) {
         int32_t length = (int32_t)(i / COARSE);
@@ -51,7 +51,9 @@ static void fill_weights(Predictor *p) {
     for (int s = 0; s < SETS; s++)
         for (uint32_t i = 0; i < INPUTS * set_rows[s]; i++) {
             uint32_t k = i % INPUTS;
-            p->weights[s][i] = k == INPUT_CELL ? WEIGHT_ONE * 8 / 10 : k == INPUT_BIAS || k >= INPUT_END ? 0 : WEIGHT_ONE / 40;
+            p->weights[s][i] = k == INPUT_CELL                      ? WEIGHT_ONE * 8 / 10
+                               : k == INPUT_BIAS || k >= INPUT_END ? 0
+                                                                   : WEIGHT_ONE / 40;
         }
     for (uint32_t i = 0; i < DEPTH_MAX * 3 * SETS; i++) p->mix_weights[i] = WEIGHT_ONE / SETS;
 }
@@ -91,7 +93,8 @@ Predictor *predictor_create(uint32_t leaves, const int16_t *cells, uint32_t n_ce
 
     size_t nodes = (size_t)1 << p->depth;
     int failed = nodes_create(&p->nodes, node_bits) || followers_create(&p->followers, list_bits)
-                 || history_create(&p->history, match_bits) || !(p->root_counters = table(p, nodes * sizeof(NodeCounter)))
+                 || history_create(&p->history, match_bits)
+                 || !(p->root_counters = table(p, nodes * sizeof(NodeCounter)))
                  || !(p->root_residuals = table(p, nodes * sizeof(Residual)))
                  || !(p->list_maps = table(p, sizeof(MapEntry) * LISTS * STATES))
                  || !(p->list_cell_maps = table(p, sizeof(MapEntry) * LISTS * STATES * COARSE))
@@ -162,7 +165,5 @@ int predictor_block(Predictor *p, uint32_t streams, uint32_t tokens) {
     }
     return 0;
 }
-
-uint32_t predictor_depth(const Predictor *p) { return p->depth; }
 
 size_t predictor_memory(const Predictor *p) { return p->memory + sizeof(uint32_t) * p->history.capacity; }
