@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard llmzip/*/*.c llmzip/*/*.h)
 
-.PHONY: help demo test bench tables drift clean
+.PHONY: help demo test bench tables drift portability clean
 .DEFAULT_GOAL := help
 
 help: ## Show this message
@@ -33,6 +33,9 @@ tables: $(VENV)/.installed ## Make the tables of README.md and docs/ from corpor
 
 drift: $(VENV)/.installed ## Measure how far batch shapes and thread counts move the odds of a turn
 	@$(BIN)/python benchmarks/drift.py
+
+portability: $(VENV)/.installed ## Exchange files with a second build of llama.cpp, made once without AVX
+	@$(BIN)/python tools/portability.py
 
 clean: ## Remove the environment and what was built
 	rm -rf $(VENV) build *.egg-info

@@ -166,7 +166,10 @@ def _difference(made: str, here: str) -> str:
             first, second = there.split(" "), local.split(" ")
             gone = [word for word in first if word not in second]
             come = [word for word in second if word not in first]
-            found.append(f"made with {' '.join(gone) or 'nothing more'}, here {' '.join(come) or 'without'}")
+            if gone and come:
+                found.append(f"made with {' '.join(gone)}, here {' '.join(come)}")
+            else:
+                found.append(f"made with {' '.join(gone)}, which is missing here" if gone else f"made without {' '.join(come)}")
     return "; ".join(found) or f"made with {made}, here {here}"
 
 
