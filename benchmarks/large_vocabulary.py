@@ -1,6 +1,8 @@
-"""The path from logits to cells beside the evaluation that it follows, for a large vocabulary and a model of about 1 B weights.
+"""The path from logits to cells beside the evaluation that it follows, for a large vocabulary and a model of about 1 B
+weights.
 
-Writes a model of random Q8_0 weights (1.4 GB in the temporary folder, removed at the end), evaluates steps of 32 rows and prints
+Writes a model of random Q8_0 weights (1.4 GB in the temporary folder, removed at the end), evaluates steps of 32 rows
+and prints
 the time of a row by part. Options make it smaller.
 """
 
@@ -15,10 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from llmzip.model._masses import Masses
 
 from llmzip.codec.quantiser import Quantiser
 from llmzip.coding.tree import VocabularyTree
-from llmzip.model._masses import Masses
 from llmzip.model.llama import LlamaModel, usable_cores
 
 HEAD, GROUPS, BLOCK = 64, 8, 32
@@ -38,7 +40,9 @@ def write_model(path: Path, vocabulary: int, width: int, layers: int) -> int:
     writer.add_head_count(width // HEAD)
     writer.add_head_count_kv(GROUPS)
     writer.add_layer_norm_rms_eps(1e-5)
-    tokens = [f"\u0120{''.join(word)}" for word in itertools.islice(itertools.product(LETTERS, repeat=4), vocabulary - 1)]
+    tokens = [
+        f"\u0120{''.join(word)}" for word in itertools.islice(itertools.product(LETTERS, repeat=4), vocabulary - 1)
+    ]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list([*tokens, "<|end|>"])
@@ -62,9 +66,18 @@ def write_model(path: Path, vocabulary: int, width: int, layers: int) -> int:
         block = f"blk.{layer}"
         for norm in ("attn_norm", "ffn_norm"):
             writer.add_tensor(f"{block}.{norm}.weight", np.ones(width, np.float32))
-        for name, rows in (("attn_q", width), ("attn_k", GROUPS * HEAD), ("attn_v", GROUPS * HEAD), ("attn_output", width)):
+        for name, rows in (
+            ("attn_q", width),
+            ("attn_k", GROUPS * HEAD),
+            ("attn_v", GROUPS * HEAD),
+            ("attn_output", width),
+        ):
             matrix(f"{block}.{name}.weight", rows, width)
-        for name, rows, columns in (("ffn_gate", 4 * width, width), ("ffn_up", 4 * width, width), ("ffn_down", width, 4 * width)):
+        for name, rows, columns in (
+            ("ffn_gate", 4 * width, width),
+            ("ffn_up", 4 * width, width),
+            ("ffn_down", width, 4 * width),
+        ):
             matrix(f"{block}.{name}.weight", rows, columns)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -64,7 +64,9 @@ def test_an_added_space_does_not_spoil_the_tokens(tmp_path):
 
 @pytest.mark.parametrize(
     ("architecture", "exact"),
-    [(name, exact) for name in ARCHITECTURES for exact in (False, True) if exact or name != "gpt2"],  # it drifts: see below
+    [
+        (name, exact) for name in ARCHITECTURES for exact in (False, True) if exact or name != "gpt2"
+    ],  # it drifts: see below
 )
 def test_architectures(tmp_path, architecture, exact):
     """Windows slide, or start anew, several times."""
@@ -84,7 +86,9 @@ def window_of(path):
 def test_windows_suit_the_network(tmp_path):
     assert window_of(tiny_model(tmp_path / "a.gguf", "llama")) == Window(CONTEXT, 4)
     assert window_of(tiny_model(tmp_path / "b.gguf", "gemma2")) == Window(CONTEXT, 4)
-    assert window_of(tiny_model(tmp_path / "c.gguf", "qwen2vl")) == Window(CONTEXT, 1), "these positions cannot be shifted"
+    assert window_of(tiny_model(tmp_path / "c.gguf", "qwen2vl")) == Window(CONTEXT, 1), (
+        "these positions cannot be shifted"
+    )
     assert window_of(tiny_model(tmp_path / "d.gguf", "gpt2")) == Window(CONTEXT - 8, 1), "there are no positions beyond"
     assert window_of(tiny_model(tmp_path / "e.gguf", "mamba")) == Window(CONTEXT, 4)
 
@@ -92,7 +96,10 @@ def test_windows_suit_the_network(tmp_path):
 def test_positions_that_do_not_exist_are_refused(tmp_path):
     """llama.cpp would end the process."""
     path = tiny_model(tmp_path / "m.gguf", "gpt2")
-    with Codec(path, context=200, exact=True, threads=1) as codec, pytest.raises(UsageError, match=f"--ctx {CONTEXT - 8}"):
+    with (
+        Codec(path, context=200, exact=True, threads=1) as codec,
+        pytest.raises(UsageError, match=f"--ctx {CONTEXT - 8}"),
+    ):
         codec.compress(SENTENCES.encode() * 9)
 
 
@@ -108,9 +115,11 @@ def test_memory_that_cannot_be_shifted_is_not_shifted(tmp_path):
 
 
 def test_models_that_drift_are_exact_by_default(tmp_path):
-    """The GELU of llama.cpp is a table of half precision: in F32, too, it makes steps that batch shapes fall on either side of."""
+    """The GELU of llama.cpp is a table of half precision: batch shapes fall on either side of its steps, in F32, too."""
     path = tiny_model(tmp_path / "m.gguf", "gpt2", "SPM")
-    codec, packed = round_trip(path, SENTENCES.encode() * 2)
+    _, packed = round_trip(path, SENTENCES.encode() * 2)
+    header = next(read_members(io.BytesIO(packed)))
+    assert isinstance(header, Header) and header.exact
     with Codec(path, exact=False, threads=1) as codec, pytest.raises(ModelError, match="--exact"):
         codec.compress(SENTENCES.encode())
 

@@ -48,7 +48,11 @@ def server(tiny, monkeypatch):
     serving = HubServer(
         {
             "someone/tiny-GGUF": {"tiny.gguf": tiny.read_bytes(), "README.md": b"hello"},
-            "someone/many-GGUF": {"many-Q4_K_M.gguf": other.read_bytes(), "many-Q8_0.gguf": b"", "many-IQ4_K_M_X.gguf": b""},
+            "someone/many-GGUF": {
+                "many-Q4_K_M.gguf": other.read_bytes(),
+                "many-Q8_0.gguf": b"",
+                "many-IQ4_K_M_X.gguf": b"",
+            },
             "someone/odd-GGUF": {"a.gguf": b"", "b.gguf": b""},
             "someone/none": {"README.md": b"hello"},
             "someone/broken": {"broken.gguf": tiny.read_bytes()[:-100]},
@@ -247,7 +251,9 @@ def test_exit_codes_and_the_environment(tiny, tmp_path):
     environment = os.environ | {"LLMZIP_MODEL": "nobody"}
 
     def run(*arguments, **more):
-        return subprocess.run([sys.executable, "-m", "llmzip", *map(str, arguments)], capture_output=True, env=environment | more)
+        return subprocess.run(
+            [sys.executable, "-m", "llmzip", *map(str, arguments)], capture_output=True, env=environment | more
+        )
 
     assert run("-c", data).returncode == 4
     packed = run("-c", "-T1", data, LLMZIP_MODEL=str(tiny))

@@ -32,7 +32,8 @@ def model_always(monkeypatch):
     monkeypatch.setattr("llmzip.codec.policy.beyond_classic", lambda classic, model: True)
 
 
-# -- with a model whose kernels can be told how to round ----------------------------------------------------------------
+# -- with a model whose kernels can be told how to round
+# ----------------------------------------------------------------
 
 
 class RoundingEvaluator(FakeEvaluator):
@@ -126,7 +127,9 @@ def _disagreeing(evaluate):
 
 
 def test_another_arithmetic_is_refused_before_a_byte_is_written():
-    packed = RoundingCodec(RoundingModel(8, arithmetic="lib 1; CPU A B; 0 GPU layers"), block_size=1 << 12).compress(SENTENCE * 120)
+    packed = RoundingCodec(RoundingModel(8, arithmetic="lib 1; CPU A B; 0 GPU layers"), block_size=1 << 12).compress(
+        SENTENCE * 120
+    )
     other = RoundingModel(8, rounding=0.5, arithmetic="lib 2; CPU A C; 0 GPU layers")
     sink = io.BytesIO()
     with pytest.raises(ArithmeticMismatchError) as caught:
@@ -164,7 +167,10 @@ def test_damaged_fingerprints(extra):
     packed = RoundingCodec(RoundingModel(2)).compress(SENTENCE)
     header = next(read_members(io.BytesIO(packed)))
     extras = {tag: value for tag, value in header.extras.items() if tag != TAG_PROBE}
-    forged = replace(header, extras=extras if extra is None else extras | {TAG_PROBE: extra}).pack() + packed[len(header.pack()) :]
+    forged = (
+        replace(header, extras=extras if extra is None else extras | {TAG_PROBE: extra}).pack()
+        + packed[len(header.pack()) :]
+    )
     with pytest.raises(CorruptError):
         RoundingCodec(RoundingModel(2)).decompress(forged)
 
@@ -178,7 +184,8 @@ def test_the_probe_in_the_header():
     assert arithmetic.probe_tokens(5, 1000).tolist() == [618, 236, 854, 472, 90]
 
 
-# -- with the embedded model's weights ----------------------------------------------------------------------------------
+# -- with the embedded model's weights
+# ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +251,8 @@ def test_the_embedded_model_in_exact_mode(corpora):
     assert not next(read_members(io.BytesIO(portable))).exact
 
 
-# -- which mode, and whether it fits --------------------------------------------------------------------------------------
+# -- which mode, and whether it fits
+# --------------------------------------------------------------------------------------
 
 
 def test_the_mode_follows_the_size(quantised, monkeypatch):

@@ -9,7 +9,9 @@ from gguf import GGUFWriter, TokenType
 
 EMBEDDING, HIDDEN, HEADS, LAYERS, CONTEXT = 64, 64, 2, 2, 64
 
-SENTENCES = "The ships of the harbour lay still, and the men of the town waited for the tide to turn again in the morning."
+SENTENCES = (
+    "The ships of the harbour lay still, and the men of the town waited for the tide to turn again in the morning."
+)
 
 
 def _words() -> list[str]:
@@ -65,10 +67,21 @@ def bpe(writer: GGUFWriter, *, pre: str = "gpt-2") -> int:
 
 def wpm(writer: GGUFWriter) -> int:
     """WordPiece: it puts all letters in lower case and knows no spaces, so little of it can be used."""
-    tokens = ["[UNK]", "[CLS]", "[SEP]", *(f"▁{chr(c)}" for c in range(33, 127)), *map(chr, range(33, 127)), "▁the", "▁men", "▁town"]
+    tokens = [
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        *(f"▁{chr(c)}" for c in range(33, 127)),
+        *map(chr, range(33, 127)),
+        "▁the",
+        "▁men",
+        "▁town",
+    ]
     writer.add_tokenizer_model("bert")
     writer.add_token_list(tokens)
-    writer.add_token_types([TokenType.UNKNOWN, TokenType.CONTROL, TokenType.CONTROL] + [TokenType.NORMAL] * (len(tokens) - 3))
+    writer.add_token_types(
+        [TokenType.UNKNOWN, TokenType.CONTROL, TokenType.CONTROL] + [TokenType.NORMAL] * (len(tokens) - 3)
+    )
     for name, token in (("unk", 0), ("bos", 1), ("eos", 2), ("sep", 2), ("mask", 0), ("pad", 0), ("cls", 1)):
         writer.add_uint32(f"tokenizer.ggml.{'seperator' if name == 'sep' else name}_token_id", token)
     return len(tokens)
@@ -102,7 +115,10 @@ def rwkv(writer: GGUFWriter) -> int:
 TOKENIZERS = {
     "SPM": spm,
     "SPM without added space": lambda writer: spm(writer, add_space=False),
-    **{f"BPE {pre}": (lambda writer, pre=pre: bpe(writer, pre=pre)) for pre in ("gpt-2", "llama-bpe", "qwen2", "deepseek-llm", "tekken")},
+    **{
+        f"BPE {pre}": (lambda writer, pre=pre: bpe(writer, pre=pre))
+        for pre in ("gpt-2", "llama-bpe", "qwen2", "deepseek-llm", "tekken")
+    },
     "WPM": wpm,
     "UGM": ugm,
     "RWKV": rwkv,
@@ -231,10 +247,19 @@ def rwkv7(writer: GGUFWriter, weights: Weights) -> None:
         weights(f"{block}.channel_mix_value.weight", HIDDEN, EMBEDDING)
 
 
-ARCHITECTURES = {"llama": transformer, "gemma2": gemma2, "qwen2vl": qwen2vl, "gpt2": gpt2, "mamba": mamba, "rwkv7": rwkv7}
+ARCHITECTURES = {
+    "llama": transformer,
+    "gemma2": gemma2,
+    "qwen2vl": qwen2vl,
+    "gpt2": gpt2,
+    "mamba": mamba,
+    "rwkv7": rwkv7,
+}
 
 
-def tiny_model(path: Path, architecture: str = "llama", tokenizer: str = "BPE gpt-2", *, seed: int = 1, extra=None) -> Path:
+def tiny_model(
+    path: Path, architecture: str = "llama", tokenizer: str = "BPE gpt-2", *, seed: int = 1, extra=None
+) -> Path:
     """Write a GGUF and return its path. extra: called with the writer, for fields of a test's own."""
     writer = GGUFWriter(path, architecture)
     writer.add_name(f"tiny {architecture}")

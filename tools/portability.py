@@ -1,7 +1,9 @@
 """Two builds of llama.cpp against each other: portable files must open in both, exact ones only where they were made.
 
-Builds llama-cpp-python a second time, without AVX and the like, into `.venv-portability` (some minutes, once), then has each
-build restore what the other one made. Usage: portability.py [--other PYTHON], an interpreter with llmzip's dependencies.
+Builds llama-cpp-python a second time, without AVX and the like, into `.venv-portability` (some minutes, once), then
+has each
+build restore what the other one made. Usage: portability.py [--other PYTHON], an interpreter with llmzip's
+dependencies.
 Exit status 0 if all is as it should be.
 """
 
@@ -34,7 +36,9 @@ def plain_build() -> str:
     print(f"building {wanted} without AVX into {FOLDER.name} (once; takes some minutes)", flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", FOLDER], check=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    others = [line.partition(";")[0] for line in requires("llmzip") or [] if ";" not in line and not line.startswith("llama")]
+    others = [
+        line.partition(";")[0] for line in requires("llmzip") or [] if ";" not in line and not line.startswith("llama")
+    ]
     subprocess.run([*pip, *others], check=True)
     flags = " ".join(f"-DGGML_{name}=OFF" for name in PLAIN)
     build = [*pip, "--no-cache-dir", "--no-binary", "llama-cpp-python", wanted]
@@ -62,7 +66,9 @@ class Build:
         """What this build uses, to tell the two apart."""
         code = "from llmzip.model.llama import arithmetic; print(arithmetic(0))"
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        return subprocess.run([self.python, "-c", code], capture_output=True, text=True, env=environment, check=True).stdout.strip()
+        return subprocess.run(
+            [self.python, "-c", code], capture_output=True, text=True, env=environment, check=True
+        ).stdout.strip()
 
 
 class Checks:
@@ -99,7 +105,8 @@ class Checks:
             if packed:
                 good, error, seconds = self.restored(reader, packed, source, *named)
                 what = f"portable {model.stem if model else 'built-in'} {' '.join(map(str, options))}"
-                text = f"{what:<34} {source.name:<26} {maker.name:>6} to {reader.name:<6} {packed.stat().st_size:>7} bytes {seconds:6.1f} s"
+                text = f"{what:<34} {source.name:<26} {maker.name:>6} to {reader.name:<6}"
+                text += f" {packed.stat().st_size:>7} bytes {seconds:6.1f} s"
                 self.say(good, text if good else f"{text} {error}")
 
     def exact(self, source: Path, model: Path) -> None:
@@ -110,10 +117,15 @@ class Checks:
                 continue
             good, error, seconds = self.restored(maker, packed, source, "--model", model, "-T2")
             what = f"exact {model.stem:<28} {source.name:<26}"
-            self.say(good, f"{what} {maker.name:>6}, 1 thread, to 2 threads {seconds:6.1f} s{'' if good else ' ' + error}")
+            self.say(
+                good, f"{what} {maker.name:>6}, 1 thread, to 2 threads {seconds:6.1f} s{'' if good else ' ' + error}"
+            )
             code, error, seconds = other.llmzip("decompress", "--model", model, "-o", self.folder / "refused", packed)
             clean = code == 5 and not (self.folder / "refused").exists() and error.count("\n") == 0
-            self.say(clean and seconds < SLOW, f"{what} {maker.name:>6} refused by {other.name}: status {code}, {seconds:.1f} s: {error}")
+            self.say(
+                clean and seconds < SLOW,
+                f"{what} {maker.name:>6} refused by {other.name}: status {code}, {seconds:.1f} s: {error}",
+            )
 
 
 def quantised(folder: Path) -> list[Path]:

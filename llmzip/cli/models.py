@@ -136,7 +136,9 @@ def describe(model: str) -> dict[str, Any]:
     from llmzip.model.places import available_memory
 
     if model.startswith(hub.PREFIX):
-        raise LlmzipError(f"{model} is not on this machine by that address; use `llmzip models pull` first, then its name")
+        raise LlmzipError(
+            f"{model} is not on this machine by that address; use `llmzip models pull` first, then its name"
+        )
     found = resolve(model)
     path = found.path or embedded.PACKED
     facts = model_facts(path)

@@ -21,14 +21,14 @@ from llmzip.errors import ArithmeticMismatchError, CorruptError
 from llmzip.model._masses import Masses
 from llmzip.model.base import Window
 
-# format: the fingerprint. A short window, so that the cache slides several times (models that drop it as a whole do that
-# here, too); one stream and two of unequal length.
+# format: the fingerprint. A short window, so that the cache slides several times (models that drop it as a whole do
+# that here, too); one stream and two of unequal length.
 _CONTEXT, _PARTS = 6, 3
 _RUNS = ((1, 10), (2, 5))
 _DIGEST = 8
 
-# The proof: runs of which every row is compared, in batches of more rows than a step has; and a long one, for kernels that
-# begin at many rows, of which prefill itself compares the last rows.
+# The proof: runs of which every row is compared, in batches of more rows than a step has; and a long one, for kernels
+# that begin at many rows, of which prefill itself compares the last rows.
 _PROOF_CONTEXT, _PROOF_RUNS = 18, ((1, 22), (2, 25))
 _LONG_CONTEXT, _LONG_RUN = 64, 72
 
@@ -110,7 +110,9 @@ def proven_rows(session: Session) -> int:
     if not session.model.rewinds:
         return BARE
     for rows in PADDED_ROWS:
-        if all(_agree(session, streams, count, rows) for streams, count in _PROOF_RUNS) and _agrees_at_length(session, rows):
+        if all(_agree(session, streams, count, rows) for streams, count in _PROOF_RUNS) and _agrees_at_length(
+            session, rows
+        ):
             return rows
     return BARE
 
@@ -152,7 +154,8 @@ def require(session: Session, wanted: Probe) -> None:
     raise ArithmeticMismatchError(
         "made in exact mode by arithmetic that this machine does not reproduce ("
         + _difference(wanted.arithmetic, session.model.arithmetic)
-        + f"; steps of {wanted.rows} rows): decompress it with that build on such a machine, or make it anew there with --portable"
+        + f"; steps of {wanted.rows} rows): decompress it with that build on such a machine, "
+        "or make it anew there with --portable"
     )
 
 
@@ -169,7 +172,9 @@ def _difference(made: str, here: str) -> str:
             if gone and come:
                 found.append(f"made with {' '.join(gone)}, here {' '.join(come)}")
             else:
-                found.append(f"made with {' '.join(gone)}, which is missing here" if gone else f"made without {' '.join(come)}")
+                found.append(
+                    f"made with {' '.join(gone)}, which is missing here" if gone else f"made without {' '.join(come)}"
+                )
     return "; ".join(found) or f"made with {made}, here {here}"
 
 
@@ -183,7 +188,10 @@ def measured_tolerance(session: Session, tree: VocabularyTree, tokens: NDArray[n
         return PORTABLE_TOLERANCE
     masses = Masses(tree.order, 1)
     found = []
-    for evaluations in (prefill(session, tokens, 1, session.model.window), in_steps(session, tokens, 1, session.model.window, BARE)):
+    for evaluations in (
+        prefill(session, tokens, 1, session.model.window),
+        in_steps(session, tokens, 1, session.model.window, BARE),
+    ):
         odds = np.empty((len(tokens), tree.depth))
         for indices, logits in evaluations:
             some = np.empty((len(indices), tree.depth))

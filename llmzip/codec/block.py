@@ -28,8 +28,8 @@ _CRLF = 1
 _LITERALS = 2
 
 _SAMPLE = (
-    b"The drift between two machines is measured on a few words like these, since all texts of a language have it alike, "
-    b"be they letters, laws or programs."
+    b"The drift between two machines is measured on a few words like these, since all texts of a language have it "
+    b"alike, be they letters, laws or programs."
 )
 _CODED_ROWS = 1 << 15  # rows whose turns are coded at once: bounds the memory for probabilities
 
@@ -87,7 +87,9 @@ class BlockHead:
         def number(most: int, what: str) -> int:
             value = read_varint(take, "a model block's head")
             if value > most:
-                raise CorruptError(f"a model block claims {value} {what}, more than its {original_length} bytes allow: damaged")
+                raise CorruptError(
+                    f"a model block claims {value} {what}, more than its {original_length} bytes allow: damaged"
+                )
             return value
 
         flags = take(1)[0]
@@ -160,8 +162,11 @@ class BlockCodec:
             progress(min(1.0, done / count))
         return states, cells
 
-    def _evaluations(self, tokens: NDArray[np.int32], streams: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-        """What the model predicts for each token: pairs as `prefill` gives; some tokens may come twice, the last one counts."""
+    def _evaluations(
+        self, tokens: NDArray[np.int32], streams: int
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """What the model predicts for each token: pairs as `prefill` gives; some tokens may come twice, the last one
+        counts."""
         window, rows = self._coding.window, self._coding.rows
         if self._coding.exact and rows == 1:
             yield from in_steps(self._session, tokens, streams, window, 1)

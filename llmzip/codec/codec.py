@@ -65,9 +65,11 @@ class Summary:
 class Codec:
     """Compresses and decompresses; loads its model when it is first needed and keeps it.
 
-    model: path of a GGUF file, a registered name or `hf:OWNER/REPO[/FILE]`, None for the embedded model. threads: 0 = all
+    model: path of a GGUF file, a registered name or `hf:OWNER/REPO[/FILE]`, None for the embedded model. threads: 0 =
+    all
     usable cores; never changes the bytes that come back. mix: whether the adaptive mixer is used. streams: streams of a
-    block, None = by its length. context: tokens of a window, None = the model's own. exact: evaluate quantised weights as
+    block, None = by its length. context: tokens of a window, None = the model's own. exact: evaluate quantised weights
+    as
     they are, for files that need this machine's arithmetic; None = only where the model is too large for F32.
     gpu_layers: layers on a GPU, None = as suits the model. block_size: bytes of a block, 4 KiB to 64 MiB.
 
@@ -164,7 +166,9 @@ class Codec:
         if tolerance <= arithmetic.MOST_TOLERANCE:
             return replace(coding, tolerance=tolerance), model.identity, extras
         if self._exact is False:
-            raise ModelError(f"the arithmetic of {model.name} varies too much for portable files, even in F32; use --exact")
+            raise ModelError(
+                f"the arithmetic of {model.name} varies too much for portable files, even in F32; use --exact"
+            )
         self.close()
         self._session = Session(self._load(self._named(), True))
         return self._agreement()
@@ -230,7 +234,9 @@ class Codec:
         summary.seconds = time.monotonic() - began
         return summary
 
-    def _encode_block(self, data: bytes, coding: Coding, report: Callable[[float], None]) -> tuple[BlockKind, bytes, int]:
+    def _encode_block(
+        self, data: bytes, coding: Coding, report: Callable[[float], None]
+    ) -> tuple[BlockKind, bytes, int]:
         """Kind, payload and number of tokens of a block: the smallest of the model's and the classic codecs' work."""
         codec = self._block_codec(coding)
         by_zstd = len(classic.encode(BlockKind.ZSTD, data))
@@ -289,13 +295,16 @@ class Codec:
         try:
             window = Window(header.context, header.parts)
         except ValueError:
-            raise CorruptError(f"impossible window ({header.context} tokens in {header.parts} parts): the file is damaged") from None
+            raise CorruptError(
+                f"impossible window ({header.context} tokens in {header.parts} parts): the file is damaged"
+            ) from None
         rows = needed.rows if needed else 1
         codec = self._block_codec(Coding(window, header.tolerance, header.mixing, header.exact, rows))
         return codec.decode(block.payload, block.original_length, report)
 
     def _require(self, header: Header) -> Probe:
-        """What an exact file says of its arithmetic; raises ArithmeticMismatchError unless this machine has the same."""
+        """What an exact file says of its arithmetic; raises ArithmeticMismatchError unless this machine has the
+        same."""
         needed = Probe.unpack(header.extras.get(TAG_PROBE))
         self._session_for(header)
         if self._required != (header.model, needed):

@@ -55,7 +55,8 @@ class Session:
 class Steps:
     """The decoder's evaluation: one token of every stream at a time.
 
-    rows: evaluate at least so many rows at once and two of each stream (1: just the tokens). The others are start tokens
+    rows: evaluate at least so many rows at once and two of each stream (1: just the tokens). The others are start
+    tokens
     behind those that count, taken back after every step.
 
     format: in exact files the shape of a step decides the bits.
@@ -118,8 +119,10 @@ def prefill(
 
     logits, shape (rows, V), are what the model predicts for tokens[indices]; they are valid until the next pair.
     Streams are evaluated in groups, so that spans of a few positions still make full batches.
-    rows > 1: for exact files, whose steps have so many rows. No batch has fewer, streams go one by one (llama.cpp would cut
-    a batch of unequal ones into pieces of any size), and the last row of each span is evaluated once more in a step, and
+    rows > 1: for exact files, whose steps have so many rows. No batch has fewer, streams go one by one (llama.cpp
+    would cut
+    a batch of unequal ones into pieces of any size), and the last row of each span is evaluated once more in a step,
+    and
     must come out the same to the bit. Raises Disagreement if not.
     """
     inputs, starts, lengths = _stream_inputs(session, tokens, streams)
@@ -166,7 +169,9 @@ def _evaluate_padded(
 def _rows(span: Span, streams: list[tuple[int, int]]) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
     """Token indices, cache positions and stream slots of a span's rows, stream by stream."""
     stops = [min(span.stop, length) for _, length in streams]
-    indices = np.concatenate([start + np.arange(span.start, stop) for (start, _), stop in zip(streams, stops, strict=True)])
+    indices = np.concatenate(
+        [start + np.arange(span.start, stop) for (start, _), stop in zip(streams, stops, strict=True)]
+    )
     positions = np.concatenate([np.arange(stop - span.start) for stop in stops]) + span.position
     slots = np.repeat(np.arange(len(streams)), [stop - span.start for stop in stops])
     return indices, positions.astype(np.int32), slots.astype(np.int32)

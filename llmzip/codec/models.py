@@ -40,7 +40,9 @@ def resolve(spec: str | Path | None, *, progress: bool = True) -> Found:
         return Found(path, path.name)
     entry = registry.entries().get(text)
     if entry is None:
-        raise ModelError(f"there is no model file {text}, and no model is registered by that name (see `llmzip models list`)")
+        raise ModelError(
+            f"there is no model file {text}, and no model is registered by that name (see `llmzip models list`)"
+        )
     if not Path(entry.path).is_file():
         again = f"llmzip models pull {entry.source}" if entry.source else f"llmzip models add PATH --name {text}"
         raise ModelError(f"the file of the model {text} is gone ({entry.path}); get it again with `{again}`")
@@ -111,7 +113,8 @@ def _searched() -> Iterator[Path]:
 def load(found: Found, threads: int, *, exact: bool | None = None, gpu_layers: int | None = None) -> LanguageModel:
     """A model ready to evaluate. exact: weights as they are, or expanded to F32; None: as suits the model.
 
-    gpu_layers: None for none with the embedded model, which is too small to gain, and all with others. Raises ModelError,
+    gpu_layers: None for none with the embedded model, which is too small to gain, and all with others. Raises
+    ModelError,
     and UsageError for layers on a GPU that llama.cpp was not built for.
     """
     from llmzip.model.llama import usable_gpu_layers
@@ -135,4 +138,3 @@ def at_hand(identity: bytes) -> bool:
     except ModelError:
         return False
     return True
-

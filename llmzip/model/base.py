@@ -35,7 +35,9 @@ class Evaluator(Protocol):
 
     rows: int  # the most rows of one call
 
-    def evaluate(self, tokens: NDArray[np.int32], positions: NDArray[np.int32], streams: NDArray[np.int32]) -> NDArray[np.float32]:
+    def evaluate(
+        self, tokens: NDArray[np.int32], positions: NDArray[np.int32], streams: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
         """Feed one row per token; return the logits that follow each, shape (rows, V), valid until the next call."""
 
     def slide(self, streams: int, drop: int) -> None:

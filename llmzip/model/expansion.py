@@ -73,6 +73,8 @@ def expanded(source: Path, identity: bytes, check: Callable[[], None] = lambda: 
             with tempfile.TemporaryDirectory(prefix="llmzip-") as folder:
                 yield _find_or_make(Path(folder), source, identity, check)
         except OSError as error:
-            raise ModelError(f"no room to expand the model to F32: {error} (cache: {first}); set LLMZIP_CACHE") from None
+            raise ModelError(
+                f"no room to expand the model to F32: {error} (cache: {first}); set LLMZIP_CACHE"
+            ) from None
         return
     yield path

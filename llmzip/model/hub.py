@@ -1,4 +1,5 @@
-"""Models from the Hugging Face hub, into its own cache: resumed where a download broke off, shared with other programs."""
+"""Models from the Hugging Face hub, into its own cache: resumed where a download broke off, shared with other
+programs."""
 
 from __future__ import annotations
 
@@ -71,20 +72,35 @@ def _fetch(wanted: HubModel, progress: bool) -> tuple[Path, str]:
     except errors.RepositoryNotFoundError:
         raise ModelError(f"there is no {place} on the hub, or it is private (then set HF_TOKEN)") from None
     except errors.LocalEntryNotFoundError:
-        raise LlmzipError(f"cannot reach the hub for {place}, and it was not downloaded before; check the network") from None
+        raise LlmzipError(
+            f"cannot reach the hub for {place}, and it was not downloaded before; check the network"
+        ) from None
     except errors.EntryNotFoundError:
-        raise ModelError(f"there is no file {place} on the hub; hf:{wanted.repository} alone lists or chooses one") from None
+        raise ModelError(
+            f"there is no file {place} on the hub; hf:{wanted.repository} alone lists or chooses one"
+        ) from None
     except errors.HfHubHTTPError as error:
         raise LlmzipError(f"the hub refused {place}: {' '.join(str(error).split())[:200]}") from None
     except errors.OfflineModeIsEnabled:
         raise LlmzipError(f"cannot fetch {place}: HF_HUB_OFFLINE is set") from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise LlmzipError(f"no room to download {place}: make room, or set HF_HOME to a larger disk; it will resume") from None
-        raise LlmzipError(f"cannot download {place}: {' '.join(str(error).split())[:200]}; it will resume where it broke off") from None
+            raise LlmzipError(
+                f"no room to download {place}: make room, or set HF_HOME to a larger disk; it will resume"
+            ) from None
+        raise LlmzipError(
+            f"cannot download {place}: {' '.join(str(error).split())[:200]}; it will resume where it broke off"
+        ) from None
     except Exception as error:
         # The library's HTTP client has exceptions of its own, which change with its versions.
-        if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3"):
+        if type(error).__module__.partition(".")[0] not in (
+            "httpx",
+            "httpx2",
+            "httpcore",
+            "httpcore2",
+            "requests",
+            "urllib3",
+        ):
             raise
         raise LlmzipError(f"cannot reach the hub for {place}: {' '.join(str(error).split())[:200]}") from None
     finally:

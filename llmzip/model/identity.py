@@ -28,7 +28,8 @@ _DESCRIBING = ("general.", "GGUF.", "split.")
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """A model as its files describe it. Sizes in bytes; `weights` counts numbers; `kind` is the commonest weight type."""
+    """A model as its files describe it. Sizes in bytes; `weights` counts numbers; `kind` is the commonest weight
+    type."""
 
     identity: str
     architecture: str
@@ -62,7 +63,9 @@ def model_files(path: Path) -> list[Path]:
     if len(files) == 1 and missing:
         raise ModelError(f"there is no model file {path}; give --model the path of a GGUF file")
     if missing:
-        raise ModelError(f"{path} is one of {len(files)} parts of a model, and {missing[0].name} is not beside it; get all parts")
+        raise ModelError(
+            f"{path} is one of {len(files)} parts of a model, and {missing[0].name} is not beside it; get all parts"
+        )
     return files
 
 
@@ -72,7 +75,8 @@ def model_identity(path: Path) -> bytes:
 
 
 def model_facts(path: Path, *, fresh: bool = False) -> ModelFacts:
-    """The facts on a model, remembered or read (always if `fresh`). Raises ModelError, also for what is no text model."""
+    """The facts on a model, remembered or read (always if `fresh`). Raises ModelError, also for what is no text
+    model."""
     files = model_files(path)
     key, stamp = str(files[0].resolve()), _stamp(files)
     known = _recall()
@@ -104,7 +108,9 @@ def _read_facts(files: list[Path]) -> ModelFacts:
                 start, stop = first.stored[name]
                 digest.update(name.encode())
                 digest.update(contents[0][start:stop])
-        tensors = [(tensor, content) for header, content in zip(headers, contents, strict=True) for tensor in header.tensors]
+        tensors = [
+            (tensor, content) for header, content in zip(headers, contents, strict=True) for tensor in header.tensors
+        ]
         sizes: dict[int, int] = {}
         for tensor, content in sorted(tensors, key=lambda pair: pair[0].name):
             digest.update(f"{tensor.name} {tensor.kind} {list(tensor.shape)}".encode())
@@ -136,7 +142,9 @@ def _refuse(files: list[Path], headers: list[GgufHeader]) -> None:
     path, first = files[0], headers[0]
     count = int(first.values.get("split.count", 0))
     if count > 1 and count != len(files):
-        raise ModelError(f"{path} is one of {count} parts of a model, but not named like one (NAME-00001-of-{count:05d}.gguf)")
+        raise ModelError(
+            f"{path} is one of {count} parts of a model, but not named like one (NAME-00001-of-{count:05d}.gguf)"
+        )
     kind = str(first.values.get("general.type", "model"))
     if kind not in ("model", ""):
         raise ModelError(f"{path} holds no model by itself (its type is {kind}); name the text model's GGUF")
@@ -148,7 +156,9 @@ def _refuse(files: list[Path], headers: list[GgufHeader]) -> None:
     if not any(header.tensors for header in headers):
         raise ModelError(f"{path} holds a vocabulary without weights; name a complete model")
     if first.of_architecture("attention.causal", True) is False or first.of_architecture("pooling_type", 0):
-        raise ModelError(f"{path} is an embedding model ({architecture}): it does not predict the next token, so it cannot compress")
+        raise ModelError(
+            f"{path} is an embedding model ({architecture}): it does not predict the next token, so it cannot compress"
+        )
     if not first.values.get("tokenizer.ggml.tokens"):
         raise ModelError(f"{path} has no vocabulary of its own, so text cannot be turned into its tokens")
 

@@ -83,7 +83,9 @@ def usable_gpu_layers(wanted: int | None) -> int:
     if llama_cpp.llama_supports_gpu_offload():
         return ALL_LAYERS if wanted is None else wanted
     if wanted:
-        raise UsageError("this build of llama.cpp has no GPU back end: leave out --gpu-layers, or install llama-cpp-python with one")
+        raise UsageError(
+            "this build of llama.cpp has no GPU back end: leave out --gpu-layers, or install llama-cpp-python with one"
+        )
     return 0
 
 
@@ -153,14 +155,17 @@ class LlamaModel:
             reason = "has an encoder: it translates or embeds a whole text and does not continue one"
         elif llama_cpp.llama_model_is_diffusion(self._model):
             reason = "is a diffusion model: it does not predict the next token"
-        elif llama_cpp.llama_vocab_type(llama_cpp.llama_model_get_vocab(self._model)) == llama_cpp.LLAMA_VOCAB_TYPE_NONE:
+        elif (
+            llama_cpp.llama_vocab_type(llama_cpp.llama_model_get_vocab(self._model)) == llama_cpp.LLAMA_VOCAB_TYPE_NONE
+        ):
             reason = "has no tokenizer, so text cannot be turned into its tokens"
         else:
             return
         raise ModelError(f"the model {path} {reason}; choose a model that generates text")
 
     def _default_window(self, trained: int) -> Window:
-        """The context that it was trained on, up to 2048 tokens; a cache that cannot be shifted starts anew when full."""
+        """The context that it was trained on, up to 2048 tokens; a cache that cannot be shifted starts anew when
+        full."""
         context = max(_SMALLEST_CONTEXT, min(trained or _DEFAULT_CONTEXT, _DEFAULT_CONTEXT))
         if self._positions is not None:
             return Window(context - _SPARE_POSITIONS, 1)
@@ -173,7 +178,9 @@ class LlamaModel:
     def stream_bytes(self, context: int) -> int:
         """Memory of one stream's keys and values in F32, for a window of so many tokens (at most; estimated)."""
         heads = max(1, llama_cpp.llama_model_n_head(self._model))
-        width = llama_cpp.llama_model_n_embd(self._model) * max(1, llama_cpp.llama_model_n_head_kv(self._model)) // heads
+        width = (
+            llama_cpp.llama_model_n_embd(self._model) * max(1, llama_cpp.llama_model_n_head_kv(self._model)) // heads
+        )
         return 8 * llama_cpp.llama_model_n_layer(self._model) * width * (context if self.rewinds else 1)
 
     def _piece(self, token: int) -> bytes:
@@ -204,7 +211,9 @@ class LlamaModel:
                 f"{self.name} knows {self._positions} positions, and {_SPARE_POSITIONS} are kept free: "
                 f"use --ctx {self._positions - _SPARE_POSITIONS} or less"
             )
-        return LlamaEvaluator(self._model, len(self.pieces), streams, context, rows, self._threads, self._gpu_layers != 0)
+        return LlamaEvaluator(
+            self._model, len(self.pieces), streams, context, rows, self._threads, self._gpu_layers != 0
+        )
 
     def close(self) -> None:
         if self._model:
@@ -266,7 +275,9 @@ class LlamaEvaluator:
         batch.logits = pointer(self._wanted, ctypes.c_int8)
         self._batch = batch
 
-    def evaluate(self, tokens: NDArray[np.int32], positions: NDArray[np.int32], streams: NDArray[np.int32]) -> NDArray[np.float32]:
+    def evaluate(
+        self, tokens: NDArray[np.int32], positions: NDArray[np.int32], streams: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
         rows = len(tokens)
         self._tokens[:rows], self._positions[:rows], self._streams[:rows] = tokens, positions, streams
         self._batch.n_tokens = rows
@@ -276,7 +287,9 @@ class LlamaEvaluator:
         if self._tuner:
             self._tuner.end(rows)
         if status != 0:
-            raise LlmzipError(f"llama.cpp failed to evaluate {rows} tokens (status {status}): {_reason('no reason given')}")
+            raise LlmzipError(
+                f"llama.cpp failed to evaluate {rows} tokens (status {status}): {_reason('no reason given')}"
+            )
         return np.ctypeslib.as_array(llama_cpp.llama_get_logits(self._context), shape=(rows, self._vocabulary))
 
     def _use_threads(self, threads: int) -> None:
@@ -297,7 +310,9 @@ class LlamaEvaluator:
             if self.shifts:
                 llama_cpp.llama_memory_seq_add(self._memory, stream, drop, -1, -drop)
             elif llama_cpp.llama_memory_seq_pos_max(self._memory, stream) >= 0:
-                raise LlmzipError("this model's memory cannot be shifted, so a full window has to be dropped as a whole")
+                raise LlmzipError(
+                    "this model's memory cannot be shifted, so a full window has to be dropped as a whole"
+                )
 
     def discard(self, streams: int, position: int) -> None:
         for stream in range(streams):

@@ -1,9 +1,11 @@
-"""A user's own GGUF: evaluated in F32, so that its files open everywhere, or as it is, where that takes too much memory."""
+"""A user's own GGUF: evaluated in F32, so that its files open everywhere, or as it is, where that takes too much
+memory."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from llmzip.errors import ModelError
 from llmzip.model.base import Window
@@ -49,7 +51,8 @@ def load_own(
     name: str | None = None,
     window: Window | None = None,
 ) -> LlamaModel:
-    """The model in a GGUF file. exact: as it is, None: as suits it. Raises ModelError, also where memory does not suffice."""
+    """The model in a GGUF file. exact: as it is, None: as suits it. Raises ModelError, also where memory does not
+    suffice."""
     facts = model_facts(path)
     identity = bytes.fromhex(facts.identity)
     first, name = model_files(path)[0], name or path.name
@@ -57,12 +60,17 @@ def load_own(
     in_use = facts.stored if exact or facts.plain else facts.expanded
     memory = available_memory()
     if memory is not None and in_use + _ROOM > memory and not gpu_layers:
-        advice = "close other programs or choose a smaller model" if exact or facts.plain else "use --exact or a smaller model"
+        advice = (
+            "close other programs or choose a smaller model"
+            if exact or facts.plain
+            else "use --exact or a smaller model"
+        )
         how = "" if exact or facts.plain else " expanded to F32"
         raise ModelError(
-            f"the model {name}{how} takes {in_use / 2**30:.1f} GiB of memory and {memory / 2**30:.1f} GiB are available; {advice}"
+            f"the model {name}{how} takes {in_use / 2**30:.1f} GiB of memory, "
+            f"of which {memory / 2**30:.1f} GiB are available; {advice}"
         )
-    options = {"gpu_layers": gpu_layers, "learned_positions": facts.learned_positions}
+    options: dict[str, Any] = {"gpu_layers": gpu_layers, "learned_positions": facts.learned_positions}
     if exact or facts.plain:
         return LlamaModel(first, identity, name, window, threads, exact=exact, **options)
     lacking = _disk_lacks(facts)

@@ -34,7 +34,11 @@ def available_memory() -> int | None:
     try:
         most, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
         # The page cache counts as used but gives way.
-        cached = [int(line.split()[1]) for line in (group / "memory.stat").read_text().splitlines() if line.startswith("file ")]
+        cached = [
+            int(line.split()[1])
+            for line in (group / "memory.stat").read_text().splitlines()
+            if line.startswith("file ")
+        ]
         if most != "max":
             free.append(max(0, int(most) - int(used) + sum(cached)))
     except (OSError, ValueError):

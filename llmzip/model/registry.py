@@ -64,7 +64,9 @@ def add(entry: Entry, *, replace: bool = False) -> None:
     with _changing() as known:
         other = known.get(entry.name)
         if other and other.identity != entry.identity and not replace:
-            raise UsageError(f"the name {entry.name} stands for another model, {other.path}; choose one with --name, or remove it")
+            raise UsageError(
+                f"the name {entry.name} stands for another model, {other.path}; choose one with --name, or remove it"
+            )
         known[entry.name] = entry
 
 
