@@ -137,6 +137,15 @@ def test_verify_notices_what_changed(tiny, capsys):
         models.resolve("x")
 
 
+def test_a_registered_file_that_changed_is_not_used(tiny):
+    packed = packed_by(tiny)
+    registry.add(registry.Entry("x", str(tiny), identity.model_facts(tiny).identity))
+    assert unpacked(packed) == TEXT
+    tiny_model(tiny, tokenizer="SPM", seed=3)
+    with pytest.raises(ModelError, match="is now"):
+        unpacked(packed)
+
+
 def test_list_and_info(tiny, capsys):
     registry.add(registry.Entry("x", str(tiny), identity.model_facts(tiny).identity, "hf:someone/tiny-GGUF/tiny.gguf"))
     assert _execute(["models", "list", "--json"]) == 0

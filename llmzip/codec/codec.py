@@ -134,8 +134,15 @@ class Codec:
             if model.identity == header.model and model.exact == header.exact:
                 return
             self.close()
-        self._session = Session(self._load(self._find(header), header.exact))
+        found = self._find(header)
+        self._session = Session(self._load(found, header.exact))
         self._for_file = True
+        have = self._session.model.identity
+        if have != header.model:
+            self.close()
+            raise ModelError(
+                f"{found.path} was registered as the model {header.model.hex()} and is now {have.hex()}; get the model again"
+            )
 
     def _use_named(self) -> None:
         """Drop a model that was loaded for a file that was restored, unless it is the user's own choice."""

@@ -70,7 +70,7 @@ def pull(spec: str, name: str | None = None, *, progress: bool = True, again: bo
 
 
 def find(identity: bytes, spec: str | Path | None = None, hint: str = "") -> Found:
-    """The model of this identity: the one named, the embedded one, a registered one, one in `LLMZIP_MODEL_PATH`.
+    """The model of this identity: the embedded one, a registered one, the one named, one in `LLMZIP_MODEL_PATH`.
 
     hint: what the file calls it. Raises ModelError, naming the command that gets it.
     """
@@ -80,14 +80,14 @@ def find(identity: bytes, spec: str | Path | None = None, hint: str = "") -> Fou
     named = ""
     if identity == embedded.IDENTITY:
         return Found(None)
+    for entry in registry.with_identity(identity.hex()):
+        return Found(Path(entry.path), entry.source or entry.name)
     if spec is not None and spec != BUILT_IN:
         found = resolve(spec)
         have = model_facts(found.path).identity if found.path else embedded.IDENTITY.hex()
         if have == identity.hex():
             return found
         named = f", which {spec} ({have}) is not"
-    for entry in registry.with_identity(identity.hex()):
-        return Found(Path(entry.path), entry.source or entry.name)
     for path in _searched():
         try:
             if model_facts(path).identity == identity.hex():
