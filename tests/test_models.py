@@ -197,6 +197,14 @@ def test_a_model_from_the_hub(server, monkeypatch):
         unpacked(packed)
 
 
+def test_a_download_on_the_fly_is_silent_where_progress_is_not_wanted(server, tmp_path):
+    (tmp_path / "t.txt").write_bytes(TEXT)
+    words = ["--model", "hf:someone/tiny-GGUF", "-q", "-c", str(tmp_path / "t.txt")]
+    done = subprocess.run([sys.executable, "-m", "llmzip", *words], capture_output=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, b"") and done.stdout
+    assert any(path.endswith("tiny.gguf") for _, path, _ in server.requests)
+
+
 def test_the_usual_quantisation_is_chosen(server):
     assert models.resolve("hf:someone/many-GGUF").name.endswith("/many-Q4_K_M.gguf")
     with pytest.raises(ModelError, match="a.gguf, b.gguf"):

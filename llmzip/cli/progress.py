@@ -11,6 +11,11 @@ from typing import Any
 from llmzip.cli.options import Options
 
 
+def shown(options: Options) -> bool:
+    """Whether progress is wanted and there is a terminal to show it on."""
+    return options.progress and not options.quiet and sys.stderr is not None and sys.stderr.isatty()
+
+
 @contextmanager
 def progress(
     name: str, total: Callable[[], int | None], options: Options, unit: str = "B"
@@ -20,7 +25,7 @@ def progress(
 
     `total` is asked for the number of units to come only if it is shown.
     """
-    if not options.progress or options.quiet or sys.stderr is None or not sys.stderr.isatty():
+    if not shown(options):
         yield None
         return
     from tqdm import tqdm

@@ -15,7 +15,7 @@ import click
 
 from llmzip.cli.files import Input
 from llmzip.cli.options import Options, parse_size
-from llmzip.cli.progress import progress
+from llmzip.cli.progress import progress, shown
 from llmzip.cli.run import Session, name_of, notice
 from llmzip.errors import LlmzipError
 
@@ -116,6 +116,7 @@ def codec_settings(options: Options) -> dict[str, Any]:
         "exact": options.exact,
         "gpu_layers": options.gpu_layers,
         "block_size": options.block_size,
+        "show_downloads": shown(options),
     }
 
 

@@ -19,7 +19,7 @@ from llmzip.cli.files import (
     printable,
 )
 from llmzip.cli.options import Options
-from llmzip.cli.progress import progress, summary_line
+from llmzip.cli.progress import progress, shown, summary_line
 from llmzip.errors import LlmzipError, UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def make_codec(options: Options) -> Codec:
         exact=options.exact,
         gpu_layers=options.gpu_layers,
         block_size=options.block_size,
+        show_downloads=shown(options),
     )
 
 

@@ -66,12 +66,11 @@ class Codec:
     """Compresses and decompresses; loads its model when it is first needed and keeps it.
 
     model: path of a GGUF file, a registered name or `hf:OWNER/REPO[/FILE]`, None for the embedded model. threads: 0 =
-    all
-    usable cores; never changes the bytes that come back. mix: whether the adaptive mixer is used. streams: streams of a
-    block, None = by its length. context: tokens of a window, None = the model's own. exact: evaluate quantised weights
-    as
-    they are, for files that need this machine's arithmetic; None = only where the model is too large for F32.
-    gpu_layers: layers on a GPU, None = as suits the model. block_size: bytes of a block, 4 KiB to 64 MiB.
+    all usable cores; never changes the bytes that come back. mix: whether the adaptive mixer is used. streams: streams
+    of a block, None = by its length. context: tokens of a window, None = the model's own. exact: evaluate quantised
+    weights as they are, for files that need this machine's arithmetic; None = only where the model is too large for
+    F32. gpu_layers: layers on a GPU, None = all of an own model, none of the embedded one. block_size: bytes of a
+    block, 4 KiB to 64 MiB. show_downloads: progress on stderr while a model is fetched from the hub.
 
     What decompression needs stands in the files: there model, threads and gpu_layers count alone.
 
@@ -89,6 +88,7 @@ class Codec:
         exact: bool | None = None,
         gpu_layers: int | None = None,
         block_size: int = DEFAULT_BLOCK,
+        show_downloads: bool = True,
     ) -> None:
         if not SMALLEST_BLOCK <= block_size <= MAX_BLOCK:
             raise UsageError(f"a block must hold {SMALLEST_BLOCK} to {MAX_BLOCK} bytes, not {block_size}")
@@ -102,6 +102,7 @@ class Codec:
             raise UsageError(f"the number of layers on a GPU cannot be {gpu_layers}")
         self._path, self._threads, self._exact, self._gpu_layers = model, threads, exact, gpu_layers
         self._mix, self._streams, self._context, self._block_size = mix, streams, context, block_size
+        self._show_downloads = show_downloads
         self._session: Session | None = None
         self._coders: dict[Coding, BlockCodec] = {}
         self._probe: Probe | None = None
@@ -122,10 +123,10 @@ class Codec:
         return self._session
 
     def _named(self) -> models.Found:
-        return models.resolve(self._path)
+        return models.resolve(self._path, progress=self._show_downloads)
 
     def _find(self, header: Header) -> models.Found:
-        return models.find(header.model, self._path, header.name)
+        return models.find(header.model, self._path, header.name, progress=self._show_downloads)
 
     def _session_for(self, header: Header) -> None:
         """Load what a file needs, unless it is loaded. Raises ModelError."""

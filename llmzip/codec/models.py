@@ -69,7 +69,7 @@ def pull(spec: str, name: str | None = None, *, progress: bool = True, again: bo
     return path, source
 
 
-def find(identity: bytes, spec: str | Path | None = None, hint: str = "") -> Found:
+def find(identity: bytes, spec: str | Path | None = None, hint: str = "", *, progress: bool = True) -> Found:
     """The model of this identity: the embedded one, a registered one, the one named, one in `LLMZIP_MODEL_PATH`.
 
     hint: what the file calls it. Raises ModelError, naming the command that gets it.
@@ -83,7 +83,7 @@ def find(identity: bytes, spec: str | Path | None = None, hint: str = "") -> Fou
     for entry in registry.with_identity(identity.hex()):
         return Found(Path(entry.path), entry.source or entry.name)
     if spec is not None and spec != BUILT_IN:
-        found = resolve(spec)
+        found = resolve(spec, progress=progress)
         have = model_facts(found.path).identity if found.path else embedded.IDENTITY.hex()
         if have == identity.hex():
             return found
@@ -113,9 +113,9 @@ def _searched() -> Iterator[Path]:
 def load(found: Found, threads: int, *, exact: bool | None = None, gpu_layers: int | None = None) -> LanguageModel:
     """A model ready to evaluate. exact: weights as they are, or expanded to F32; None: as suits the model.
 
-    gpu_layers: None for none with the embedded model, which is too small to gain, and all with others. Raises
-    ModelError,
-    and UsageError for layers on a GPU that llama.cpp was not built for.
+    gpu_layers: None for all with an own model and none with the embedded one, whose files shall open everywhere: the
+    drift of GPUs has not been measured (docs/models.md). Raises ModelError, and UsageError for layers on a GPU that
+    llama.cpp was not built for.
     """
     from llmzip.model.llama import usable_gpu_layers
     from llmzip.model.own import load_own

@@ -57,21 +57,26 @@ def _figures(result: Result | Total) -> Row:
 
 
 def tables(results: Sequence[Result], skipped: Sequence[str], *, partial: bool) -> list[Table]:
-    """A table for each file, smallest result first, and one of the totals if there are several."""
-    columns = [Column("codec", "compressor", left=True), *_FIGURES]
-    made = []
-    for file in dict.fromkeys(result.file for result in results):
+    """One table: the compressors on each file, smallest result first; of several files their totals below."""
+    files = list(dict.fromkeys(result.file for result in results))
+    rows, sections = [], []
+    for file in files:
         mine = sorted((r for r in results if r.file == file and r.error is None), key=lambda r: r.compressed)
-        original = next(result.original for result in results if result.file == file)
-        made.append(Table(f"{file}: {original:,} bytes", columns, [_figures(result) for result in mine]))
-    together = totals(results) if len(made) > 1 else []
+        sections.append(len(rows))
+        rows += [{"file": file, **_figures(result)} for result in mine]
+    together = sorted(totals(results), key=lambda total: total.compressed) if len(files) > 1 else []
+    columns = [Column("codec", "compressor", left=True), *_FIGURES]
+    if len(files) == 1:
+        title = f"{files[0]}: {results[0].original:,} bytes"
+    else:
+        title = f"{len(files)} files"
+        columns[:0] = [Column("file", "file", left=True), Column("original", "of bytes", grouped)]
     if together:
-        columns = [Column("codec", "compressor", left=True), *_FIGURES[:2]]
-        columns += [Column("geometric_bits", "geometric mean", decimals(3)), *_FIGURES[2:]]
-        rows = [{**_figures(each), "geometric_bits": each.geometric_bits} for each in together]
-        rows.sort(key=lambda row: row["compressed"])
-        made.append(Table(f"{together[0].files} files together: {together[0].original:,} bytes", columns, rows))
-    notes = made[-1].notes
+        columns.insert(5, Column("geometric_bits", "geometric mean", decimals(3)))
+        sections.append(len(rows))
+        label = f"{together[0].files} files together"
+        rows += [{"file": label, **_figures(each), "geometric_bits": each.geometric_bits} for each in together]
+    notes = []
     verified = sum(result.error is None for result in results)
     notes.append(f"Verified by restoring: {verified} of {len(results)} results gave back the very bytes.")
     notes.append("Adjusted: with the model's bytes added, as if it had to be sent along (once for all files).")
@@ -80,7 +85,7 @@ def tables(results: Sequence[Result], skipped: Sequence[str], *, partial: bool) 
         notes.append(f"Not installed: {', '.join(skipped)}.")
     if partial:
         notes.append("Partial: stopped before all compressors had their turn.")
-    return made
+    return [Table(title, columns, rows, notes, sections)]
 
 
 def document(

@@ -27,12 +27,13 @@ class Column:
 
 @dataclass
 class Table:
-    """Rows under columns. notes: sentences below it."""
+    """Rows under columns. notes: sentences below it. sections: numbers of the rows that begin one."""
 
     title: str
     columns: Sequence[Column]
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sections: Sequence[int] = ()
 
     def cells(self) -> list[list[str]]:
         """What stands in the cells."""
@@ -84,8 +85,8 @@ def render(tables: Sequence[Table], form: str, *, width: int | None = None, colo
         )
         for column in table.columns:
             made.add_column(Text(column.heading), justify="left" if column.left else "right", overflow="fold")
-        for cells in table.cells():
-            made.add_row(*map(Text, cells))
+        for number, cells in enumerate(table.cells(), 1):
+            made.add_row(*map(Text, cells), end_section=number in table.sections)
         console.print(made)
         for note in table.notes:
             console.print(Text(note))
