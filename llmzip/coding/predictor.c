@@ -34,7 +34,7 @@ static void set_contexts(Predictor *p, Lane *lane) {
     }
     const uint64_t list[LISTS] = {
         order[1], order[2], order[3], order[4], order[6],
-        hash_mix(t[2], 7), hash_mix(hash_mix(102, t[2]), t[3]), hash_mix(hash_mix(103, t[1]), t[3]),
+        hash_mix(t[2], 7), hash_mix(hash_mix(102, t[2]), t[3]), hash_mix(hash_mix(place, 104), order[1]),
     };
     for (uint32_t i = 0; i < LISTS; i++) {
         lane->list_context[i] = hash_mix(list[i], i + 1);

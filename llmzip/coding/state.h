@@ -15,7 +15,7 @@
 enum { DEPTH_MAX = 18 };
 /* Counters: order 0, 1, 2. Residuals: order 0, 1, 2, and order 0 and 1 of the neighbourhood. */
 enum { COUNTERS = 3, RESIDUALS = 5 };
-/* Lists of followers: orders 1, 2, 3, 4, 6, then sparse ones. */
+/* Lists of followers: orders 1, 2, 3, 4, 6, then two sparse ones and order 1 of the neighbourhood. */
 enum { ORDERED_LISTS = 5, LISTS = 8 };
 enum { SETS = 9, FINALS = 3 };
 
