@@ -90,7 +90,8 @@ def test_windows_suit_the_network(tmp_path):
         "these positions cannot be shifted"
     )
     assert window_of(tiny_model(tmp_path / "d.gguf", "gpt2")) == Window(CONTEXT - 8, 1), "there are no positions beyond"
-    assert window_of(tiny_model(tmp_path / "e.gguf", "mamba")) == Window(CONTEXT, 4)
+    for architecture in ("bloom", "lfm2", "mamba"):
+        assert window_of(tiny_model(tmp_path / f"{architecture}.gguf", architecture)) == Window(CONTEXT, 4)
 
 
 def test_positions_that_do_not_exist_are_refused(tmp_path):

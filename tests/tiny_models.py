@@ -192,6 +192,50 @@ def gpt2(writer: GGUFWriter, weights: Weights) -> None:
             weights(f"{block}.{name}.bias", height)
 
 
+def bloom(writer: GGUFWriter, weights: Weights) -> None:
+    """No positions at all: attention falls off with distance (ALiBi)."""
+    writer.add_head_count(HEADS)
+    writer.add_layer_norm_eps(1e-5)
+    weights.norm("token_embd_norm", bias=True)
+    weights("output_norm.bias", EMBEDDING)
+    for layer in range(LAYERS):
+        block = f"blk.{layer}"
+        weights.norm(f"{block}.attn_norm", bias=True)
+        weights.norm(f"{block}.ffn_norm", bias=True)
+        shapes = (("attn_qkv", EMBEDDING, 3 * EMBEDDING), ("attn_output", EMBEDDING, EMBEDDING))
+        for name, width, height in (*shapes, ("ffn_up", EMBEDDING, HIDDEN), ("ffn_down", HIDDEN, EMBEDDING)):
+            weights(f"{block}.{name}.weight", width, height)
+            weights(f"{block}.{name}.bias", height)
+
+
+def lfm2(writer: GGUFWriter, weights: Weights) -> None:
+    """A hybrid: short convolutions, whose state has no positions, and attention in turn."""
+    kernel = 3
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv([layer % 2 for layer in range(LAYERS)])
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(EMBEDDING // HEADS)
+    writer.add_shortconv_l_cache(kernel)
+    weights.norm("token_embd_norm")
+    for layer in range(LAYERS):
+        block = f"blk.{layer}"
+        weights.norm(f"{block}.attn_norm")
+        weights.norm(f"{block}.ffn_norm")
+        if layer % 2:
+            weights.norm(f"{block}.attn_q_norm", EMBEDDING // HEADS)
+            weights.norm(f"{block}.attn_k_norm", EMBEDDING // HEADS)
+            for name, width in (("q", EMBEDDING), ("k", EMBEDDING // HEADS), ("v", EMBEDDING // HEADS)):
+                weights(f"{block}.attn_{name}.weight", EMBEDDING, width)
+            weights(f"{block}.attn_output.weight", EMBEDDING, EMBEDDING)
+        else:
+            weights(f"{block}.shortconv.conv.weight", kernel, EMBEDDING, scale=0.4)
+            weights(f"{block}.shortconv.in_proj.weight", EMBEDDING, 3 * EMBEDDING)
+            weights(f"{block}.shortconv.out_proj.weight", EMBEDDING, EMBEDDING)
+        weights(f"{block}.ffn_gate.weight", EMBEDDING, HIDDEN)
+        weights(f"{block}.ffn_up.weight", EMBEDDING, HIDDEN)
+        weights(f"{block}.ffn_down.weight", HIDDEN, EMBEDDING)
+
+
 def mamba(writer: GGUFWriter, weights: Weights) -> None:
     """A state-space model."""
     inner, state, rank, kernel = 2 * EMBEDDING, 8, 4, 4
@@ -252,6 +296,8 @@ ARCHITECTURES = {
     "gemma2": gemma2,
     "qwen2vl": qwen2vl,
     "gpt2": gpt2,
+    "bloom": bloom,
+    "lfm2": lfm2,
     "mamba": mamba,
     "rwkv7": rwkv7,
 }
@@ -273,7 +319,8 @@ def tiny_model(
         extra(writer)
     weights = Weights(writer, seed)
     weights("token_embd.weight", EMBEDDING, vocabulary, scale=0.5)
-    weights.norm("output_norm")
+    if architecture != "lfm2":
+        weights.norm("output_norm")
     if architecture != "gemma2":
         weights("output.weight", EMBEDDING, vocabulary, scale=0.5)
     ARCHITECTURES[architecture](writer, weights)
