@@ -1,90 +1,19 @@
-/* Python face of the mixer: argument checks, buffers, order of calls. The work is in predictor.c. */
+/* Python face of the mixer: argument checks, buffers, order of calls. The work is in turns.c and predictor.c. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include "counters.h"
 #include "logistic.h"
-#include "predictor.h"
+#include "turns.h"
 
 #define TOKENS_MAX (UINT32_C(1) << 28)
 
 typedef struct {
     PyObject_HEAD
-    Predictor *predictor; /* NULL when mixing is off */
-    uint32_t leaves, depth, n_cells;
-    int mix, flags;
-    uint32_t streams, tokens;
-    uint32_t step, level; /* level: depth = before a step, 0..depth-1 within one */
+    Turns turns;
     int awaits_bits; /* predict was called, update was not */
     int busy; /* a call runs without the interpreter lock */
-    uint32_t n_coded;
-    uint32_t *lanes, *ranks;
-    uint32_t *prefixes; /* kept here when mixing is off */
-    uint8_t *bits;
-    uint16_t cell_probability[256];
-    uint32_t flag_probability[2]; /* MapEntry: a token is unsafe; an unsafe one is escaped */
 } MixerObject;
-
-/* format: first guesses 1/512 (unsafe) and 1/1024 (escaped), learnt over at most 1023 observations. */
-static const int32_t flag_start[2] = {128, 64};
-
-static uint32_t active_of(const MixerObject *m, uint32_t step) {
-    uint32_t whole = m->tokens / m->streams;
-    return step < whole ? m->streams : step == whole ? m->tokens % m->streams : 0;
-}
-
-static uint16_t flag_probability(const MixerObject *m, int flag) {
-    int32_t p = map_probability(m->flag_probability[flag]);
-    return (uint16_t)(p < 16 ? 16 : p);
-}
-
-static void flag_learn(MixerObject *m, int flag, int bit) {
-    m->flag_probability[flag] = map_update(m->flag_probability[flag], bit, 1022);
-}
-
-/* ---- one level, with and without mixing ---- */
-
-static void begin_step(MixerObject *m) {
-    uint32_t active = active_of(m, m->step);
-    m->level = 0;
-    if (m->predictor)
-        predictor_begin(m->predictor, active);
-    else
-        for (uint32_t s = 0; s < active; s++) m->prefixes[s] = 0;
-}
-
-static uint32_t predict_level(MixerObject *m, const uint8_t *cells, Py_ssize_t stride, uint16_t *out) {
-    if (m->predictor) return m->n_coded = predictor_predict(m->predictor, cells, stride, out, m->lanes);
-    uint32_t n = 0, active = active_of(m, m->step), rest = m->depth - 1 - m->level;
-    for (uint32_t s = 0; s < active; s++) {
-        if (((uint64_t)m->prefixes[s] * 2 + 1) << rest >= m->leaves) continue;
-        uint32_t cell = cells[(Py_ssize_t)s * stride];
-        out[n] = m->cell_probability[cell < m->n_cells ? cell : m->n_cells - 1];
-        m->lanes[n++] = s;
-    }
-    return m->n_coded = n;
-}
-
-static void update_level(MixerObject *m, const uint8_t *bits) {
-    if (m->predictor) {
-        predictor_update(m->predictor, bits);
-    } else {
-        uint32_t active = active_of(m, m->step);
-        for (uint32_t i = 0, s = 0; s < active; s++) {
-            uint32_t bit = i < m->n_coded && m->lanes[i] == s ? bits[i++] & 1 : 0;
-            m->prefixes[s] = m->prefixes[s] * 2 + bit;
-        }
-    }
-    m->level++;
-}
-
-static void end_step(MixerObject *m, uint32_t *ranks) {
-    if (m->predictor)
-        predictor_end(m->predictor, ranks);
-    else
-        memcpy(ranks, m->prefixes, active_of(m, m->step) * sizeof *ranks);
-    m->step++;
-}
 
 /* ---- life of the object ---- */
 
@@ -93,25 +22,11 @@ static int lay_out(MixerObject *m, unsigned long streams, unsigned long tokens) 
         PyErr_SetString(PyExc_ValueError, "streams must be 1 to 65536 and tokens at most 2**28");
         return -1;
     }
-    m->streams = 0; /* unusable, should memory run out below */
-    PyMem_Free(m->lanes);
-    PyMem_Free(m->ranks);
-    PyMem_Free(m->prefixes);
-    PyMem_Free(m->bits);
-    m->lanes = PyMem_Calloc(streams, sizeof *m->lanes);
-    m->ranks = PyMem_Calloc(streams, sizeof *m->ranks);
-    m->prefixes = PyMem_Calloc(streams, sizeof *m->prefixes);
-    m->bits = PyMem_Calloc(streams, 1);
-    if (!m->lanes || !m->ranks || !m->prefixes || !m->bits
-        || (m->predictor && predictor_block(m->predictor, (uint32_t)streams, (uint32_t)tokens))) {
+    m->awaits_bits = 0;
+    if (turns_lay_out(&m->turns, (uint32_t)streams, (uint32_t)tokens)) {
         PyErr_NoMemory();
         return -1;
     }
-    m->streams = (uint32_t)streams;
-    m->tokens = (uint32_t)tokens;
-    m->step = 0;
-    m->level = m->depth;
-    m->awaits_bits = 0;
     return 0;
 }
 
@@ -126,7 +41,7 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
                                      &flags, &memory, &parts))
         return -1;
     int result = -1;
-    if (m->streams) {
+    if (m->turns.streams) {
         PyErr_SetString(PyExc_RuntimeError, "a mixer is made once");
     } else if (leaves < 2 || leaves > UINT32_C(1) << 18) {
         PyErr_SetString(PyExc_ValueError, "leaves must be 2 to 2**18");
@@ -137,19 +52,10 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
     } else if (tokens > TOKENS_MAX) {
         PyErr_SetString(PyExc_ValueError, "streams must be 1 to 65536 and tokens at most 2**28");
     } else {
-        m->leaves = (uint32_t)leaves;
-        while ((UINT32_C(1) << m->depth) < leaves) m->depth++;
-        m->n_cells = (uint32_t)(cells.len / 2);
-        m->mix = mix;
-        m->flags = flags;
         int16_t centres[256];
         memcpy(centres, cells.buf, (size_t)cells.len);
-        for (uint32_t i = 0; i < m->n_cells; i++) m->cell_probability[i] = (uint16_t)squash(centres[i]);
-        for (int i = 0; i < 2; i++) m->flag_probability[i] = map_entry(flag_start[i], i ? 0 : 30);
-        if (mix)
-            m->predictor =
-                predictor_create((uint32_t)leaves, centres, m->n_cells, (uint32_t)tokens, (size_t)memory, parts);
-        if (mix && !m->predictor)
+        if (turns_create(&m->turns, (uint32_t)leaves, centres, (uint32_t)(cells.len / 2), (uint32_t)tokens, mix, flags,
+                         (size_t)memory, parts))
             PyErr_NoMemory();
         else
             result = lay_out(m, streams, tokens);
@@ -159,11 +65,7 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
 }
 
 static void mixer_dealloc(MixerObject *m) {
-    predictor_free(m->predictor);
-    PyMem_Free(m->lanes);
-    PyMem_Free(m->ranks);
-    PyMem_Free(m->prefixes);
-    PyMem_Free(m->bits);
+    turns_free(&m->turns);
     PyTypeObject *type = Py_TYPE(m);
     type->tp_free((PyObject *)m);
     Py_DECREF(type);
@@ -172,7 +74,7 @@ static void mixer_dealloc(MixerObject *m) {
 /* ---- methods ---- */
 
 static int enter(MixerObject *m, int wanted, const char *what) {
-    if (m->busy || !m->streams) {
+    if (m->busy || !m->turns.streams) {
         PyErr_SetString(PyExc_RuntimeError, "the mixer is in use by another thread, or was not made properly");
         return -1;
     }
@@ -191,23 +93,24 @@ static int wrong_size(const char *name) {
 static PyObject *mixer_next_block(MixerObject *m, PyObject *args) {
     unsigned long streams, tokens;
     if (!PyArg_ParseTuple(args, "kk", &streams, &tokens)) return NULL;
-    if (enter(m, active_of(m, m->step) == 0, "the block before is not finished")) return NULL;
+    if (enter(m, turns_active(&m->turns) == 0, "the block before is not finished")) return NULL;
     if (lay_out(m, streams, tokens)) return NULL;
     Py_RETURN_NONE;
 }
 
 static PyObject *mixer_encode_steps(MixerObject *m, PyObject *args) {
+    Turns *t = &m->turns;
     Py_buffer ranks, states, cells;
     unsigned long active;
     if (!PyArg_ParseTuple(args, "y*y*y*k", &ranks, &states, &cells, &active)) return NULL;
     PyObject *result = NULL, *out_bits = NULL, *out_probabilities = NULL;
-    if (enter(m, m->level == m->depth, "a step is not finished")) goto done;
-    if (active < 1 || active != active_of(m, m->step)) {
+    if (enter(m, t->level == t->depth, "a step is not finished")) goto done;
+    if (active < 1 || active != turns_active(t)) {
         PyErr_SetString(PyExc_ValueError, "active: not the number of streams with a token left");
         goto done;
     }
     size_t tokens = (size_t)ranks.len / 4, steps = tokens / active;
-    size_t left = m->step < m->tokens / m->streams ? m->tokens / m->streams - m->step : 1;
+    size_t left = t->step < t->tokens / t->streams ? t->tokens / t->streams - t->step : 1;
     if (ranks.itemsize != 4 || ranks.len % 4 || tokens % active || steps > left) {
         wrong_size("ranks");
         goto done;
@@ -216,18 +119,18 @@ static PyObject *mixer_encode_steps(MixerObject *m, PyObject *args) {
         wrong_size("states");
         goto done;
     }
-    if ((size_t)cells.len != tokens * m->depth) {
+    if ((size_t)cells.len != tokens * t->depth) {
         wrong_size("cells");
         goto done;
     }
     const uint32_t *rank = ranks.buf;
     const uint8_t *state = states.buf, *cell = cells.buf;
     for (size_t i = 0; i < tokens; i++)
-        if (rank[i] >= m->leaves || state[i] > 2) {
+        if (rank[i] >= t->leaves || state[i] > 2) {
             PyErr_SetString(PyExc_ValueError, "ranks must be below leaves, states 0 to 2");
             goto done;
         }
-    size_t most = tokens * (m->depth + 2);
+    size_t most = tokens * (t->depth + 2);
     out_bits = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)most);
     out_probabilities = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(2 * most));
     if (!out_bits || !out_probabilities) goto done;
@@ -236,27 +139,8 @@ static PyObject *mixer_encode_steps(MixerObject *m, PyObject *args) {
     size_t n = 0;
     m->busy = 1;
     Py_BEGIN_ALLOW_THREADS
-    for (size_t step = 0; step < steps; step++, rank += active, state += active, cell += active * m->depth) {
-        if (m->flags) {
-            size_t first = n;
-            uint16_t p = flag_probability(m, 0);
-            for (unsigned long s = 0; s < active; s++) bits[n] = state[s] > 0, probabilities[n++] = p;
-            for (size_t i = first; i < n; i++) flag_learn(m, 0, bits[i]);
-            first = n;
-            p = flag_probability(m, 1);
-            for (unsigned long s = 0; s < active; s++)
-                if (state[s] > 0) bits[n] = state[s] > 1, probabilities[n++] = p;
-            for (size_t i = first; i < n; i++) flag_learn(m, 1, bits[i]);
-        }
-        begin_step(m);
-        for (uint32_t level = 0; level < m->depth; level++) {
-            uint32_t coded = predict_level(m, cell + level, m->depth, probabilities + n);
-            for (uint32_t i = 0; i < coded; i++) bits[n + i] = rank[m->lanes[i]] >> (m->depth - 1 - level) & 1;
-            update_level(m, bits + n);
-            n += coded;
-        }
-        end_step(m, m->ranks);
-    }
+    for (size_t step = 0; step < steps; step++, rank += active, state += active, cell += active * t->depth)
+        n = turns_encode(t, rank, state, cell, bits, probabilities, n);
     Py_END_ALLOW_THREADS
     m->busy = 0;
     if (_PyBytes_Resize(&out_bits, (Py_ssize_t)n)) goto done;
@@ -278,7 +162,7 @@ static PyObject *mixer_flag_probability(MixerObject *m, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "flag must be 0 (unsafe) or 1 (escaped)");
         return NULL;
     }
-    return PyLong_FromLong(flag_probability(m, flag));
+    return PyLong_FromLong(turns_flag(&m->turns, flag));
 }
 
 static PyObject *mixer_learn_flags(MixerObject *m, PyObject *args) {
@@ -291,7 +175,7 @@ static PyObject *mixer_learn_flags(MixerObject *m, PyObject *args) {
         return NULL;
     }
     const uint8_t *bit = bits.buf;
-    for (Py_ssize_t i = 0; i < bits.len; i++) flag_learn(m, flag, bit[i] & 1);
+    for (Py_ssize_t i = 0; i < bits.len; i++) turns_learn_flag(&m->turns, flag, bit[i] & 1);
     PyBuffer_Release(&bits);
     Py_RETURN_NONE;
 }
@@ -300,7 +184,7 @@ static PyObject *mixer_predict(MixerObject *m, PyObject *args) {
     Py_buffer cells, out;
     if (!PyArg_ParseTuple(args, "y*w*", &cells, &out)) return NULL;
     PyObject *result = NULL;
-    uint32_t active = m->streams ? active_of(m, m->step) : 0;
+    uint32_t active = turns_active(&m->turns);
     if (enter(m, !m->awaits_bits && active > 0, "predict: the turns before were not given, or the block is done")) goto done;
     if ((size_t)cells.len < active) {
         wrong_size("cells");
@@ -310,10 +194,10 @@ static PyObject *mixer_predict(MixerObject *m, PyObject *args) {
         wrong_size("probabilities");
         goto done;
     }
-    if (m->level == m->depth) begin_step(m);
-    predict_level(m, cells.buf, 1, out.buf);
+    if (m->turns.level == m->turns.depth) turns_begin(&m->turns);
+    turns_predict(&m->turns, cells.buf, 1, out.buf);
     m->awaits_bits = 1;
-    result = PyLong_FromUnsignedLong(m->n_coded);
+    result = PyLong_FromUnsignedLong(m->turns.n_coded);
 done:
     PyBuffer_Release(&cells);
     PyBuffer_Release(&out);
@@ -324,9 +208,9 @@ static PyObject *mixer_update(MixerObject *m, PyObject *args) {
     Py_buffer bits, prefixes;
     if (!PyArg_ParseTuple(args, "y*w*", &bits, &prefixes)) return NULL;
     PyObject *result = NULL;
-    uint32_t active = m->streams ? active_of(m, m->step) : 0;
+    uint32_t active = turns_active(&m->turns);
     if (enter(m, m->awaits_bits, "update: nothing was predicted")) goto done;
-    if ((size_t)bits.len != m->n_coded) {
+    if ((size_t)bits.len != m->turns.n_coded) {
         wrong_size("bits");
         goto done;
     }
@@ -334,16 +218,13 @@ static PyObject *mixer_update(MixerObject *m, PyObject *args) {
         wrong_size("prefixes");
         goto done;
     }
-    update_level(m, bits.buf);
+    turns_update(&m->turns, bits.buf);
     m->awaits_bits = 0;
-    if (m->level == m->depth) {
-        end_step(m, prefixes.buf);
+    if (m->turns.level == m->turns.depth) {
+        turns_end(&m->turns, prefixes.buf);
         result = Py_NewRef(Py_True);
     } else {
-        if (m->predictor)
-            predictor_prefixes(m->predictor, prefixes.buf);
-        else
-            memcpy(prefixes.buf, m->prefixes, active * sizeof *m->prefixes);
+        turns_prefixes(&m->turns, prefixes.buf);
         result = Py_NewRef(Py_False);
     }
 done:
@@ -354,17 +235,17 @@ done:
 
 static PyObject *mixer_get_active(MixerObject *m, void *closure) {
     (void)closure;
-    return PyLong_FromUnsignedLong(m->streams ? active_of(m, m->step) : 0);
+    return PyLong_FromUnsignedLong(turns_active(&m->turns));
 }
 
 static PyObject *mixer_get_depth(MixerObject *m, void *closure) {
     (void)closure;
-    return PyLong_FromUnsignedLong(m->depth);
+    return PyLong_FromUnsignedLong(m->turns.depth);
 }
 
 static PyObject *mixer_get_memory(MixerObject *m, void *closure) {
     (void)closure;
-    return PyLong_FromSize_t(m->predictor ? predictor_memory(m->predictor) : 0);
+    return PyLong_FromSize_t(m->turns.predictor ? predictor_memory(m->turns.predictor) : 0);
 }
 
 static PyMethodDef mixer_methods[] = {
