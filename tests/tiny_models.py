@@ -176,11 +176,10 @@ def qwen2vl(writer: GGUFWriter, weights: Weights) -> None:
     transformer(writer, weights, bias=True)
 
 
-def gpt2(writer: GGUFWriter, weights: Weights) -> None:
-    """Learned positions."""
+def gelu_layers(writer: GGUFWriter, weights: Weights) -> None:
+    """The layers of GPT-2 and its relatives."""
     writer.add_head_count(HEADS)
     writer.add_layer_norm_eps(1e-5)
-    weights("position_embd.weight", EMBEDDING, CONTEXT)
     weights("output_norm.bias", EMBEDDING)
     for layer in range(LAYERS):
         block = f"blk.{layer}"
@@ -190,22 +189,18 @@ def gpt2(writer: GGUFWriter, weights: Weights) -> None:
         for name, width, height in (*shapes, ("ffn_up", EMBEDDING, HIDDEN), ("ffn_down", HIDDEN, EMBEDDING)):
             weights(f"{block}.{name}.weight", width, height)
             weights(f"{block}.{name}.bias", height)
+
+
+def gpt2(writer: GGUFWriter, weights: Weights) -> None:
+    """Learned positions."""
+    weights("position_embd.weight", EMBEDDING, CONTEXT)
+    gelu_layers(writer, weights)
 
 
 def bloom(writer: GGUFWriter, weights: Weights) -> None:
     """No positions at all: attention falls off with distance (ALiBi)."""
-    writer.add_head_count(HEADS)
-    writer.add_layer_norm_eps(1e-5)
     weights.norm("token_embd_norm", bias=True)
-    weights("output_norm.bias", EMBEDDING)
-    for layer in range(LAYERS):
-        block = f"blk.{layer}"
-        weights.norm(f"{block}.attn_norm", bias=True)
-        weights.norm(f"{block}.ffn_norm", bias=True)
-        shapes = (("attn_qkv", EMBEDDING, 3 * EMBEDDING), ("attn_output", EMBEDDING, EMBEDDING))
-        for name, width, height in (*shapes, ("ffn_up", EMBEDDING, HIDDEN), ("ffn_down", HIDDEN, EMBEDDING)):
-            weights(f"{block}.{name}.weight", width, height)
-            weights(f"{block}.{name}.bias", height)
+    gelu_layers(writer, weights)
 
 
 def lfm2(writer: GGUFWriter, weights: Weights) -> None:

@@ -7,22 +7,22 @@ from typing import Any
 import click
 
 from llmzip.cli import reports
-from llmzip.cli.options import Options, _apply, _coding, _messages, _model, _progress
+from llmzip.cli.options import Options, apply, coding_options, messages_options, model_options, progress_options
 from llmzip.cli.run import notice
 from llmzip.errors import LlmzipError, UsageError
 
-compare_options = _apply(
+compare_options = apply(
     [
         reports.files_argument,
-        *_model,
-        *_coding,
+        *model_options,
+        *coding_options,
         *reports.sample_options,
         click.option("--only", metavar="NAME[,NAME]...", help="Compare only these compressors, like xz,zpaq."),
         click.option("--skip", metavar="NAME[,NAME]...", help="Leave these compressors out."),
         *reports.format_options,
         click.option("-f", "--force", is_flag=True, help="Take what does not look like text, too."),
-        *_progress,
-        *_messages,
+        *progress_options,
+        *messages_options,
     ]
 )
 

@@ -7,16 +7,16 @@ from typing import Any
 import click
 
 from llmzip.cli import reports
-from llmzip.cli.options import Options, _apply, _coding, _messages, _model, _progress
+from llmzip.cli.options import Options, apply, coding_options, messages_options, model_options, progress_options
 from llmzip.errors import UsageError
 
 _PICTURES = (".png", ".svg")
 
-estimate_options = _apply(
+estimate_options = apply(
     [
         reports.files_argument,
-        *_model,
-        *_coding,
+        *model_options,
+        *coding_options,
         *reports.sample_options,
         click.option(
             "--window",
@@ -42,8 +42,8 @@ estimate_options = _apply(
         click.option("--plot", metavar="FILE", help="Draw a picture into FILE.png or FILE.svg."),
         click.option("--html", metavar="FILE", help="Write the text, coloured by its bits, as a web page."),
         reports.force_option,
-        *_progress,
-        *_messages,
+        *progress_options,
+        *messages_options,
     ]
 )
 

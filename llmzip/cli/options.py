@@ -72,10 +72,13 @@ def parse_size(text: str) -> int:
     return int(match[1]) << {"": 0, "K": 10, "M": 20}[match[2].upper()]
 
 
-class BlockSize(click.ParamType):
-    """A size that the format allows for a block."""
+class Size(click.ParamType):
+    """A size like 512K, not below `least` and not above `most` (None: no limit)."""
 
     name = "size"
+
+    def __init__(self, least: int, most: int | None = None) -> None:
+        self._least, self._most = least, most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Bytes from an option's text."""
@@ -85,18 +88,20 @@ class BlockSize(click.ParamType):
             size = parse_size(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
-        if not MIN_BLOCK <= size <= MAX_BLOCK:
-            self.fail(f"{value} is outside {MIN_BLOCK >> 10}K to {MAX_BLOCK >> 20}M", param, ctx)
+        if size < self._least:
+            self.fail(f"{value} is too small: give at least {self._least >> 10}K", param, ctx)
+        if self._most is not None and size > self._most:
+            self.fail(f"{value} is too large: give at most {self._most >> 20}M", param, ctx)
         return size
 
 
 _files = click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path())
-_messages = [
+messages_options = [
     click.option("-q", "--quiet", is_flag=True, help="No progress and no notices; errors are still printed."),
     click.option("-v", "--verbose", is_flag=True, help="A summary line for each file."),
     click.option("--debug", is_flag=True, help="Print a traceback when something fails."),
 ]
-_progress = [
+progress_options = [
     click.option("--progress/--no-progress", default=True, help="Progress on a terminal (default: yes)."),
 ]
 _output = [
@@ -106,7 +111,7 @@ _output = [
     click.option("-k", "--keep", "remove", flag_value=False, type=bool, help="Keep the input (the default)."),
     click.option("--rm", "remove", flag_value=True, type=bool, help="Remove the input once the output is stored."),
 ]
-_model = [
+model_options = [
     click.option(
         "--model",
         metavar="MODEL",
@@ -114,14 +119,20 @@ _model = [
         help="Instead of the built-in model: a GGUF file, a name of `llmzip models`, or hf:OWNER/REPO[/FILE].",
     ),
     click.option("-T", "--threads", type=click.IntRange(0, 4096), default=0, help="CPU threads; 0 (default): all."),
-    click.option("--gpu-layers", metavar="N", type=click.IntRange(0), help="Layers of an own model on a GPU (default: all)."),
+    click.option(
+        "--gpu-layers", metavar="N", type=click.IntRange(0), help="Layers on a GPU (default: all of an own model)."
+    ),
 ]
-_coding = [
+coding_options = [
     click.option("--mix/--no-mix", default=True, help="Let the coder learn from the file as it goes (default: yes)."),
     click.option("--streams", metavar="N", type=click.IntRange(1), help="Streams decoded in lock step in each block."),
     click.option("--ctx", "context", metavar="N", type=click.IntRange(1), help="Window of the model, in tokens."),
     click.option(
-        "--block-size", metavar="SIZE", type=BlockSize(), default=DEFAULT_BLOCK, help="Like 512K (default: 4M)."
+        "--block-size",
+        metavar="SIZE",
+        type=Size(MIN_BLOCK, MAX_BLOCK),
+        default=DEFAULT_BLOCK,
+        help="Like 512K (default: 4M).",
     ),
     click.option(
         "--exact/--portable",
@@ -131,7 +142,9 @@ _coding = [
 ]
 
 
-def _apply(decorators: list[Callable]) -> Callable[[Callable], Callable]:
+def apply(decorators: list[Callable]) -> Callable[[Callable], Callable]:
+    """One decorator that puts these before a command, in their order."""
+
     def decorate(command: Callable) -> Callable:
         for decorator in reversed(decorators):
             command = decorator(command)
@@ -140,11 +153,11 @@ def _apply(decorators: list[Callable]) -> Callable[[Callable], Callable]:
     return decorate
 
 
-compress_options = _apply([_files, *_output, *_model, *_coding, *_progress, *_messages])
-decompress_options = _apply([_files, *_output, *_model, *_progress, *_messages])
-test_options = _apply([_files, *_model, *_progress, *_messages])
-info_options = _apply([_files, click.option("--json", is_flag=True, help="A JSON document."), *_messages])
-filter_options = _apply(
+compress_options = apply([_files, *_output, *model_options, *coding_options, *progress_options, *messages_options])
+decompress_options = apply([_files, *_output, *model_options, *progress_options, *messages_options])
+test_options = apply([_files, *model_options, *progress_options, *messages_options])
+info_options = apply([_files, click.option("--json", is_flag=True, help="A JSON document."), *messages_options])
+filter_options = apply(
     [
         _files,
         click.option("-z", "--compress", "operation", flag_value="compress", help="Compress (the default)."),
@@ -152,9 +165,9 @@ filter_options = _apply(
         click.option("-t", "--test", "operation", flag_value="test", help="Verify, write nothing."),
         click.option("-l", "--list", "operation", flag_value="info", help="List what the files hold."),
         *_output,
-        *_model,
-        *_coding,
-        *_progress,
-        *_messages,
+        *model_options,
+        *coding_options,
+        *progress_options,
+        *messages_options,
     ]
 )

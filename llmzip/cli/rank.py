@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmzip.cli import reports
-from llmzip.cli.options import Options, _apply, _messages, _model, _progress
+from llmzip.cli.options import Options, apply, messages_options, model_options, progress_options
 from llmzip.cli.run import name_of
 from llmzip.cli.run import report as report_error
 from llmzip.errors import LlmzipError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BUILT_IN = "built-in"
 
-rank_options = _apply(
+rank_options = apply(
     [
         reports.files_argument,
         click.option(
@@ -31,7 +31,7 @@ rank_options = _apply(
             multiple=True,
             help=f'A model to rank; give it several times. "{BUILT_IN}" is the one inside (the default).',
         ),
-        *_model[1:],
+        *model_options[1:],
         click.option("--ctx", "context", metavar="N", type=click.IntRange(1), help="Window of the models, in tokens."),
         click.option(
             "--split",
@@ -43,8 +43,8 @@ rank_options = _apply(
         *reports.format_options,
         click.option("--plot", metavar="FILE", help="Draw a picture into FILE.png or FILE.svg."),
         reports.force_option,
-        *_progress,
-        *_messages,
+        *progress_options,
+        *messages_options,
     ]
 )
 

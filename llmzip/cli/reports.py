@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmzip.cli.files import Input
-from llmzip.cli.options import Options, parse_size
+from llmzip.cli.options import Options, Size
 from llmzip.cli.progress import progress, shown
 from llmzip.cli.run import Session, name_of, notice
 from llmzip.errors import LlmzipError
@@ -25,24 +25,6 @@ if TYPE_CHECKING:
     from llmzip.report.texts import Text
 
 STOPPED = 128 + signal.SIGINT
-
-
-class SampleSize(click.ParamType):
-    """A size like 1MB."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Bytes from an option's text."""
-        if isinstance(value, int):
-            return value
-        try:
-            size = parse_size(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        if size < 1024:
-            self.fail("a sample must be at least 1K", param, ctx)
-        return size
 
 
 class Day(click.ParamType):
@@ -88,7 +70,7 @@ format_options = [
 ]
 sample_options = [
     click.option(
-        "--sample", metavar="SIZE", type=SampleSize(), help="Of larger files take random pieces only, like 1M."
+        "--sample", metavar="SIZE", type=Size(1024), help="Of larger files take random pieces only, like 1M."
     ),
     click.option("--seed", metavar="N", type=int, default=0, help="Seed of what is drawn at random (default: 0)."),
     click.option("--text8", is_flag=True, help="Turn texts into the 27 characters of text8 first."),
