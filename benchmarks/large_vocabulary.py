@@ -2,8 +2,7 @@
 weights.
 
 Writes a model of random Q8_0 weights (1.4 GB in the temporary folder, removed at the end), evaluates steps of 32 rows
-and prints
-the time of a row by part. Options make it smaller.
+and prints the time of a row by part. Options make it smaller.
 """
 
 from __future__ import annotations

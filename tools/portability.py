@@ -1,8 +1,7 @@
 """Two builds of llama.cpp against each other: portable files must open in both, exact ones only where they were made.
 
-Builds llama-cpp-python a second time, without AVX and the like, into `.venv-portability` (some minutes, once), then
-has each
-build restore what the other one made. Usage: portability.py [--other PYTHON], an interpreter with llmzip's
+Builds llama-cpp-python a second time, without AVX and the like, into `.venv-portability` (some minutes, once), then has
+each build restore what the other one made. Usage: portability.py [--other PYTHON], an interpreter with llmzip's
 dependencies.
 Exit status 0 if all is as it should be.
 """

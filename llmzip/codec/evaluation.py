@@ -56,8 +56,7 @@ class Steps:
     """The decoder's evaluation: one token of every stream at a time.
 
     rows: evaluate at least so many rows at once and two of each stream (1: just the tokens). The others are start
-    tokens
-    behind those that count, taken back after every step.
+    tokens behind those that count, taken back after every step.
 
     format: in exact files the shape of a step decides the bits.
     """
@@ -119,11 +118,9 @@ def prefill(
 
     logits, shape (rows, V), are what the model predicts for tokens[indices]; they are valid until the next pair.
     Streams are evaluated in groups, so that spans of a few positions still make full batches.
-    rows > 1: for exact files, whose steps have so many rows. No batch has fewer, streams go one by one (llama.cpp
-    would cut
-    a batch of unequal ones into pieces of any size), and the last row of each span is evaluated once more in a step,
-    and
-    must come out the same to the bit. Raises Disagreement if not.
+    rows > 1: for exact files, whose steps have so many rows. No batch has fewer, streams go one by one (llama.cpp would
+    cut a batch of unequal ones into pieces of any size), and the last row of each span is evaluated once more in a
+    step, and must come out the same to the bit. Raises Disagreement if not.
     """
     inputs, starts, lengths = _stream_inputs(session, tokens, streams)
     if not len(tokens):

@@ -1,11 +1,10 @@
 """How many threads to evaluate with: measured, not assumed.
 
 More threads are not always faster: the threads of a step wait for each other at every one of its hundreds of
-operations.
-For a step of a few rows that costs more than it gains, and on a busy machine, where a thread may have to wait for a
-processor, it can make a step ten or a hundred times slower. So the evaluator times itself with 1, 2, 4 ... all cores
-and keeps to
-what is fastest, trying the next fewer and the next more now and then. The number of threads changes no result.
+operations. For a step of a few rows that costs more than it gains, and on a busy machine, where a thread may have to
+wait for a processor, it can make a step ten or a hundred times slower. So the evaluator times itself with 1, 2, 4 ...
+all cores and keeps to what is fastest, trying the next fewer and the next more now and then. The number of threads
+changes no result.
 """
 
 from __future__ import annotations
