@@ -24,7 +24,8 @@ Report = Callable[[int], None] | None
 
 class StandIn:
     """Same methods as the real codec. Settings: `delay` (seconds a block), `fail` (what to raise), `ready` (a file to
-    create once the first block is through), `log` (a file that gets a line for every codec made)."""
+    create once the first block is through), `log` (a file that gets a line for every codec made), `unverified` (blocks
+    that did not come back)."""
 
     def __init__(self, block_size: int = 1 << 16, **settings: Any) -> None:
         self.block_size = block_size
@@ -80,11 +81,16 @@ class StandIn:
                 compressed = event.end
         return self._summary(original, compressed, blocks, start)
 
-    @staticmethod
-    def _summary(original: int, compressed: int, blocks: int, start: float) -> SimpleNamespace:
+    def _summary(self, original: int, compressed: int, blocks: int, start: float) -> SimpleNamespace:
         seconds = time.monotonic() - start
         return SimpleNamespace(
-            original=original, compressed=compressed, characters=original, blocks=blocks, tokens=0, seconds=seconds
+            original=original,
+            compressed=compressed,
+            characters=original,
+            blocks=blocks,
+            tokens=0,
+            unverified=self.settings.get("unverified", 0),
+            seconds=seconds,
         )
 
 

@@ -348,17 +348,24 @@ def test_usage(tool: Tool, arguments: list[str]) -> None:
 
 def coding(options: Options) -> tuple:
     o = options
-    return o.threads, o.model, o.mix, o.streams, o.context, o.block_size, o.exact
+    return o.threads, o.model, o.mix, o.streams, o.context, o.block_size, o.exact, o.verify
 
 
 def test_options_reach_the_codec(tool: Tool) -> None:
-    arguments = "-T 3 --model m.gguf --no-mix --streams 7 --ctx 99 --block-size 512KiB --portable"
+    arguments = "-T 3 --model m.gguf --no-mix --streams 7 --ctx 99 --block-size 512KiB --portable --verify"
     assert tool(*arguments.split(), "a").code == 0
-    assert coding(tool.options) == (3, "m.gguf", False, 7, 99, 512 << 10, False)
+    assert coding(tool.options) == (3, "m.gguf", False, 7, 99, 512 << 10, False, True)
     assert tool("-d", "--exact", "a.llmz", "-o", "b").code == 0
     assert tool.options.exact is True
     assert tool("-t", "a.llmz").code == 0
-    assert coding(tool.options) == (0, None, True, None, None, 4 << 20, None)
+    assert coding(tool.options) == (0, None, True, None, None, 4 << 20, None, False)
+
+
+def test_blocks_that_did_not_come_back_are_told(tool: Tool) -> None:
+    tool.settings = {"unverified": 2}
+    result = tool("--verify", "a")
+    assert (result.code, len(result.lines)) == (0, 1) and "2 of" in result.err and "did not come back" in result.err
+    assert tool("--verify", "-qf", "a").err == ""
 
 
 def test_the_real_factory_takes_the_options(monkeypatch: pytest.MonkeyPatch) -> None:

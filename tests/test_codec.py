@@ -14,6 +14,7 @@ from llmzip.codec.codec import SMALLEST_BLOCK, Codec
 from llmzip.codec.models import Found, find
 from llmzip.container import BlockKind, Header, read_members
 from llmzip.errors import CorruptError, ModelError, UsageError
+from llmzip.model import embedded
 
 SENTENCE = b"The harbour of the town and the ships of the sea, the old men and the weather. "
 
@@ -111,6 +112,22 @@ def test_summary_counts():
     assert (summary.original, summary.compressed) == (len(text), len(sink.getvalue()))
     assert sum(told) == len(text)
     assert FakeCodec().compress_stream(io.BytesIO(b"\xff"), io.BytesIO()).characters is None
+
+
+def test_verified_blocks_come_back_or_are_stored_otherwise(model_always):
+    text = SENTENCE * 200
+    steady = FakeCodec(drift=1e-6, verify=True, block_size=SMALLEST_BLOCK, streams=2)
+    told, sink = [], io.BytesIO()
+    summary = steady.compress_stream(io.BytesIO(text), sink, told.append)
+    assert (summary.unverified, sum(told)) == (0, len(text)) and set(kinds(sink.getvalue())) == {BlockKind.MODEL}
+    assert sink.getvalue() == FakeCodec(block_size=SMALLEST_BLOCK, streams=2).compress(text), "verifying changes no byte"
+
+    # Far more drift than the embedded model is allowed, as a broken build or processor might have.
+    options = {"identity": embedded.IDENTITY, "verify": True, "block_size": SMALLEST_BLOCK, "streams": 2}
+    shaky, sink = FakeCodec(drift=0.1, **options), io.BytesIO()
+    summary = shaky.compress_stream(io.BytesIO(text), sink)
+    assert summary.unverified == summary.blocks > 0 and BlockKind.MODEL not in kinds(sink.getvalue())
+    assert FakeCodec().decompress(sink.getvalue()) == text
 
 
 class Trickle(io.RawIOBase):

@@ -38,6 +38,7 @@ class Options:
     context: int | None = None
     block_size: int = DEFAULT_BLOCK
     exact: bool | None = None
+    verify: bool = False
     gpu_layers: int | None = None
     json: bool = False
 
@@ -118,7 +119,7 @@ model_options = [
         envvar="LLMZIP_MODEL",
         help="Instead of the built-in model: a GGUF file, a name of `llmzip models`, or hf:OWNER/REPO[/FILE].",
     ),
-    click.option("-T", "--threads", type=click.IntRange(0, 4096), default=0, help="CPU threads; 0 (default): all."),
+    click.option("-T", "--threads", type=click.IntRange(0, 4096), default=0, help="CPU threads; 0 (default): as many as help."),
     click.option(
         "--gpu-layers", metavar="N", type=click.IntRange(0), help="Layers on a GPU (default: all of an own model)."
     ),
@@ -141,6 +142,10 @@ coding_options = [
     ),
 ]
 
+_verify = [
+    click.option("--verify", is_flag=True, help="Decode every block again before it is stored (slow, as decompression)."),
+]
+
 
 def apply(decorators: list[Callable]) -> Callable[[Callable], Callable]:
     """One decorator that puts these before a command, in their order."""
@@ -153,7 +158,9 @@ def apply(decorators: list[Callable]) -> Callable[[Callable], Callable]:
     return decorate
 
 
-compress_options = apply([_files, *_output, *model_options, *coding_options, *progress_options, *messages_options])
+compress_options = apply(
+    [_files, *_output, *model_options, *coding_options, *_verify, *progress_options, *messages_options]
+)
 decompress_options = apply([_files, *_output, *model_options, *progress_options, *messages_options])
 test_options = apply([_files, *model_options, *progress_options, *messages_options])
 info_options = apply([_files, click.option("--json", is_flag=True, help="A JSON document."), *messages_options])
@@ -167,6 +174,7 @@ filter_options = apply(
         *_output,
         *model_options,
         *coding_options,
+        *_verify,
         *progress_options,
         *messages_options,
     ]

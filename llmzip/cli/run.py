@@ -41,6 +41,7 @@ def make_codec(options: Options) -> Codec:
         exact=options.exact,
         gpu_layers=options.gpu_layers,
         block_size=options.block_size,
+        verify=options.verify,
         show_downloads=shown(options),
     )
 
@@ -71,6 +72,11 @@ class Session:
             with self._output(target, source, binary=True) as output:
                 with progress(name_of(path), lambda: source.size, options) as advance:
                     summary = self.codec.compress_stream(source.stream, output.stream, progress=advance)
+            if summary.unverified and not options.quiet:
+                notice(
+                    f"{name_of(path)}: {summary.unverified} of {summary.blocks} blocks did not come back when verified and "
+                    "were stored by a classic codec; please report it"
+                )
             self._finish(path, source, summary_line(summary, compressing=True))
 
     def decompress(self, path: str | None) -> None:

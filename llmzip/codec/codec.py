@@ -36,19 +36,25 @@ from llmzip.model.base import LanguageModel, Window
 DEFAULT_BLOCK = 4 << 20
 SMALLEST_BLOCK = 1 << 12
 
+_ENCODING = 0.3  # about the share of encoding in the time of encoding and decoding
+
 Progress = Callable[[int], None]
 """Told how many bytes of the original were newly done."""
 
 
 @dataclass
 class Summary:
-    """What a run did. `characters` is the number of Unicode characters, None where the original is not all UTF-8."""
+    """What a run did. `characters` is the number of Unicode characters, None where the original is not all UTF-8.
+
+    unverified: blocks that the model coded but did not restore when they were verified, and that were stored otherwise.
+    """
 
     original: int = 0
     compressed: int = 0
     characters: int | None = 0
     blocks: int = 0
     tokens: int = 0
+    unverified: int = 0
     seconds: float = 0.0
 
     def count_text(self, data: bytes) -> None:
@@ -70,7 +76,8 @@ class Codec:
     of a block, None = by its length. context: tokens of a window, None = the model's own. exact: evaluate quantised
     weights as they are, for files that need this machine's arithmetic; None = only where the model is too large for
     F32. gpu_layers: layers on a GPU, None = all of an own model, none of the embedded one. block_size: bytes of a
-    block, 4 KiB to 64 MiB. show_downloads: progress on stderr while a model is fetched from the hub.
+    block, 4 KiB to 64 MiB. verify: decode every block again before it is written, and store by a classic codec what does
+    not come back. show_downloads: progress on stderr while a model is fetched from the hub.
 
     What decompression needs stands in the files: there model, threads and gpu_layers count alone.
 
@@ -88,6 +95,7 @@ class Codec:
         exact: bool | None = None,
         gpu_layers: int | None = None,
         block_size: int = DEFAULT_BLOCK,
+        verify: bool = False,
         show_downloads: bool = True,
     ) -> None:
         if not SMALLEST_BLOCK <= block_size <= MAX_BLOCK:
@@ -102,7 +110,7 @@ class Codec:
             raise UsageError(f"the number of layers on a GPU cannot be {gpu_layers}")
         self._path, self._threads, self._exact, self._gpu_layers = model, threads, exact, gpu_layers
         self._mix, self._streams, self._context, self._block_size = mix, streams, context, block_size
-        self._show_downloads = show_downloads
+        self._verify, self._show_downloads = verify, show_downloads
         self._session: Session | None = None
         self._coders: dict[Coding, BlockCodec] = {}
         self._probe: Probe | None = None
@@ -233,7 +241,11 @@ class Codec:
         writer = MemberWriter(sink, header)
         for data in blocks(source, self._block_size):
             report = _Share(progress, len(data))
-            kind, payload, tokens = self._encode_block(data, coding, report)
+            encoding = (lambda share, report=report: report(share * _ENCODING)) if self._verify else report
+            kind, payload, tokens = self._encode_block(data, coding, encoding)
+            if self._verify and kind is BlockKind.MODEL and not self._restores(payload, data, coding, report):
+                kind, payload = classic.smallest(data)
+                tokens, summary.unverified = 0, summary.unverified + 1
             writer.write_block(kind, data, payload)
             report(1.0)
             summary.tokens += tokens
@@ -258,6 +270,16 @@ class Codec:
             return BlockKind.MODEL, payload, len(text.tokens)
         kind, best = classic.smallest(data)
         return (kind, best, 0) if len(best) < len(payload) else (BlockKind.MODEL, payload, len(text.tokens))
+
+    def _restores(self, payload: bytes, data: bytes, coding: Coding, report: Callable[[float], None]) -> bool:
+        """Whether a model block decodes to its data here: drift beyond the tolerance would show."""
+        try:
+            decoded = self._block_codec(coding).decode(
+                payload, len(data), lambda share: report(_ENCODING + share * (1 - _ENCODING))
+            )
+        except CorruptError:
+            return False
+        return decoded == data
 
     # -- decompression ----------------------------------------------------------------------------------------------
 
