@@ -1,0 +1,62 @@
+"""Imports go down, and the soft side (floats) never meets the hard side (integers) but in the codec."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import llmzip
+
+ROOT = Path(llmzip.__file__).parent
+
+# What the modules of each package may import from the others (docs/architecture.md).
+ALLOWED = {
+    "cli": {"report", "codec", "model", "container"},
+    "report": {"codec", "model", "text", "container"},
+    "codec": {"text", "model", "coding", "container"},
+    "text": set(),
+    "model": set(),
+    "coding": set(),
+    "container": set(),
+}
+EVERYWHERE = {"errors", "version"}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Names of the modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_package_has_its_rule() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert packages - {"data"} == set(ALLOWED)
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_imports_go_down(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        for name in imported(path):
+            top, _, rest = name.partition(".")
+            if top == "llmzip":
+                target = rest.partition(".")[0]
+                assert target in ALLOWED[package] | EVERYWHERE | {package, "__version__"}, f"{path}: {name}"
+
+
+def test_the_hard_side_has_no_model_and_the_container_no_numbers() -> None:
+    for package, forbidden in (("coding", {"llama_cpp"}), ("container", {"llama_cpp", "numpy", "constriction"})):
+        for path in (ROOT / package).rglob("*.py"):
+            found = {name.partition(".")[0] for name in imported(path)}
+            assert not found & forbidden, path
+
+
+def test_rooms_are_small() -> None:
+    for path in [*ROOT.rglob("*.py"), *ROOT.rglob("*.c")]:
+        assert len(path.read_text().splitlines()) <= 400, path
