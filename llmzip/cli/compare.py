@@ -8,7 +8,7 @@ import click
 
 from llmzip.cli import reports
 from llmzip.cli.options import Options, apply, coding_options, messages_options, model_options, progress_options
-from llmzip.cli.run import notice
+from llmzip.cli.run import codec_settings, notice
 from llmzip.errors import LlmzipError, UsageError
 
 compare_options = apply(
@@ -44,7 +44,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
     settings: dict[str, Any] = {}
     described: dict[str, Any] = {}
     if OURS in names:
-        settings = reports.codec_settings(options)
+        settings = codec_settings(options)
         # A model that cannot be loaded is told once, and before the others have worked for an hour.
         with Codec(**settings) as codec:
             described = describe(options.model, codec.session.model)

@@ -8,6 +8,7 @@ import click
 
 from llmzip.cli import reports
 from llmzip.cli.options import Options, apply, coding_options, messages_options, model_options, progress_options
+from llmzip.cli.run import codec_settings
 from llmzip.errors import UsageError
 
 _PICTURES = (".png", ".svg")
@@ -69,7 +70,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
 
     with (
         reports.stopping() as request,
-        Examiner(**reports.codec_settings(options), alternatives=ALTERNATIVES if html else 0) as examiner,
+        Examiner(**codec_settings(options), alternatives=ALTERNATIVES if html else 0) as examiner,
     ):
         model = examiner.session.model
         longest = options.context or model.window.context

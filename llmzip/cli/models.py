@@ -27,8 +27,7 @@ def models() -> None:
 @_json
 def list_models(as_json: bool) -> int:
     """Print the registered models and the built-in one."""
-    from llmzip.codec.models import BUILT_IN
-    from llmzip.model import embedded, registry
+    from llmzip.model import BUILT_IN, embedded, registry
 
     known = [(BUILT_IN, embedded.IDENTITY.hex(), str(embedded.PACKED), "", embedded.PACKED.is_file())]
     for entry in registry.entries().values():

@@ -9,17 +9,16 @@ import click
 
 from llmzip.cli import reports
 from llmzip.cli.options import Options, apply, messages_options, model_options, progress_options
-from llmzip.cli.run import name_of
+from llmzip.cli.run import codec_settings, name_of
 from llmzip.cli.run import report as report_error
 from llmzip.errors import LlmzipError
+from llmzip.model import BUILT_IN
 
 if TYPE_CHECKING:
     from llmzip.report.examine import Examiner
     from llmzip.report.ranking_output import Ranking
     from llmzip.report.stopping import StopRequest
     from llmzip.report.texts import Text
-
-BUILT_IN = "built-in"
 
 rank_options = apply(
     [
@@ -108,11 +107,10 @@ def _score(
     from llmzip.report.examine import Examiner
     from llmzip.report.models import describe
 
-    path = None if model == BUILT_IN else model
     code = 0
-    settings = reports.codec_settings(options) | {"model": path}
+    settings = codec_settings(options) | {"model": model}
     with Examiner(**settings) as examiner:
-        ranking.described[model] = describe(path, examiner.session.model)
+        ranking.described[model] = describe(model, examiner.session.model)
         ranking.scores[model] = []
         for side, text in texts:
             try:

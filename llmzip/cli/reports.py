@@ -15,7 +15,7 @@ import click
 
 from llmzip.cli.files import Input
 from llmzip.cli.options import Options, Size
-from llmzip.cli.progress import progress, shown
+from llmzip.cli.progress import progress
 from llmzip.cli.run import Session, name_of, notice
 from llmzip.errors import LlmzipError
 
@@ -85,21 +85,6 @@ def stopping() -> Iterator[StopRequest]:
 
     with stop_on_interrupt() as request:
         yield request
-
-
-def codec_settings(options: Options) -> dict[str, Any]:
-    """The arguments of `Codec` that were asked for, as plain values."""
-    return {
-        "model": options.model,
-        "threads": options.threads,
-        "mix": options.mix,
-        "streams": options.streams,
-        "context": options.context,
-        "exact": options.exact,
-        "gpu_layers": options.gpu_layers,
-        "block_size": options.block_size,
-        "show_downloads": shown(options),
-    }
 
 
 def read(path: str | None, *, force: bool, sample: int | None = None, seed: int = 0, text8: bool = False) -> Text:

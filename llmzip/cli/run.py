@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from llmzip.cli.files import (
     Input,
@@ -28,22 +28,27 @@ if TYPE_CHECKING:
 STDIN_NAME = "(stdin)"
 
 
+def codec_settings(options: Options) -> dict[str, Any]:
+    """The arguments of `Codec` that were asked for, as plain values."""
+    return {
+        "model": options.model,
+        "threads": options.threads,
+        "mix": options.mix,
+        "streams": options.streams,
+        "context": options.context,
+        "exact": options.exact,
+        "gpu_layers": options.gpu_layers,
+        "block_size": options.block_size,
+        "verify": options.verify,
+        "show_downloads": shown(options),
+    }
+
+
 def make_codec(options: Options) -> Codec:
     """The codec for these options; its libraries are imported here. Raises `LlmzipError`."""
     from llmzip.codec import Codec
 
-    return Codec(
-        options.model,
-        threads=options.threads,
-        mix=options.mix,
-        streams=options.streams,
-        context=options.context,
-        exact=options.exact,
-        gpu_layers=options.gpu_layers,
-        block_size=options.block_size,
-        verify=options.verify,
-        show_downloads=shown(options),
-    )
+    return Codec(**codec_settings(options))
 
 
 class Session:

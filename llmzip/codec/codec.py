@@ -30,7 +30,7 @@ from llmzip.container import (
     write_all,
 )
 from llmzip.errors import CorruptError, ModelError, UsageError
-from llmzip.model import embedded
+from llmzip.model import BUILT_IN, embedded
 from llmzip.model.base import LanguageModel, Window
 
 DEFAULT_BLOCK = 4 << 20
@@ -108,7 +108,8 @@ class Codec:
             raise UsageError(f"the number of threads cannot be {threads}")
         if gpu_layers is not None and gpu_layers < 0:
             raise UsageError(f"the number of layers on a GPU cannot be {gpu_layers}")
-        self._path, self._threads, self._exact, self._gpu_layers = model, threads, exact, gpu_layers
+        self._path = None if model == BUILT_IN else model
+        self._threads, self._exact, self._gpu_layers = threads, exact, gpu_layers
         self._mix, self._streams, self._context, self._block_size = mix, streams, context, block_size
         self._verify, self._show_downloads = verify, show_downloads
         self._session: Session | None = None
@@ -241,7 +242,7 @@ class Codec:
         writer = MemberWriter(sink, header)
         for data in blocks(source, self._block_size):
             report = _Share(progress, len(data))
-            encoding = (lambda share, report=report: report(share * _ENCODING)) if self._verify else report
+            encoding = _portion(report, 0, _ENCODING) if self._verify else report
             kind, payload, tokens = self._encode_block(data, coding, encoding)
             if self._verify and kind is BlockKind.MODEL and not self._restores(payload, data, coding, report):
                 kind, payload = classic.smallest(data)
@@ -274,9 +275,7 @@ class Codec:
     def _restores(self, payload: bytes, data: bytes, coding: Coding, report: Callable[[float], None]) -> bool:
         """Whether a model block decodes to its data here: drift beyond the tolerance would show."""
         try:
-            decoded = self._block_codec(coding).decode(
-                payload, len(data), lambda share: report(_ENCODING + share * (1 - _ENCODING))
-            )
+            decoded = self._block_codec(coding).decode(payload, len(data), _portion(report, _ENCODING, 1))
         except CorruptError:
             return False
         return decoded == data
@@ -341,6 +340,11 @@ class Codec:
             arithmetic.require(self.session, needed)
             self._required = (header.model, needed)
         return needed
+
+
+def _portion(report: Callable[[float], None], start: float, stop: float) -> Callable[[float], None]:
+    """Tells the shares of a part that goes from `start` to `stop` of the whole."""
+    return lambda share: report(start + share * (stop - start))
 
 
 class _Share:

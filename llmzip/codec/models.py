@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmzip.errors import ModelError
-from llmzip.model import embedded
+from llmzip.model import BUILT_IN, embedded
 from llmzip.model.base import LanguageModel
-
-BUILT_IN = "built-in"
-"""The name under which the embedded model can be asked for."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def find(identity: bytes, spec: str | Path | None = None, hint: str = "", *, pro
         return Found(None)
     for entry in registry.with_identity(identity.hex()):
         return Found(Path(entry.path), entry.source or entry.name)
-    if spec is not None and spec != BUILT_IN:
+    if spec is not None:
         found = resolve(spec, progress=progress)
         have = model_facts(found.path).identity if found.path else embedded.IDENTITY.hex()
         if have == identity.hex():

@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -183,13 +181,7 @@ def _recall() -> dict:
 
 def _remember(known: dict) -> None:
     """Best effort: without it the next run hashes again."""
-    target = _memory_file()
+    from llmzip.model.places import store_json
+
     with contextlib.suppress(OSError):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, aside = tempfile.mkstemp(prefix=".identities-", dir=target.parent)
-        try:
-            with open(descriptor, "w") as file:
-                json.dump(dict(list(known.items())[-_MOST_REMEMBERED:]), file)
-            os.replace(aside, target)
-        except OSError:
-            os.unlink(aside)
+        store_json(_memory_file(), dict(list(known.items())[-_MOST_REMEMBERED:]))

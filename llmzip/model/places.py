@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
 from pathlib import Path
+from typing import Any
 
 
 def cache_folder() -> Path:
@@ -20,6 +23,20 @@ def data_folder() -> Path:
 
     override = os.environ.get("LLMZIP_DATA")
     return Path(override) if override else user_data_path("llmzip")
+
+
+def store_json(target: Path, document: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+    """Write a document whole or not at all: readers see the old one or the new one. Raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, aside = tempfile.mkstemp(prefix=f".{target.stem}-", dir=target.parent)
+    try:
+        with open(descriptor, "w") as file:
+            json.dump(document, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, target)
+    finally:
+        Path(aside).unlink(missing_ok=True)
 
 
 def available_memory() -> int | None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from llmzip.errors import LlmzipError, ModelError, UsageError
-from llmzip.model.places import data_folder
+from llmzip.model.places import data_folder, store_json
 
 _VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -100,14 +98,6 @@ def _changing() -> Iterator[dict[str, Entry]]:
             for name in sorted(known):
                 models[name] = asdict(known[name])
                 del models[name]["name"]
-            descriptor, aside = tempfile.mkstemp(prefix=".models-", dir=file.parent)
-            try:
-                with open(descriptor, "w") as out:
-                    json.dump({"version": _VERSION, "models": models}, out, indent=2)
-                    out.flush()
-                    os.fsync(out.fileno())
-                os.replace(aside, file)
-            finally:
-                Path(aside).unlink(missing_ok=True)
+            store_json(file, {"version": _VERSION, "models": models})
     except OSError as error:
         raise LlmzipError(f"cannot change the list of models {file}: {error.strerror}") from None
