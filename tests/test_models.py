@@ -158,6 +158,14 @@ def test_list_and_info(tiny, capsys):
     assert _execute(["models", "info"]) == 0 and embedded.IDENTITY.hex() in capsys.readouterr().out
 
 
+def test_the_built_in_model_keeps_its_name(tiny, capsys):
+    """Another model of that name could never be reached by it."""
+    assert _execute(["models", "add", str(tiny), "--name", "built-in"]) == 2
+    assert "built-in" in capsys.readouterr().err and registry.entries() == {}
+    with Codec("built-in", threads=1) as codec:
+        assert codec.session.model.identity == embedded.IDENTITY
+
+
 def test_a_damaged_list_is_named(tiny):
     registry.registry_file().parent.mkdir(parents=True)
     for content in ("{", "[]", '{"version": 1}', '{"version": 1, "models": {"x": {}}}'):

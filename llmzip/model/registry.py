@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from llmzip.errors import LlmzipError, ModelError, UsageError
+from llmzip.model import BUILT_IN
 from llmzip.model.places import data_folder, store_json
 
 _VERSION = 1
@@ -53,6 +54,8 @@ def check_name(name: str) -> str:
     """The name itself. Raises UsageError for what could be taken for a path or an address."""
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name for a model: letters, digits and . _ + - only; name it with --name")
+    if name == BUILT_IN:
+        raise UsageError(f"{BUILT_IN} is the name of the model inside llmzip; choose another one with --name")
     return name
 
 
