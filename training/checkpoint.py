@@ -1,4 +1,4 @@
-"""Checkpoints: complete or absent, never half-written; and the first model's weights under today's names."""
+"""Checkpoints: complete or absent, never half-written; finished models and the first one's names read as well."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from . import config as recipe
+from . import weights
 
 
 def save(path: str | Path, state: dict[str, Any]) -> None:
@@ -25,10 +26,14 @@ def save(path: str | Path, state: dict[str, Any]) -> None:
 
 
 def load(path: str | Path) -> dict[str, Any]:
-    """A checkpoint's content; at least "weights" (name to tensor) and "model" (a config.Model).
+    """A checkpoint's content, or that of a GGUF made of one; at least "weights" (name to tensor) and "model" (a
+    config.Model).
 
-    Raises FileNotFoundError, or ValueError if the file is no checkpoint.
+    Raises FileNotFoundError, or ValueError if the file is neither.
     """
+    if Path(path).suffix == ".gguf":
+        arrays, model = weights.read(path)
+        return {"weights": {name: torch.from_numpy(array) for name, array in arrays.items()}, "model": model}
     state = torch.load(path, map_location="cpu", weights_only=True)
     if "sd" in state:
         return _first_model(state)
@@ -67,12 +72,12 @@ def _first_model(state: dict[str, Any]) -> dict[str, Any]:
         ffn_width=shape["ff"],
         rope_base=shape["base"],
     )
-    weights = {}
+    tensors = {}
     for name, tensor in state["sd"].items():
         if name.startswith("blocks."):
             _, layer, short = name.split(".")
             name = f"blocks.{layer}.{_FIRST_NAMES[short]}"
         else:
             name = {"emb": "embedding", "nf": "output_norm"}[name]
-        weights[name] = tensor.float()
-    return {"weights": weights, "model": model}
+        tensors[name] = tensor.float()
+    return {"weights": tensors, "model": model}

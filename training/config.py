@@ -81,7 +81,7 @@ class Model:
 class Train:
     seed: int = 0
     warm_start: str = ""
-    """Checkpoint whose weights the run begins with; empty = random weights."""
+    """Checkpoint or GGUF whose weights the run begins with; empty = random weights."""
     device: str = "cpu"
     threads: int = 2
     compile: bool = True
@@ -89,6 +89,8 @@ class Train:
     rows: int = 8
     """Rows a step; one row is `context` tokens and the one after."""
     context: int = 512
+    window: int = 512
+    """Tokens that attention sees; with rows longer than that it slides through them as it does in use."""
     budget_tokens: int = 10_000_000
     """Tokens after which the learning rate has come down to its floor. Can be planned anew on resuming."""
     decay_share: float = 0.35

@@ -15,6 +15,7 @@ import numpy as np
 from . import checkpoint
 from .config import Config, Model
 from .prepare import BOS
+from .weights import tensors
 
 _Q8_0 = 7  # llama_ftype
 _TOKEN_NORMAL, _TOKEN_CONTROL = 1, 3
@@ -35,31 +36,6 @@ def vocabulary(path: str | Path) -> tuple[list[str], list[int], list[str]]:
         raise ValueError(f"{path}: no token has the id {tokens.index('')}")
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in tokenizer["model"]["merges"]]
     return tokens, types, merges
-
-
-def tensors(weights: dict[str, Any], model: Model) -> dict[str, np.ndarray]:
-    """Weights of the decoder under llama.cpp's names for qwen3, float32."""
-    arrays = {name: tensor.float().cpu().numpy() for name, tensor in weights.items()}
-    result = {"token_embd.weight": arrays["embedding"], "output_norm.weight": arrays["output_norm"]}
-    query, kv = model.heads * model.head_width, model.kv_heads * model.head_width
-    for i in range(model.layers):
-        ours, theirs = f"blocks.{i}.", f"blk.{i}."
-        q, k, v = np.split(arrays[ours + "qkv"], (query, query + kv))
-        gate, up = np.split(arrays[ours + "gate_up"], 2)
-        result |= {
-            theirs + "attn_norm.weight": arrays[ours + "attention_norm"],
-            theirs + "attn_q_norm.weight": arrays[ours + "query_norm"],
-            theirs + "attn_k_norm.weight": arrays[ours + "key_norm"],
-            theirs + "attn_q.weight": q,
-            theirs + "attn_k.weight": k,
-            theirs + "attn_v.weight": v,
-            theirs + "attn_output.weight": arrays[ours + "attention_out"],
-            theirs + "ffn_norm.weight": arrays[ours + "ffn_norm"],
-            theirs + "ffn_gate.weight": gate,
-            theirs + "ffn_up.weight": up,
-            theirs + "ffn_down.weight": arrays[ours + "down"],
-        }
-    return result
 
 
 def write_gguf(

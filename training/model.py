@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from .config import Model
 
 _QUERY_BLOCK = 128
+"""Queries that share their keys; also the tokens by which a window moves on."""
 _LOSS_ROWS = 2048
 
 
@@ -29,10 +30,12 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat((low * cos - high * sin, high * cos + low * sin), -1)
 
 
-def causal_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Causal softmax attention with grouped heads (arXiv 2305.13245).
+def causal_attention(query: Tensor, key: Tensor, value: Tensor, window: int) -> Tensor:
+    """Causal softmax attention with grouped heads (arXiv 2305.13245) in a window that moves on in blocks.
 
     query: (batch, kv_heads, group, time, width); key, value: (batch, kv_heads, time, width). Returns query's shape.
+    A query sees from `window` - 127 to `window` tokens, itself among them, as it does in use, where a full cache drops
+    its oldest 128; before that, all there are.
 
     Written out as matrix products over blocks of queries: on CPUs the fused kernel of PyTorch took a third of a
     training step, this takes half of that, and blocks leave out most of the half that causality masks.
@@ -42,19 +45,20 @@ def causal_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     blocks = []
     for start in range(0, time, _QUERY_BLOCK):
         stop = min(time, start + _QUERY_BLOCK)
+        first = max(0, start + _QUERY_BLOCK - window)
         rows = query[:, :, :, start:stop].reshape(batch, kv_heads, group * (stop - start), width)
-        scores = (rows @ key[:, :, :stop].transpose(-1, -2)).view(batch, kv_heads, group, stop - start, stop)
-        position = torch.arange(stop, device=query.device)
-        scores = scores.float().masked_fill(position > position[start:stop, None], float("-inf"))
-        weights = F.softmax(scores, -1).to(value.dtype).view(batch, kv_heads, group * (stop - start), stop)
-        blocks.append((weights @ value[:, :, :stop]).view(batch, kv_heads, group, stop - start, width))
+        scores = (rows @ key[:, :, first:stop].transpose(-1, -2)).view(batch, kv_heads, group, stop - start, -1)
+        position = torch.arange(first, stop, device=query.device)
+        scores = scores.float().masked_fill(position > position[start - first :, None], float("-inf"))
+        weights = F.softmax(scores, -1).to(value.dtype).view(batch, kv_heads, group * (stop - start), -1)
+        blocks.append((weights @ value[:, :, first:stop]).view(batch, kv_heads, group, stop - start, width))
     return torch.cat(blocks, 3)
 
 
 class Block(nn.Module):
-    def __init__(self, config: Model) -> None:
+    def __init__(self, config: Model, window: int) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.window = config, window
         c, heads = config, config.heads * config.head_width
         self.attention_norm = nn.Parameter(torch.ones(c.width))
         self.query_norm = nn.Parameter(torch.ones(c.head_width))
@@ -75,22 +79,27 @@ class Block(nn.Module):
         query = _rotate(F.rms_norm(query, norm[0], self.query_norm, norm[1]), cos, sin).to(value.dtype)
         key = _rotate(F.rms_norm(key, norm[0], self.key_norm, norm[1]), cos, sin).to(value.dtype)
         query = query.view(batch, time, c.kv_heads, c.heads // c.kv_heads, c.head_width).permute(0, 2, 3, 1, 4)
-        mixed = causal_attention(query, key.transpose(1, 2), value.transpose(1, 2))
+        mixed = causal_attention(query, key.transpose(1, 2), value.transpose(1, 2), self.window)
         x = x + F.linear(mixed.permute(0, 3, 1, 2, 4).reshape(batch, time, -1), self.attention_out)
         gate, up = F.linear(F.rms_norm(x, (c.width,), self.ffn_norm, c.norm_epsilon), self.gate_up).chunk(2, -1)
         return x + F.linear(F.silu(gate) * up, self.down)
 
 
 class Decoder(nn.Module):
-    """Token ids (batch, time) to logits (batch, time, vocabulary)."""
+    """Token ids (batch, time) to logits (batch, time, vocabulary).
 
-    def __init__(self, config: Model) -> None:
+    `window`: tokens that attention sees, a multiple of 128 (see `causal_attention`).
+    """
+
+    def __init__(self, config: Model, window: int = 512) -> None:
         super().__init__()
+        if window <= 0 or window % _QUERY_BLOCK:
+            raise ValueError(f"train.window ({window}) must be a multiple of {_QUERY_BLOCK}")
         if config.heads % config.kv_heads:
             raise ValueError(f"model.heads ({config.heads}) must be a multiple of model.kv_heads ({config.kv_heads})")
         self.config = config
         self.embedding = nn.Parameter(torch.randn(config.vocabulary, config.width) * 0.02)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(Block(config, window) for _ in range(config.layers))
         self.output_norm = nn.Parameter(torch.ones(config.width))
 
     def _hidden(self, tokens: Tensor) -> Tensor:

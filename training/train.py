@@ -62,7 +62,7 @@ class Trainer:
         settings = config.train
         self.device = torch.device(settings.device)
         torch.manual_seed(settings.seed)
-        self.model = Decoder(config.model).to(self.device)
+        self.model = Decoder(config.model, settings.window).to(self.device)
         self.muon = Muon(self.model.matrices(), settings.muon_rate, settings.muon_momentum, settings.muon_weight_decay)
         self.adam = torch.optim.AdamW(
             self.model.vectors(), settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True

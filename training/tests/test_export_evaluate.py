@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from training import checkpoint
 from training.evaluate import bits, evaluate, held_out_texts, surprisal, table
 from training.export import export
 from training.model import Decoder
-from training.train import run_folder, train
+from training.train import Trainer, run_folder, train
 
 
 @pytest.fixture
@@ -65,6 +66,40 @@ def test_packed_weights_expand_exactly(exported, tmp_path) -> None:
     full = {t.name: t.data for t in gguf.GGUFReader(tmp_path / "full.gguf").tensors}
     for tensor in gguf.GGUFReader(packed).tensors:
         assert np.array_equal(gguf.quants.dequantize(tensor.data, tensor.tensor_type), full[tensor.name]), tensor.name
+
+
+def test_a_finished_model_is_a_checkpoint(exported, tmp_path) -> None:
+    _, packed, model = exported
+    full = checkpoint.load(packed.with_name("tiny-F32.gguf"))
+    assert full["model"] == model.config
+    assert set(full["weights"]) == set(model.state_dict())
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(full["weights"][name], tensor), name
+    # Quantised, it is what the package expands it to.
+    expand(packed, tmp_path / "full.gguf")
+    rounded, expanded = checkpoint.load(packed)["weights"], checkpoint.load(tmp_path / "full.gguf")["weights"]
+    for name, tensor in rounded.items():
+        assert torch.equal(tensor, expanded[name]), name
+        torch.testing.assert_close(tensor, full["weights"][name], rtol=0, atol=0.02)
+
+
+def test_training_goes_on_from_a_finished_model(exported, replaced) -> None:
+    config, packed, _ = exported
+    further = Trainer(replaced(config, "train", warm_start=str(packed)), "further")
+    further.warm_start(str(packed))
+    finished = json.loads((run_folder(config, "a") / "log.jsonl").read_text().splitlines()[-2])["validation"]
+    assert further.validate() == pytest.approx(finished, rel=0.01)
+
+
+def test_other_networks_are_no_checkpoint(tmp_path) -> None:
+    writer = gguf.GGUFWriter(tmp_path / "other.gguf", "llama")
+    writer.add_block_count(1)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(ValueError, match="holds a llama network"):
+        checkpoint.load(tmp_path / "other.gguf")
 
 
 def test_figures_agree_with_pytorch(exported) -> None:

@@ -30,7 +30,26 @@ def test_attention_is_causal_softmax_attention(time: int) -> None:
     expected = F.scaled_dot_product_attention(
         query, key[:, :, None].expand_as(query), value[:, :, None].expand_as(query), is_causal=True
     )
-    torch.testing.assert_close(causal_attention(query, key, value), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(causal_attention(query, key, value, 512), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [128, 256])
+def test_a_window_moves_on_in_blocks(window: int) -> None:
+    time = 500
+    query, key, value = torch.randn(1, 2, 3, time, 16), torch.randn(1, 2, time, 16), torch.randn(1, 2, time, 16)
+    at = torch.arange(time)
+    seen = (at <= at[:, None]) & (at >= (at[:, None] // 128 + 1) * 128 - window)
+    assert seen.sum(1).max() == window and seen[300:].sum(1).min() == window - 127
+    expected = F.scaled_dot_product_attention(
+        query, key[:, :, None].expand_as(query), value[:, :, None].expand_as(query), attn_mask=seen
+    )
+    torch.testing.assert_close(causal_attention(query, key, value, window), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [0, 100])
+def test_a_window_is_whole_blocks(window: int) -> None:
+    with pytest.raises(ValueError, match="multiple of 128"):
+        Decoder(SHAPE, window)
 
 
 def test_the_past_does_not_see_the_future() -> None:
