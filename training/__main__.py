@@ -42,10 +42,14 @@ def parser() -> argparse.ArgumentParser:
     export = step("export", "write a checkpoint as GGUF (F32 and Q8_0)")
     export.add_argument("checkpoint", help="checkpoint file (.pt)")
     export.add_argument("--name", help="file name stem; default: export.name of the recipe")
+    sketch = step("sketch", "write an untrained model of the recipe's shape, to measure its speed")
+    sketch.add_argument("--name", required=True, help="file name stem")
     evaluate = step("evaluate", "bits per byte of held-out text and rows a second, through llama.cpp")
     evaluate.add_argument("models", nargs="+", metavar="GGUF", help="models to compare; the first is the reference")
     evaluate.add_argument("--text", action="append", default=[], metavar="FILE", help="further text files to measure")
-    evaluate.add_argument("--no-speed", action="store_true", help="leave out the measurement of speed")
+    part = evaluate.add_mutually_exclusive_group()
+    part.add_argument("--no-speed", action="store_true", help="leave out the measurement of speed")
+    part.add_argument("--speed-only", action="store_true", help="leave out the bits per byte")
     evaluate.add_argument("--json", metavar="FILE", help="also write the figures here")
     return main
 
@@ -82,10 +86,21 @@ def main(arguments: list[str] | None = None) -> int:
             from .export import export
 
             export(config, options.checkpoint, options.name or config.export.name)
-        else:
-            from .evaluate import evaluate
+        elif options.step == "sketch":
+            from .export import sketch as untrained
 
-            evaluate(config, options.models, texts=options.text, speed=not options.no_speed, json_path=options.json)
+            print(untrained(config, options.name))
+        else:
+            from .evaluate import evaluate as measure
+
+            measure(
+                config,
+                options.models,
+                texts=options.text,
+                speed=not options.no_speed,
+                quality=not options.speed_only,
+                json_path=options.json,
+            )
     except (ValueError, OSError) as error:
         print(f"training: {error}", file=sys.stderr)
         return 1

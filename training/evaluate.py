@@ -140,8 +140,18 @@ def held_out_texts(config: Config) -> dict[str, bytes]:
     }
 
 
-def evaluate(config: Config, paths: list[str], *, texts: list[str], speed: bool, json_path: str | None) -> dict:
-    """Print the tables of all models side by side; returns (and writes, if asked) the figures."""
+def bytes_per_token(model: LlamaModel, text: bytes) -> float:
+    """What a row is worth: rows a second times this is bytes a second."""
+    return len(text) / len(model.tokenize(text))
+
+
+def evaluate(
+    config: Config, paths: list[str], *, texts: list[str], speed: bool, quality: bool = True, json_path: str | None
+) -> dict:
+    """Print the tables of all models side by side; returns (and writes, if asked) the figures.
+
+    Without `quality` only the speed, which does not need trained weights (`export.sketch`).
+    """
     settings = config.evaluate
     if settings.context % settings.shift:
         raise ValueError(
@@ -159,15 +169,16 @@ def evaluate(config: Config, paths: list[str], *, texts: list[str], speed: bool,
             expand(Path(path), full)
             models.append(LlamaModel(full, bytes(8), names[i], window, settings.threads))
             stack.callback(models[-1].close)
-        columns: list[dict[str, float]] = []
-        for model in models:
-            column = {}
-            for name, text in inputs.items():
-                column[name] = bits(model, text, window) / len(text)
-                print(f"{model.name} {name} {column[name]:.4f}", file=sys.stderr, flush=True)
-            columns.append(column)
-        result = {"models": names, "bits_per_byte": columns}
-        print(table("bits per byte", names, columns, 4))
+        result: dict = {"models": names}
+        if quality:
+            result["bits_per_byte"] = [{} for _ in models]
+            for model, column in zip(models, result["bits_per_byte"]):
+                for name, text in inputs.items():
+                    column[name] = bits(model, text, window) / len(text)
+                    print(f"{model.name} {name} {column[name]:.4f}", file=sys.stderr, flush=True)
+            print(table("bits per byte", names, result["bits_per_byte"], 4))
+        result["bytes_per_token"] = [{n: bytes_per_token(m, text) for n, text in inputs.items()} for m in models]
+        print("\n" + table("bytes a token", names, result["bytes_per_token"], 2))
         if speed:
             result["rows_per_second"] = speeds(models, config)
             print("\n" + table("rows a second", names, result["rows_per_second"], 0))

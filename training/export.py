@@ -6,14 +6,17 @@ import ctypes
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
+import torch
 
 from . import checkpoint
 from .config import Config, Model
+from .model import Decoder
 from .prepare import BOS
 from .weights import tensors
 
@@ -108,3 +111,17 @@ def export(config: Config, checkpoint_path: str | Path, name: str) -> Path:
     quantise(full, packed)
     print(f"{packed}: {packed.stat().st_size} bytes", file=sys.stderr)
     return packed
+
+
+def sketch(config: Config, name: str) -> Path:
+    """Write NAME-Q8_0.gguf with random weights: what a shape costs in time can be measured before it is trained."""
+    torch.manual_seed(config.train.seed)
+    folder = Path(config.paths.export)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-Q8_0.gguf"
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        full = Path(temporary) / "F32.gguf"
+        weights = Decoder(config.model).state_dict()
+        write_gguf(full, weights, config.model, config.paths.tokenizer, name, config.export.context)
+        quantise(full, path)
+    return path

@@ -18,7 +18,7 @@ from llmzip.model.base import Window
 from llmzip.model.llama import LlamaModel, expand
 from training import checkpoint
 from training.evaluate import bits, evaluate, held_out_texts, surprisal, table
-from training.export import export
+from training.export import export, sketch
 from training.model import Decoder
 from training.train import Trainer, run_folder, train
 
@@ -130,6 +130,16 @@ def test_the_whole_table(exported, capsys, tmp_path) -> None:
     assert all(0 < value < 8 for column in result["bits_per_byte"] for value in column.values())
     assert set(result["rows_per_second"][0]) == {"prefill", "1 stream", "4 streams"}
     assert Path(tmp_path / "out.json").exists() and "| book |" in capsys.readouterr().out
+
+
+def test_the_speed_of_a_shape_needs_no_training(prepared, capsys) -> None:
+    path = sketch(prepared, "wide")
+    assert checkpoint.load(path)["model"] == prepared.model
+    result = evaluate(prepared, [str(path)], texts=[], speed=True, quality=False, json_path=None)
+    assert "bits_per_byte" not in result and "bits per byte" not in capsys.readouterr().out
+    assert min(result["rows_per_second"][0].values()) > 0
+    assert all(1 < value < 20 for value in result["bytes_per_token"][0].values())
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_the_table_compares_with_the_first() -> None:
