@@ -24,7 +24,7 @@ demo: $(VENV)/.installed ## Set up, compress and restore a text, print the compa
 test: $(VENV)/.installed ## Set up and run the tests
 	@$(BIN)/python -m pytest
 
-bench: $(VENV)/.installed ## Measure speed, memory and ratio (quiet machine, some minutes)
+bench: $(VENV)/.installed ## Measure speed, memory and ratio (quiet machine, some minutes; BENCH_FILES=... for texts of your own)
 	@$(BIN)/python benchmarks/speed.py
 	@$(BIN)/python benchmarks/ratio.py $(BENCH_FILES)
 

@@ -2,9 +2,9 @@
 
 usage: mixing_ablation.py [--streams N] [--cells FOLDER] [FILE...]
 
-Without files the texts of corpora/, and those of ../shared/bench where that folder exists. Texts are evaluated in one
-stream. --cells keeps what the model said of each text in FOLDER (NAME.npz: ranks, cells, leaves, bytes) and takes it
-from there next time; without files, all of FOLDER is measured. --streams N lays the same turns out in N streams.
+Without files the texts of corpora/. Texts are evaluated in one stream. --cells keeps what the model said of each text in
+FOLDER (NAME.npz: ranks, cells, leaves, bytes) and takes it from there next time; without files, all of FOLDER is
+measured. --streams N lays the same turns out in N streams.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ PARTS = {
 }
 ALL = sum(PARTS.values())
 ROOT = Path(__file__).parent.parent
-FOLDERS = (ROOT / "corpora", ROOT.parent / "shared" / "bench")
-TEXTS = {"", ".txt", ".md", ".rst", ".html", ".c", ".py", ".csv", ".log", ".json", ".lsp", ".1"}
+TEXTS = {".txt", ".md", ".rst", ".html", ".c", ".py", ".csv", ".log", ".json"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def turns_of(files: list[Path], folder: Path | None) -> Iterator[Turns]:
         yield from (Turns.load(path) for path in sorted(folder.glob("*.npz")))
         return
     if not files:
-        files = [path for top in FOLDERS if top.exists() for path in sorted(top.iterdir()) if path.suffix in TEXTS]
+        files = [path for path in sorted((ROOT / "corpora").iterdir()) if path.suffix in TEXTS]
     with Codec() as codec:
         block_codec = BlockCodec(codec.session, Coding(embedded.WINDOW, 0, True))
         for path in files:

@@ -1,6 +1,6 @@
 """Bits per byte of texts, without and with mixing, beside other compressors.
 
-usage: ratio.py [FILE...]; without files the texts of corpora/, and those of ../shared/bench where that folder exists.
+usage: ratio.py [FILE...]; without files the texts of corpora/ (`make bench BENCH_FILES='...'` names others).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from measure import CORPORA, stages
 from llmzip.codec.codec import Codec
 
 TEXTS = (".txt", ".md", ".rst", ".html", ".c", ".py", ".csv", ".log", ".json")
-YARDSTICK = Path(__file__).parent.parent.parent / "shared" / "bench"
 OWN = ("model", "no mix", "llmzip")
 
 
@@ -22,8 +21,7 @@ def files() -> list[Path]:
     """What to measure."""
     if len(sys.argv) > 1:
         return [Path(name) for name in sys.argv[1:]]
-    own = [path for path in sorted(CORPORA.iterdir()) if path.suffix in TEXTS and path.name != "README.md"]
-    return own + [path for path in sorted(YARDSTICK.glob("*")) if path.name != "README.md"]
+    return [path for path in sorted(CORPORA.iterdir()) if path.suffix in TEXTS and path.name != "README.md"]
 
 
 def main() -> None:
