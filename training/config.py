@@ -98,6 +98,8 @@ class Train:
     warmup_steps: int = 40
     floor: float = 0.02
     """Learning rate at the end, as a fraction of the peak."""
+    muon: bool = True
+    """Hidden matrices by Muon; if not, by AdamW at its rate."""
     muon_rate: float = 0.02
     muon_momentum: float = 0.95
     muon_weight_decay: float = 0.01

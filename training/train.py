@@ -63,10 +63,16 @@ class Trainer:
         self.device = torch.device(settings.device)
         torch.manual_seed(settings.seed)
         self.model = Decoder(config.model, settings.window).to(self.device)
-        self.muon = Muon(self.model.matrices(), settings.muon_rate, settings.muon_momentum, settings.muon_weight_decay)
-        self.adam = torch.optim.AdamW(
-            self.model.vectors(), settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True
-        )
+        matrices, vectors = self.model.matrices(), self.model.vectors()
+        self.optimisers: dict[str, tuple[torch.optim.Optimizer, float]] = {}
+        """Optimisers and their peak rates, by their name in the checkpoint."""
+        if settings.muon:
+            muon = Muon(matrices, settings.muon_rate, settings.muon_momentum, settings.muon_weight_decay)
+            self.optimisers["muon"] = muon, settings.muon_rate
+        else:
+            vectors = [*vectors, *(matrix for matrix, _ in matrices)]
+        adam = torch.optim.AdamW(vectors, settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+        self.optimisers["adam"] = adam, settings.adam_rate
         shares = {name: source.share for name, source in config.prepare.sources.items() if source.share > 0}
         arrays = {name: load_tokens(config.paths.work, "train", name) for name in shares}
         self.sampler = Sampler(arrays, shares, settings.context, settings.seed)
@@ -86,8 +92,7 @@ class Trainer:
         return {
             "weights": self.model.state_dict(),
             "model": checkpoint.describe(self.config.model),
-            "muon": self.muon.state_dict(),
-            "adam": self.adam.state_dict(),
+            **{name: optimiser.state_dict() for name, (optimiser, _) in self.optimisers.items()},
             "sampler": self.sampler.state(),
             "schedule": dataclasses.asdict(self.schedule),
             "tokens": self.tokens,
@@ -99,8 +104,8 @@ class Trainer:
         if state["model"] != self.config.model:
             raise ValueError(f"{path} holds a model of another shape than the recipe; use train.warm_start instead")
         self.model.load_state_dict(state["weights"])
-        self.muon.load_state_dict(state["muon"])
-        self.adam.load_state_dict(state["adam"])
+        for name, (optimiser, _) in self.optimisers.items():
+            optimiser.load_state_dict(state[name])
         self.sampler.restore(state["sampler"])
         self.schedule = Schedule(**state["schedule"])
         self.tokens = state["tokens"]
@@ -122,7 +127,7 @@ class Trainer:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
         rate = self.schedule.rate(self.tokens)
-        for optimiser, peak in ((self.muon, settings.muon_rate), (self.adam, settings.adam_rate)):
+        for optimiser, peak in self.optimisers.values():
             optimiser.param_groups[0]["lr"] = peak * rate
             optimiser.step()
             optimiser.zero_grad()

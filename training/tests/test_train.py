@@ -36,6 +36,17 @@ def test_training_learns_and_ends_at_its_budget(prepared) -> None:
     assert records[-1]["finished"]
 
 
+def test_adamw_alone_learns_as_well(prepared, replaced) -> None:
+    trainer = train(replaced(prepared, "train", muon=False, adam_rate=0.003), "a")
+    records = log(prepared, "a")
+    first, last = (r["validation"] for r in (records[1], records[-2]))
+    assert all(last[s] < 0.8 * first[s] for s in first)
+    assert set(trainer.optimisers) == {"adam"}
+    resumed = Trainer(trainer.config, "a")
+    resumed.restore(trainer.folder / "last.pt")
+    assert resumed.validate() == trainer.validate()
+
+
 def test_a_stopped_run_goes_on_as_if_it_had_not(prepared) -> None:
     whole = train(prepared, "whole")
     half = Trainer(prepared, "half")
