@@ -39,6 +39,10 @@ def parser() -> argparse.ArgumentParser:
     plan = step("plan", "move the end of a training that is running")
     plan.add_argument("--run", default="run", help="name of the run")
     plan.add_argument("--budget-tokens", type=int, required=True, help="new end, in tokens since the run's beginning")
+    average = step("average", "the weighted mean of checkpoints of one shape, as a checkpoint")
+    average.add_argument("checkpoints", nargs="+", help="checkpoint files (.pt)")
+    average.add_argument("--parts", nargs="+", type=float, help="share of each (default: equal)")
+    average.add_argument("--output", required=True, metavar="FILE", help="where the mean is written")
     export = step("export", "write a checkpoint as GGUF (F32 and Q8_0)")
     export.add_argument("checkpoint", help="checkpoint file (.pt)")
     export.add_argument("--name", help="file name stem; default: export.name of the recipe")
@@ -82,6 +86,11 @@ def main(arguments: list[str] | None = None) -> int:
             from .train import move_end
 
             move_end(config, options.run, options.budget_tokens)
+        elif options.step == "average":
+            from . import checkpoint
+
+            parts = options.parts or [1.0] * len(options.checkpoints)
+            checkpoint.save(options.output, checkpoint.average(options.checkpoints, parts))
         elif options.step == "export":
             from .export import export
 

@@ -43,6 +43,24 @@ def load(path: str | Path) -> dict[str, Any]:
     return state
 
 
+def average(paths: list[str], parts: list[float]) -> dict[str, Any]:
+    """Weighted mean of models of one shape: between two ends of one run it is better than both (arXiv 2203.05482).
+
+    `parts` need not add up to one. Raises ValueError for models of different shapes, and if the numbers do not match.
+    """
+    if len(paths) != len(parts) or not paths or sum(parts) <= 0 or min(parts) < 0:
+        raise ValueError(f"{len(paths)} models need as many parts, none negative and not all zero: {parts}")
+    states = [load(path) for path in paths]
+    if any(state["model"] != states[0]["model"] for state in states):
+        raise ValueError("models of different shapes have no mean")
+    total = sum(parts)
+    mean = {
+        name: sum(part / total * state["weights"][name] for part, state in zip(parts, states))
+        for name in states[0]["weights"]
+    }
+    return {"weights": mean, "model": describe(states[0]["model"])}
+
+
 def describe(model: recipe.Model) -> dict[str, Any]:
     return dataclasses.asdict(model)
 

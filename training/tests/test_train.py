@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ pytest.importorskip("tokenizers", reason="tokenizers is not installed (training/
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (training/requirements.txt)")
 
 from training import checkpoint
+from training.__main__ import main
+from training.config import Model
 from training.train import Trainer, move_end, run_folder, train
 
 ROOT = Path(__file__).parents[2]
@@ -132,3 +135,32 @@ def test_a_half_written_checkpoint_leaves_the_one_before(tmp_path) -> None:
     with pytest.raises(RuntimeError):
         checkpoint.save(path, {"weights": {}, "model": {}, "tokens": Unpicklable()})
     assert checkpoint.load(path)["tokens"] == 1
+
+
+def test_the_mean_of_checkpoints(tmp_path) -> None:
+    shape = Model(vocabulary=8, width=4, layers=1, heads=1, kv_heads=1, head_width=4, ffn_width=4)
+    paths = []
+    for i, value in enumerate((1.0, 5.0)):
+        paths.append(str(tmp_path / f"{i}.pt"))
+        weights = {"embedding": torch.full((8, 4), value)}
+        checkpoint.save(paths[-1], {"weights": weights, "model": checkpoint.describe(shape)})
+    out = str(tmp_path / "mean.pt")
+    assert main(["average", *paths, "--parts", "3", "1", "--output", out]) == 0
+    mean = checkpoint.load(out)
+    assert mean["model"] == shape and torch.equal(mean["weights"]["embedding"], torch.full((8, 4), 2.0))
+    assert main(["average", *paths, "--output", out]) == 0
+    assert torch.equal(checkpoint.load(out)["weights"]["embedding"], torch.full((8, 4), 3.0))
+
+
+def test_what_has_no_mean(tmp_path) -> None:
+    shape = Model(vocabulary=8, width=4, layers=1, heads=1, kv_heads=1, head_width=4, ffn_width=4)
+    paths = []
+    for i in range(2):
+        paths.append(str(tmp_path / f"{i}.pt"))
+        described = checkpoint.describe(dataclasses.replace(shape, width=4 * (i + 1)))
+        checkpoint.save(paths[-1], {"weights": {}, "model": described})
+    with pytest.raises(ValueError, match="different shapes"):
+        checkpoint.average(paths, [1, 1])
+    for parts in ([1.0], [0.0, 0.0], [-1.0, 2.0]):
+        with pytest.raises(ValueError, match="as many parts"):
+            checkpoint.average(paths, parts)
