@@ -96,13 +96,13 @@ def main(arguments: list[str] | None = None) -> int:
 
             export(config, options.checkpoint, options.name or config.export.name)
         elif options.step == "sketch":
-            from .export import sketch as untrained
+            from .export import sketch
 
-            print(untrained(config, options.name))
+            print(sketch(config, options.name))
         else:
-            from .evaluate import evaluate as measure
+            from .evaluate import evaluate
 
-            measure(
+            evaluate(
                 config,
                 options.models,
                 texts=options.text,

@@ -101,14 +101,20 @@ def quantise(source: Path, target: Path) -> None:
     os.replace(temporary, target)
 
 
+def _packed(config: Config, weights: dict[str, Any], model: Model, name: str, full: Path) -> Path:
+    """Write weights as F32 to `full` and as NAME-Q8_0.gguf into the export folder; returns the path of the latter."""
+    write_gguf(full, weights, model, config.paths.tokenizer, name, config.export.context)
+    packed = Path(config.paths.export) / f"{name}-Q8_0.gguf"
+    quantise(full, packed)
+    return packed
+
+
 def export(config: Config, checkpoint_path: str | Path, name: str) -> Path:
     """Write NAME-F32.gguf and NAME-Q8_0.gguf into the export folder; returns the path of the latter."""
     state = checkpoint.load(checkpoint_path)
     folder = Path(config.paths.export)
     folder.mkdir(parents=True, exist_ok=True)
-    full, packed = folder / f"{name}-F32.gguf", folder / f"{name}-Q8_0.gguf"
-    write_gguf(full, state["weights"], state["model"], config.paths.tokenizer, name, config.export.context)
-    quantise(full, packed)
+    packed = _packed(config, state["weights"], state["model"], name, folder / f"{name}-F32.gguf")
     print(f"{packed}: {packed.stat().st_size} bytes", file=sys.stderr)
     return packed
 
@@ -118,10 +124,6 @@ def sketch(config: Config, name: str) -> Path:
     torch.manual_seed(config.train.seed)
     folder = Path(config.paths.export)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-Q8_0.gguf"
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        full = Path(temporary) / "F32.gguf"
         weights = Decoder(config.model).state_dict()
-        write_gguf(full, weights, config.model, config.paths.tokenizer, name, config.export.context)
-        quantise(full, path)
-    return path
+        return _packed(config, weights, config.model, name, Path(temporary) / "F32.gguf")

@@ -50,7 +50,13 @@ def read(path: str | Path) -> tuple[dict[str, np.ndarray], Model]:
     theirs = {tensor.name: gguf.quants.dequantize(tensor.data, tensor.tensor_type) for tensor in reader.tensors}
     if "output.weight" in theirs:
         raise ValueError(f"{path} has an output matrix of its own; this decoder uses the embedding for both")
-    number = {name.removeprefix("qwen3."): value for name, value in fields.items() if name.startswith("qwen3.")}
+    try:
+        return _converted(theirs, {name.removeprefix("qwen3."): value for name, value in fields.items()})
+    except KeyError as missing:
+        raise ValueError(f"{path} has no {missing.args[0]}: it is not a model that `export` wrote") from None
+
+
+def _converted(theirs: dict[str, np.ndarray], number: dict[str, Any]) -> tuple[dict[str, np.ndarray], Model]:
     vocabulary, width = theirs["token_embd.weight"].shape
     model = Model(
         vocabulary=vocabulary,

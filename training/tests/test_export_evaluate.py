@@ -91,14 +91,15 @@ def test_training_goes_on_from_a_finished_model(exported, replaced) -> None:
     assert further.validate() == pytest.approx(finished, rel=0.01)
 
 
-def test_other_networks_are_no_checkpoint(tmp_path) -> None:
-    writer = gguf.GGUFWriter(tmp_path / "other.gguf", "llama")
+@pytest.mark.parametrize(("architecture", "message"), [("llama", "holds a llama network"), ("qwen3", "has no token_embd")])
+def test_other_networks_are_no_checkpoint(tmp_path, architecture: str, message: str) -> None:
+    writer = gguf.GGUFWriter(tmp_path / "other.gguf", architecture)
     writer.add_block_count(1)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    with pytest.raises(ValueError, match="holds a llama network"):
+    with pytest.raises(ValueError, match=message):
         checkpoint.load(tmp_path / "other.gguf")
 
 
