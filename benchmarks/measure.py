@@ -79,7 +79,7 @@ def stages(session: Session, data: bytes, wanted_streams: int | None = None) -> 
     order[coding_order(len(tokens), streams)] = np.arange(len(tokens))
     exact_words = exact._code(exact._turns(tokens, streams, np.zeros_like(states), watcher.cells[order], True))
     plain, mixed = (portable._code(portable._turns(tokens, streams, states, cells, mixing)) for mixing in (False, True))
-    head = BlockHead(crlf, len(tokens), streams, text.literals).pack()
+    head = BlockHead(crlf, len(tokens), streams, text.literals)
 
     def whole_file(words: bytes, mixing: bool) -> int:
         sink = io.BytesIO()
@@ -88,7 +88,7 @@ def stages(session: Session, data: bytes, wanted_streams: int | None = None) -> 
             mixing=mixing, tolerance=PORTABLE_TOLERANCE, context=window.context, parts=window.parts, model=embedded.IDENTITY
         )
         writer = MemberWriter(sink, header)
-        writer.write_block(BlockKind.MODEL, data, head + words)
+        writer.write_block(BlockKind.MODEL, data, head.payload(words))
         return writer.finish().compressed
 
     return Stages(

@@ -1,5 +1,7 @@
 """Model blocks: prefill on one side, lock step on the other, with drift in between."""
 
+from binascii import crc_hqx
+
 import numpy as np
 import pytest
 from fakes import PIECES, FakeModel
@@ -12,7 +14,7 @@ from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.errors import CorruptError
 from llmzip.model.base import Window
 
-GOLDEN = "005b03220aa90796c79d52b7b002e1b45716406bd9c7ba41d433b0d68a35a727e3accdd355a3553de298058daee4482e9bb67caddca55d6bfb748302711ba6"
+GOLDEN = "1376005b03220aa90796c79d52b7b002e1b45716406bd9c7ba41d433b0d68a35a727e3accdd355a3553de298058daee4482e9bb67caddca55d6bfb748302711ba6"
 TEXT = ("It is a truth of the sea that what goes in comes out, and then the other thing.\n" * 12).encode()
 DRIFT = PORTABLE_TOLERANCE * 1e-6 * 0.45  # of a logit: log odds then move by less than the tolerance
 
@@ -139,7 +141,19 @@ def test_damaged_payloads_never_get_past_the_codec_unseen():
 )
 def test_impossible_heads_are_refused(head, says):
     with pytest.raises(CorruptError, match=says):
-        codec(FakeModel()).decode(head, 100, done)
+        codec(FakeModel()).decode(crc_hqx(head, 0).to_bytes(2, "little") + head, 100, done)
+
+
+def test_damage_is_refused_before_decoding():
+    payload = encode(TEXT, 3)
+    decoder = codec(model := FakeModel())
+    for at in range(len(payload)):
+        for damaged in (payload[:at], payload[:at] + bytes([payload[at] ^ 1 << at % 8]) + payload[at + 1 :], payload + b"x"):
+            with pytest.raises(CorruptError, match="stored bytes do not match"):
+                decoder.decode(damaged, len(TEXT), done)
+            with pytest.raises(CorruptError, match="stored bytes do not match"):
+                next(decoder.other_readings(damaged, len(TEXT)))
+    assert model.evaluated == 0
 
 
 def test_golden_block():

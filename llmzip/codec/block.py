@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from binascii import crc_hqx
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from llmzip.codec.arithmetic import measured_tolerance
 from llmzip.codec.evaluation import Disagreement, Session, Steps, in_steps, prefill
 from llmzip.codec.quantiser import Quantiser
+from llmzip.codec.repair import Doubts, readings
 from llmzip.coding.mixing import Mixer
 from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder
 from llmzip.coding.tree import VocabularyTree
@@ -26,6 +29,7 @@ from llmzip.text.tokens import TokenText, Vocabulary
 MAX_STREAMS = 256
 _CRLF = 1
 _LITERALS = 2
+_CHECK = struct.Struct("<H")
 
 _SAMPLE = (
     b"The drift between two machines is measured on a few words like these, since all texts of a language have it "
@@ -60,8 +64,8 @@ class BlockHead:
     streams: int
     literals: list[tuple[int, bytes]]
 
-    def pack(self) -> bytes:
-        """Bytes of the head."""
+    def payload(self, words: bytes) -> bytes:
+        """The payload of a block: a check of what follows, this head, the range coder's bytes."""
         head = bytearray([_CRLF * self.crlf | _LITERALS * bool(self.literals)])
         head += encode_varint(self.tokens) + encode_varint(self.streams)
         if self.literals:
@@ -70,12 +74,15 @@ class BlockHead:
             for position, literal in self.literals:
                 head += encode_varint(position - done) + encode_varint(len(literal)) + literal
                 done = position
-        return bytes(head)
+        stored = bytes(head) + words
+        return _CHECK.pack(crc_hqx(stored, 0)) + stored
 
     @classmethod
     def unpack(cls, payload: bytes, original_length: int) -> tuple[BlockHead, bytes]:
         """The head and the range coder's bytes behind it. Raises CorruptError."""
-        at = 0
+        at = _CHECK.size
+        if len(payload) < at or crc_hqx(payload[at:], 0) != _CHECK.unpack_from(payload)[0]:
+            raise CorruptError("the stored bytes do not match their check: the file is damaged; get it again")
 
         def take(count: int) -> bytes:
             nonlocal at
@@ -139,7 +146,7 @@ class BlockCodec:
         count = len(text.tokens)
         head = BlockHead(crlf, count, streams, text.literals)
         states, cells = self._quantise(text.tokens, streams, progress)
-        return head.pack() + self._code(self._turns(text.tokens, streams, states, cells, self._coding.mixing))
+        return head.payload(self._code(self._turns(text.tokens, streams, states, cells, self._coding.mixing)))
 
     def _quantise(
         self, tokens: NDArray[np.int32], streams: int, progress: Progress, watch: Watch | None = None
@@ -199,11 +206,25 @@ class BlockCodec:
     def decode(self, payload: bytes, original_length: int, progress: Progress) -> bytes:
         """The bytes of a block. Raises CorruptError for what no encoder writes; the caller checks the result."""
         head, words = BlockHead.unpack(payload, original_length)
-        tokens = self._decode_tokens(words, head.tokens, head.streams, progress)
+        return self._decode(head, words, progress)
+
+    def other_readings(self, payload: bytes, original_length: int) -> Iterator[bytes]:
+        """What else a block may have been, likeliest first, if what `decode` gives is not what was encoded: drift may
+        have exceeded the tolerance. None for exact files. Raises Astray if drift seems to have gone beyond repair, and
+        CorruptError as `decode` does."""
+        if self._coding.tolerance == 0:
+            return
+        head, words = BlockHead.unpack(payload, original_length)
+        yield from readings(lambda doubts: self._decode(head, words, lambda share: None, doubts), self._quantiser)
+
+    def _decode(self, head: BlockHead, words: bytes, progress: Progress, doubts: Doubts | None = None) -> bytes:
+        tokens = self._decode_tokens(words, head.tokens, head.streams, progress, doubts)
         data = self.vocabulary.decode(TokenText(tokens, head.literals))
         return newlines.to_crlf(data) if head.crlf else data
 
-    def _decode_tokens(self, words: bytes, count: int, streams: int, progress: Progress) -> NDArray[np.int32]:
+    def _decode_tokens(
+        self, words: bytes, count: int, streams: int, progress: Progress, doubts: Doubts | None
+    ) -> NDArray[np.int32]:
         """Tokens of a block in their order, shape (count,)."""
         if count == 0:
             return np.empty(0, np.int32)
@@ -218,18 +239,22 @@ class BlockCodec:
             start = span.start * streams
             active = min(streams, count - start)
             masses.load(evaluation.evaluate(span, inputs[:active]))
-            ranks = self._decode_step(mixer, coder, masses, active)
+            ranks = self._decode_step(mixer, coder, masses, active, span.start, doubts)
             inputs[:active] = coded[start : start + active] = tree.order[ranks]
             progress((start + active) / count)
         return coded[coding_order(count, streams)]
 
-    def _decode_step(self, mixer: Mixer, coder: TurnDecoder, masses: Masses, active: int) -> NDArray[np.uint32]:
+    def _decode_step(
+        self, mixer: Mixer, coder: TurnDecoder, masses: Masses, active: int, step: int, doubts: Doubts | None
+    ) -> NDArray[np.uint32]:
         """Ranks of the next token of every active stream."""
         states = mixer.decode_states(coder, active)
         ranks, odds, cells = np.zeros(active, np.uint32), np.empty(active), np.empty(active, np.uint8)
         for level in range(self._tree.depth):
             masses.odds(level, ranks, odds)
             self._quantiser.decode(odds, states, cells)
+            if doubts:
+                doubts.review(step, level, odds, states, cells)
             ranks = mixer.decode_turns(coder, cells)
         return ranks
 

@@ -16,6 +16,7 @@ from llmzip.codec.block import BlockCodec, Coding
 from llmzip.codec.blocks import blocks
 from llmzip.codec.evaluation import Session
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE
+from llmzip.codec.repair import Astray
 from llmzip.container import (
     MAX_BLOCK,
     TAG_NAME,
@@ -29,7 +30,7 @@ from llmzip.container import (
     read_members,
     write_all,
 )
-from llmzip.errors import CorruptError, ModelError, UsageError
+from llmzip.errors import ArithmeticMismatchError, CorruptError, ModelError, UsageError
 from llmzip.model import BUILT_IN, embedded
 from llmzip.model.base import LanguageModel, Window
 
@@ -329,7 +330,7 @@ class Codec:
             ) from None
         rows = needed.rows if needed else 1
         codec = self._block_codec(Coding(window, header.tolerance, header.mixing, header.exact, rows))
-        return codec.decode(block.payload, block.original_length, report)
+        return _decoded(codec, block, report)
 
     def _require(self, header: Header) -> Probe:
         """What an exact file says of its arithmetic; raises ArithmeticMismatchError unless this machine has the
@@ -340,6 +341,32 @@ class Codec:
             arithmetic.require(self.session, needed)
             self._required = (header.model, needed)
         return needed
+
+
+def _decoded(codec: BlockCodec, block: Block, report: Callable[[float], None]) -> bytes:
+    """What a model block's check was made from, if it can be found; else something that the check will refuse.
+
+    Raises CorruptError, and ArithmeticMismatchError where drift must have exceeded the tolerance by far.
+    """
+    data, failure = b"", None
+    try:
+        data = codec.decode(block.payload, block.original_length, report)
+        if block.fits(data):
+            return data
+    except CorruptError as error:
+        failure = error
+    try:
+        for other in codec.other_readings(block.payload, block.original_length):
+            if block.fits(other):
+                return other
+    except Astray:
+        raise ArithmeticMismatchError(
+            f"{block.where}: its bytes are intact, but the model's arithmetic on this machine drifts by far more than the "
+            "file tolerates: decompress it on a machine, or with a build of llama-cpp-python, like that which made it"
+        ) from None
+    if failure:
+        raise failure
+    return data
 
 
 def _portion(report: Callable[[float], None], start: float, stop: float) -> Callable[[float], None]:

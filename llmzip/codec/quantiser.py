@@ -58,3 +58,16 @@ class Quantiser:
             shifted = np.flatnonzero(states == cells.HALF_SHIFTED)
             out[shifted] = np.searchsorted(exact, odds[shifted], "right") + first
             out[states == cells.ESCAPED] = cells.NEUTRAL
+
+    def alternatives(
+        self, odds: NDArray[np.float64], states: NDArray[np.uint8], found: NDArray[np.uint8], reach: float
+    ) -> NDArray[np.uint8]:
+        """Cells (n,) beyond the nearest edge, for turns of n paths within `reach` times the tolerance of one; else those
+        that were `found`. Without drift no turn of an encoder lies within a reach of 1.
+        """
+        others, margin = found.copy(), math.exp(reach * self.tolerance * 1e-6)
+        for state, (first, exact, _, _) in zip((cells.SAFE, cells.HALF_SHIFTED), self._grids, strict=True):
+            low, high = (np.searchsorted(exact, odds * factor, "right") + first for factor in (1 / margin, margin))
+            near = (low != high) & (states == state)
+            others[near] = (low + high)[near] - found[near]
+        return others

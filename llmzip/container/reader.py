@@ -91,9 +91,13 @@ class Block:
         length = memoryview(original).nbytes
         if length != self.original_length:
             raise CorruptError(f"{self.where}: decodes to {length} bytes instead of {self.original_length}: damaged")
-        head = pack_block_head(self.kind, self.original_length, self.payload_length)
-        if block_check(head, self.payload, original) != self.check:
+        if not self.fits(original):
             raise CorruptError(f"{self.where}: the check does not match: the file is damaged; get it again")
+
+    def fits(self, original: Bytes) -> bool:
+        """Whether `original` is what the block's check was made from."""
+        head = pack_block_head(self.kind, self.original_length, self.payload_length)
+        return block_check(head, self.payload, original) == self.check
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ class _NotingBlockCodec(BlockCodec):
             block.mixed = costs
             costs = self._costs(tokens, streams, states, self._turns(tokens, streams, states, cells, False))
         block.quantised = costs
-        return BlockHead(crlf, len(tokens), streams, text.literals).pack() + self._code(turns)
+        return BlockHead(crlf, len(tokens), streams, text.literals).payload(self._code(turns))
 
     def _costs(
         self,
