@@ -1,7 +1,7 @@
 """How far the log odds of turns drift between batch shapes, thread counts and builds of llama.cpp, on one text.
 
-usage: drift.py [--bytes N] [--save FILE]         measure the shapes on this build, keep the odds of each
-       drift.py --against FILE                    also compare this build with the one that saved FILE
+usage: drift.py [--bytes N] [--save FILE] [TEXT...]     measure the shapes on this build, keep the odds of each
+       drift.py --against FILE [TEXT...]                also compare this build with the one that saved FILE
 
 Two builds: run it with `--save` in one virtual environment and with `--against` in another.
 """
@@ -9,6 +9,7 @@ Two builds: run it with `--save` in one virtual environment and with `--against`
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import llama_cpp
 import numpy as np
@@ -24,6 +25,7 @@ from llmzip.model._masses import Masses
 from llmzip.model.schedule import spans, stream_lengths
 
 WINDOW = embedded.WINDOW
+TAIL = (5e-6, 1e-5, PORTABLE_TOLERANCE * 1e-6)  # turns that drift further are counted
 REACH = 11.0  # log odds beyond the outermost edge of a cell: drift out there changes nothing
 
 
@@ -73,30 +75,35 @@ def report(name: str, one: NDArray[np.float64], other: NDArray[np.float64]) -> N
     wrong = int(((again != cells) & coded).any(axis=1).sum())
     margin = f"{PORTABLE_TOLERANCE * 1e-6 / drift.max():.1f}" if drift.any() else "-"
     rms = np.sqrt((drift**2).mean())
-    print(f"{name:56}{drift.max():10.1e}{rms:10.1e}{margin:>9}{(states > 0).mean():9.2%}{wrong:7}", flush=True)
+    tail = "".join(f"{int((drift > limit).sum()):8}" for limit in TAIL)
+    print(f"{name:56}{drift.max():10.1e}{rms:10.1e}{tail}{margin:>9}{(states > 0).mean():9.2%}{wrong:7}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bytes", type=int, default=20_000, help="of the text of the benchmark (20000)")
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="files (default: English prose of corpora/)")
+    parser.add_argument("--bytes", type=int, default=20_000, help="of all texts together (20000)")
     parser.add_argument("--model", help="another GGUF, evaluated in F32")
     parser.add_argument("--save", help="write the odds of this build's prefill and steps to FILE")
     parser.add_argument("--against", help="compare with the odds that another build saved")
     options = parser.parse_args()
     print(llama_cpp.llama_print_system_info().decode())
+    text = b"".join(Path(name).read_bytes() for name in options.texts) or bench_text()
     odds: dict[str, NDArray[np.float64]] = {}
     for threads in (1, 2):
         session = Session(load_model(options.model, threads))
         codec = BlockCodec(session, Coding(WINDOW, PORTABLE_TOLERANCE, True))
-        tokens = codec.tokens_of(bench_text()[: options.bytes])[0].tokens
+        tokens = codec.tokens_of(text[: options.bytes])[0].tokens
         odds[f"prefill, threads: {threads}"] = by_prefill(session, codec, tokens, 1)
         if threads == 1:
             odds["prefill, 4 streams at once"] = by_prefill(session, codec, tokens, 4)
             odds["steps of 1 row"] = by_steps(session, codec, tokens, 1)
             odds["steps of 4 rows (4 streams)"] = by_steps(session, codec, tokens, 4)
         session.close()
-    print(f"{len(tokens)} tokens; drift of the log odds of a turn\n")
-    print(f"{'':56}{'largest':>10}{'rms':>10}{'margin':>9}{'unsafe':>9}{'wrong':>7}")
+    turns = int((odds["steps of 1 row"] > 0).sum())
+    print(f"{len(tokens)} tokens, {turns} turns; drift of the log odds of a turn\n")
+    tail = "".join(f"{f'>{limit:.0e}':>8}" for limit in TAIL)
+    print(f"{'':56}{'largest':>10}{'rms':>10}{tail}{'margin':>9}{'unsafe':>9}{'wrong':>7}")
     for one, other in (
         ("prefill, threads: 1", "prefill, threads: 2"),
         ("prefill, threads: 1", "steps of 1 row"),
