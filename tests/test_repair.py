@@ -103,6 +103,17 @@ def test_files_that_cannot_be_read_here_are_not_called_damaged(packed):
     assert not sink.getvalue()
 
 
+def test_a_damaged_check_costs_one_more_reading(packed):
+    end = len(packed) - 2 - packed[-1]
+    damaged = packed[: end - 2] + bytes([packed[end - 2] ^ 1]) + packed[end - 1 :]
+    reader = FakeCodec()
+    with pytest.raises(CorruptError, match="check does not match"):
+        reader.decompress(damaged)
+    once = FakeCodec()
+    once.decompress(packed)
+    assert reader.fake.evaluated == 2 * once.fake.evaluated
+
+
 def test_drift_beyond_repair_is_named():
     payload = codec(FakeModel()).encode(*codec(FakeModel()).tokens_of(TEXT), 2, quiet)
     hopeless = codec(LongTailed(0, size=100.0, rare=1.0))
@@ -170,7 +181,7 @@ def test_the_first_doubts_are_tried_and_further_ones_where_they_lead_on(misread,
     assert any(readings(track.read, track))
 
 
-@given(st.integers(0, STEPS - 1), st.sets(st.integers(0, 10), max_size=10))
+@given(st.integers(0, STEPS - 1 - INTERVAL), st.sets(st.integers(0, 10), max_size=10))
 def test_far_turns_before_the_noise_are_tried(misread, others):
     track = Track({misread}, set(), far={misread} | {misread + 3 * other for other in others})
     assert any(readings(track.read, track))

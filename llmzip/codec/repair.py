@@ -83,8 +83,13 @@ class Doubts:
 
     @property
     def choices(self) -> list[Turn]:
-        """Turns that may be misread, likeliest first: the doubtful ones, then far ones that lie before most of these."""
+        """Turns that may be misread, likeliest first: the doubtful ones, then far ones that lie before most of these.
+
+        None where nothing is doubtful or impossible to the end: then it is not the text that is wrong, but its check.
+        """
         doubtful = self._doubtful
+        if not doubtful and self.reach == math.inf:
+            return []
         end = doubtful[_HARMLESS] if len(doubtful) > _HARMLESS else (self.step + 1, 0, 0)
         far = [turn for turn, near in self._recent if not near and turn < end]
         return doubtful + far[: -_FAR_CHOICES - 1 : -1]
