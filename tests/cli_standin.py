@@ -25,7 +25,7 @@ Report = Callable[[int], None] | None
 class StandIn:
     """Same methods as the real codec. Settings: `delay` (seconds a block), `fail` (what to raise), `ready` (a file to
     create once the first block is through), `log` (a file that gets a line for every codec made), `unverified` (blocks
-    that did not come back)."""
+    that did not come back), `repaired` (blocks that were put right)."""
 
     def __init__(self, block_size: int = 1 << 16, **settings: Any) -> None:
         self.block_size = block_size
@@ -90,6 +90,7 @@ class StandIn:
             blocks=blocks,
             tokens=0,
             unverified=self.settings.get("unverified", 0),
+            repaired=self.settings.get("repaired", 0),
             seconds=seconds,
         )
 

@@ -368,6 +368,15 @@ def test_blocks_that_did_not_come_back_are_told(tool: Tool) -> None:
     assert tool("--verify", "-qf", "a").err == ""
 
 
+def test_blocks_that_were_put_right_are_told(tool: Tool) -> None:
+    assert tool("a").code == 0
+    tool.settings = {"repaired": 1}
+    for arguments in (["-dc", "a.llmz"], ["-t", "a.llmz"]):
+        result = tool(*arguments)
+        assert (result.code, len(result.lines)) == (0, 1) and "complete, but 1 of" in result.err and "put right" in result.err
+        assert tool("-q", *arguments).err == ""
+
+
 def test_the_real_factory_takes_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the signature: making a codec loads no model."""
     from llmzip.codec import Codec

@@ -24,6 +24,7 @@ from llmzip.errors import LlmzipError, UsageError
 
 if TYPE_CHECKING:
     from llmzip.codec import Codec
+    from llmzip.codec.codec import Summary
 
 STDIN_NAME = "(stdin)"
 
@@ -92,6 +93,7 @@ class Session:
             with self._output(target, source, binary=False) as output:
                 with progress(name_of(path), lambda: original_size(source), self.options) as advance:
                     summary = self.codec.decompress_stream(source.stream, output.stream, progress=advance)
+            self._tell_repaired(path, summary)
             self._finish(path, source, summary_line(summary, compressing=False))
 
     def test(self, path: str | None) -> None:
@@ -101,7 +103,15 @@ class Session:
             self._refuse_terminal(source)
             with progress(name_of(path), lambda: original_size(source), self.options) as advance:
                 summary = self.codec.decompress_stream(source.stream, sink, progress=advance)
+            self._tell_repaired(path, summary)
             self._finish(path, source, f"OK, {summary_line(summary, compressing=False)}")
+
+    def _tell_repaired(self, path: str | None, summary: Summary) -> None:
+        if summary.repaired and not self.options.quiet:
+            notice(
+                f"{name_of(path)}: complete, but {summary.repaired} of {summary.blocks} blocks had to be put right: the model's "
+                "arithmetic on this machine drifts by more than the file tolerates; please report it"
+            )
 
     def for_each(self, files: tuple[str, ...], action: Callable[[str | None], None]) -> int:
         """Do `action` for each file (`-` is standard input, as is no file at all); the exit code.

@@ -48,6 +48,7 @@ class Summary:
     """What a run did. `characters` is the number of Unicode characters, None where the original is not all UTF-8.
 
     unverified: blocks that the model coded but did not restore when they were verified, and that were stored otherwise.
+    repaired: blocks in which drift beyond the tolerance had to be put right.
     """
 
     original: int = 0
@@ -56,6 +57,7 @@ class Summary:
     blocks: int = 0
     tokens: int = 0
     unverified: int = 0
+    repaired: int = 0
     seconds: float = 0.0
 
     def count_text(self, data: bytes) -> None:
@@ -292,8 +294,9 @@ class Codec:
     def decompress_stream(self, source: BinaryIO, sink: BinaryIO, progress: Progress | None = None) -> Summary:
         """Decompress all members of source into sink. A block is written when its check has passed, never before.
 
-        An exact file's arithmetic is checked before its first byte. Raises CorruptError, ModelError,
-        ArithmeticMismatchError, and OSError as source and sink do.
+        An exact file's arithmetic is checked before its first byte; in portable files drift beyond the tolerance is put
+        right where it can be (`repair`). Raises CorruptError, ModelError, ArithmeticMismatchError, and OSError as source
+        and sink do.
         """
         began, summary = time.monotonic(), Summary()
         header = Header()
@@ -303,22 +306,24 @@ class Codec:
             elif isinstance(event, Block):
                 report = _Share(progress, event.original_length)
                 try:
-                    data = self._decode_block(event, header, report)
+                    data, repaired = self._decode_block(event, header, report)
                 except CorruptError as error:
                     raise CorruptError(f"{event.where}: {error}") from None
                 event.accept(data)
                 write_all(sink, data)
                 report(1.0)
                 summary.count_text(data)
+                summary.repaired += repaired
             elif isinstance(event, Footer):
                 summary.compressed = event.end
         summary.seconds = time.monotonic() - began
         return summary
 
-    def _decode_block(self, block: Block, header: Header, report: Callable[[float], None]) -> bytes:
+    def _decode_block(self, block: Block, header: Header, report: Callable[[float], None]) -> tuple[bytes, bool]:
+        """The original of a block, unverified, and whether it was put right."""
         needed = self._require(header) if header.exact else None
         if block.kind is not BlockKind.MODEL:
-            return classic.decode(block.kind, block.payload, block.original_length)
+            return classic.decode(block.kind, block.payload, block.original_length), False
         if header.continued:
             raise CorruptError("uses a feature that this llmzip cannot decode (continued mixing): update it")
         self._session_for(header)
@@ -343,8 +348,9 @@ class Codec:
         return needed
 
 
-def _decoded(codec: BlockCodec, block: Block, report: Callable[[float], None]) -> bytes:
-    """What a model block's check was made from, if it can be found; else something that the check will refuse.
+def _decoded(codec: BlockCodec, block: Block, report: Callable[[float], None]) -> tuple[bytes, bool]:
+    """What a model block's check was made from, if it can be found, else something that the check will refuse; and whether
+    another reading than the first was needed.
 
     Raises CorruptError, and ArithmeticMismatchError where drift must have exceeded the tolerance by far.
     """
@@ -352,13 +358,13 @@ def _decoded(codec: BlockCodec, block: Block, report: Callable[[float], None]) -
     try:
         data = codec.decode(block.payload, block.original_length, report)
         if block.fits(data):
-            return data
+            return data, False
     except CorruptError as error:
         failure = error
     try:
         for other in codec.other_readings(block.payload, block.original_length):
             if block.fits(other):
-                return other
+                return other, True
     except Astray:
         raise ArithmeticMismatchError(
             f"{block.where}: its bytes are intact, but the model's arithmetic on this machine drifts by far more than the "
@@ -366,7 +372,7 @@ def _decoded(codec: BlockCodec, block: Block, report: Callable[[float], None]) -
         ) from None
     if failure:
         raise failure
-    return data
+    return data, False
 
 
 def _portion(report: Callable[[float], None], start: float, stop: float) -> Callable[[float], None]:
