@@ -64,7 +64,7 @@ class TokenizerTraining:
 
 @dataclass(frozen=True)
 class Model:
-    """A qwen3 decoder: QK-norm, rotary positions, SwiGLU, tied embeddings."""
+    """A qwen3 decoder: QK-norm, rotary positions, SwiGLU; tied: the embedding is the output matrix as well."""
 
     vocabulary: int = 8192
     width: int = 256
@@ -75,6 +75,7 @@ class Model:
     ffn_width: int = 768
     rope_base: float = 10000.0
     norm_epsilon: float = 1e-6
+    tied: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The decoder in PyTorch: qwen3's arithmetic (QK-norm, rotary halves, SwiGLU, tied embeddings), for training only.
+"""The decoder in PyTorch: qwen3's arithmetic (QK-norm, rotary halves, SwiGLU), for training only.
 
 What ships is llama.cpp's evaluation of the exported weights; a test holds the two together.
 """
@@ -101,6 +101,12 @@ class Decoder(nn.Module):
         self.embedding = nn.Parameter(torch.randn(config.vocabulary, config.width) * 0.02)
         self.blocks = nn.ModuleList(Block(config, window) for _ in range(config.layers))
         self.output_norm = nn.Parameter(torch.ones(config.width))
+        if not config.tied:
+            self.output = nn.Parameter(torch.randn(config.vocabulary, config.width) * 0.02)
+
+    @property
+    def _last(self) -> nn.Parameter:
+        return self.embedding if self.config.tied else self.output
 
     def _hidden(self, tokens: Tensor) -> Tensor:
         cos, sin = rotary(tokens.size(1), self.config, tokens.device)
@@ -113,7 +119,7 @@ class Decoder(nn.Module):
         return F.rms_norm(x, (self.config.width,), self.output_norm, self.config.norm_epsilon)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return F.linear(self._hidden(tokens), self.embedding)
+        return F.linear(self._hidden(tokens), self._last)
 
     def loss(self, rows: Tensor) -> Tensor:
         """Mean cross entropy, in nats a token, of rows (batch, time + 1): each token given those before it."""
@@ -121,7 +127,7 @@ class Decoder(nn.Module):
         targets = rows[:, 1:].reshape(-1)
         # In pieces: the logits of a whole batch do not fit into a cache, nor, on small machines, into memory.
         total = sum(
-            F.cross_entropy(F.linear(x, self.embedding).float(), y, reduction="sum")
+            F.cross_entropy(F.linear(x, self._last).float(), y, reduction="sum")
             for x, y in zip(hidden.split(_LOSS_ROWS), targets.split(_LOSS_ROWS))
         )
         return total / targets.numel()
@@ -142,7 +148,7 @@ class Decoder(nn.Module):
         ]
 
     def vectors(self) -> list[nn.Parameter]:
-        """Everything that is not a hidden matrix: embedding and norm gains."""
+        """Everything that is not a hidden matrix: embedding, output and norm gains."""
         hidden = {id(parameter) for parameter, _ in self.matrices()}
         return [parameter for parameter in self.parameters() if id(parameter) not in hidden]
 
@@ -159,7 +165,7 @@ def adapt(state: dict[str, Tensor], old: Model, new: Model) -> dict[str, Tensor]
     Key/value heads may become fewer (mean of each group) and the feed-forward part wider (new units start silent,
     so the function is the same). Raises ValueError if anything else differs.
     """
-    fixed = ("vocabulary", "width", "layers", "heads", "head_width", "rope_base", "norm_epsilon")
+    fixed = ("vocabulary", "width", "layers", "heads", "head_width", "rope_base", "norm_epsilon", "tied")
     unlike = [name for name in fixed if getattr(old, name) != getattr(new, name)]
     if unlike or old.kv_heads % new.kv_heads or new.ffn_width < old.ffn_width:
         raise ValueError(f"cannot begin from a model of another shape: {', '.join(unlike) or 'kv_heads or ffn_width'}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from .config import Model
 
-_WHOLE = {"embedding": "token_embd", "output_norm": "output_norm"}
+_WHOLE = {"embedding": "token_embd", "output_norm": "output_norm", "output": "output"}
 _BLOCK = {
     "attention_norm": ("attn_norm",),
     "query_norm": ("attn_q_norm",),
@@ -28,7 +28,7 @@ def tensors(weights: dict[str, Any], model: Model) -> dict[str, np.ndarray]:
     arrays = {name: tensor.float().cpu().numpy() for name, tensor in weights.items()}
     query, kv = model.heads * model.head_width, model.kv_heads * model.head_width
     cuts = {"qkv": (query, query + kv), "gate_up": (model.ffn_width,)}
-    result = {f"{theirs}.weight": arrays[ours] for ours, theirs in _WHOLE.items()}
+    result = {f"{theirs}.weight": arrays[ours] for ours, theirs in _WHOLE.items() if ours in arrays}
     for i in range(model.layers):
         for ours, theirs in _BLOCK.items():
             parts = np.split(arrays[f"blocks.{i}.{ours}"], cuts.get(ours, ()))
@@ -48,8 +48,6 @@ def read(path: str | Path) -> tuple[dict[str, np.ndarray], Model]:
     if fields.get("general.architecture") != "qwen3":
         raise ValueError(f"{path} holds a {fields.get('general.architecture')} network; this decoder is a qwen3")
     theirs = {tensor.name: gguf.quants.dequantize(tensor.data, tensor.tensor_type) for tensor in reader.tensors}
-    if "output.weight" in theirs:
-        raise ValueError(f"{path} has an output matrix of its own; this decoder uses the embedding for both")
     try:
         return _converted(theirs, {name.removeprefix("qwen3."): value for name, value in fields.items()})
     except KeyError as missing:
@@ -69,8 +67,9 @@ def _converted(theirs: dict[str, np.ndarray], number: dict[str, Any]) -> tuple[d
         rope_base=float(number["rope.freq_base"]),
         # Kept as float32 in the file: the shortest decimal that means the same is what the recipe said.
         norm_epsilon=float(str(np.float32(number["attention.layer_norm_rms_epsilon"]))),
+        tied="output.weight" not in theirs,
     )
-    ours = {name: theirs[f"{other}.weight"] for name, other in _WHOLE.items()}
+    ours = {name: theirs[f"{other}.weight"] for name, other in _WHOLE.items() if name != "output" or not model.tied}
     for i in range(model.layers):
         for name, parts in _BLOCK.items():
             ours[f"blocks.{i}.{name}"] = np.concatenate([theirs[f"blk.{i}.{part}.weight"] for part in parts])

@@ -23,8 +23,9 @@ from training.model import Decoder
 from training.train import Trainer, run_folder, train
 
 
-@pytest.fixture
-def exported(prepared) -> tuple:
+@pytest.fixture(params=[True, False], ids=["tied", "untied"])
+def exported(prepared, replaced, request) -> tuple:
+    prepared = replaced(prepared, "model", tied=request.param)
     train(prepared, "a")
     path = run_folder(prepared, "a") / "last.pt"
     packed = export(prepared, path, "tiny")
