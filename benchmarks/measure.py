@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.codec import policy
-from llmzip.codec.block import BlockCodec, BlockHead, Coding, coding_order
+from llmzip.codec.block import BlockCodec, Coding, coding_order
 from llmzip.codec.evaluation import Session
+from llmzip.codec.head import BlockHead
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE, Quantiser
 from llmzip.container import BlockKind, Header, MemberWriter
 from llmzip.model import embedded

@@ -8,8 +8,9 @@ from fakes import PIECES, FakeModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmzip.codec.block import MAX_STREAMS, BlockCodec, BlockHead, Coding, coding_order
+from llmzip.codec.block import BlockCodec, Coding, coding_order
 from llmzip.codec.evaluation import ROWS, Session, prefill
+from llmzip.codec.head import MAX_STREAMS, BlockHead
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.errors import CorruptError
 from llmzip.model.base import Window

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from llmzip.cli import main
-from llmzip.container import BlockKind, Header, MemberWriter, classic
-from llmzip.container.format import encode_varint
+from llmzip.codec.head import BlockHead
+from llmzip.container import Block, BlockKind, Header, MemberWriter, classic, read_members
 from llmzip.version import __version__
 
 MODEL = bytes.fromhex("0011223344556677")
@@ -18,8 +18,8 @@ HEADER = Header(mixing=True, tolerance=30, context=512, parts=4, model=MODEL, ex
 
 
 def payload(tokens: int, streams: int) -> bytes:
-    """The head of a model block (flags, tokens, streams) and some code."""
-    return b"\0" + encode_varint(tokens) + encode_varint(streams) + bytes(100)
+    """The payload of a model block, with some code."""
+    return BlockHead(False, tokens, streams, []).payload(bytes(100))
 
 
 @pytest.fixture
@@ -89,6 +89,18 @@ def test_the_embedded_model_is_at_hand(capsys: pytest.CaptureFixture, tmp_path: 
     assert f"built-in ({embedded.IDENTITY.hex()}), at hand" in out and "ratio" not in out
     assert main._execute(["info", "--json", str(path)]) == 0
     assert json.loads(capsys.readouterr().out)["files"][0]["ratio"] is None
+
+
+@pytest.mark.parametrize(("name", "streams"), [("prose.txt", 1), ("sliding.txt", 2), ("crlf.txt", 3)])
+def test_real_files(name: str, streams: int, capsys: pytest.CaptureFixture) -> None:
+    path = Path(__file__).parent / "golden" / "model" / f"{name}.llmz"
+    with open(path, "rb") as source:
+        block = next(event for event in read_members(source) if isinstance(event, Block))
+    head, _ = BlockHead.unpack(block.payload, block.original_length)
+    assert main._execute(["info", "--json", str(path)]) == 0
+    (file,) = json.loads(capsys.readouterr().out)["files"]
+    assert file["members"][0]["coding"] == {"tokens": head.tokens, "streams": head.streams}
+    assert head.streams == streams and head.tokens > 10
 
 
 def test_errors_do_not_hide_the_other_files(sample: bytes, capsys: pytest.CaptureFixture) -> None:

@@ -9,8 +9,8 @@ from fakes import FakeModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmzip.codec.block import BlockHead
 from llmzip.codec.codec import SMALLEST_BLOCK, Codec
+from llmzip.codec.head import BlockHead
 from llmzip.codec.models import Found, find
 from llmzip.container import BlockKind, Header, read_members
 from llmzip.errors import CorruptError, ModelError, UsageError

@@ -98,15 +98,16 @@ def model_at_hand(header: Header) -> bool:
 
 def _coding_facts(source: BinaryIO, blocks: list[BlockEntry]) -> dict[str, int] | None:
     """Tokens of all model blocks and the most streams of one; None without such blocks. Raises `CorruptError`."""
+    from llmzip.codec.head import BlockHead
+
     tokens, streams = 0, 0
     for block in blocks:
         if block.kind is BlockKind.MODEL:
-            # A model block's payload starts with a flag byte, its tokens and its streams (docs/format.md).
             source.seek(block.payload_offset)
-            head = Cursor(source, block.payload_offset, f"the model block at byte {block.offset}")
-            head.take(1)
-            tokens += head.varint()
-            streams = max(streams, head.varint())
+            payload = Cursor(source, block.payload_offset, f"the model block at byte {block.offset}")
+            its_tokens, its_streams = BlockHead.counts(payload.take, payload.place)
+            tokens += its_tokens
+            streams = max(streams, its_streams)
     return {"tokens": tokens, "streams": streams} if streams else None
 
 

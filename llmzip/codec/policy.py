@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from llmzip.codec.block import MAX_STREAMS, BlockCodec
+from llmzip.codec.block import BlockCodec
+from llmzip.codec.head import MAX_STREAMS
 from llmzip.model.base import Window
 
 MOST_STREAMS = 32

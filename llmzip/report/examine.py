@@ -14,10 +14,11 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.codec.block import BlockCodec, BlockHead, Coding, coding_order, step_runs
+from llmzip.codec.block import BlockCodec, Coding, coding_order, step_runs
 from llmzip.codec.codec import Codec
 from llmzip.codec.codec import Progress as BytesDone
 from llmzip.codec.evaluation import Session
+from llmzip.codec.head import BlockHead
 from llmzip.container import BlockKind
 from llmzip.report.costs import token_costs
 from llmzip.report.scores import Scores

@@ -1,0 +1,87 @@
+"""What a model block's payload begins with: a check of what is stored, and what the decoder must know beforehand."""
+
+from __future__ import annotations
+
+import struct
+from binascii import crc_hqx
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llmzip.container.format import encode_varint, read_varint
+from llmzip.errors import CorruptError
+
+# format: limits, flags and check of a model block's head.
+MAX_STREAMS = 256
+_CRLF = 1
+_LITERALS = 2
+_CHECK = struct.Struct("<H")
+
+
+@dataclass
+class BlockHead:
+    """The head inside a model block's payload (docs/format.md, "Model blocks")."""
+
+    crlf: bool
+    tokens: int
+    streams: int
+    literals: list[tuple[int, bytes]]
+
+    def payload(self, words: bytes) -> bytes:
+        """The payload of a block: a check of what follows, this head, the range coder's bytes."""
+        head = bytearray([_CRLF * self.crlf | _LITERALS * bool(self.literals)])
+        head += encode_varint(self.tokens) + encode_varint(self.streams)
+        if self.literals:
+            head += encode_varint(len(self.literals))
+            done = 0
+            for position, literal in self.literals:
+                head += encode_varint(position - done) + encode_varint(len(literal)) + literal
+                done = position
+        stored = bytes(head) + words
+        return _CHECK.pack(crc_hqx(stored, 0)) + stored
+
+    @staticmethod
+    def counts(take: Callable[[int], bytes], place: str) -> tuple[int, int]:
+        """Tokens and streams of the block whose payload `take` reads from its start; nothing is checked.
+
+        Raises CorruptError naming the place.
+        """
+        take(_CHECK.size + 1)
+        return read_varint(take, place), read_varint(take, place)
+
+    @classmethod
+    def unpack(cls, payload: bytes, original_length: int) -> tuple[BlockHead, bytes]:
+        """The head and the range coder's bytes behind it. Raises CorruptError."""
+        at = _CHECK.size
+        if len(payload) < at or crc_hqx(payload[at:], 0) != _CHECK.unpack_from(payload)[0]:
+            raise CorruptError("the stored bytes do not match their check: the file is damaged; get it again")
+
+        def take(count: int) -> bytes:
+            nonlocal at
+            if at + count > len(payload):
+                raise CorruptError("a model block ends inside its head: the file is damaged")
+            at += count
+            return payload[at - count : at]
+
+        def number(most: int, what: str) -> int:
+            value = read_varint(take, "a model block's head")
+            if value > most:
+                raise CorruptError(
+                    f"a model block claims {value} {what}, more than its {original_length} bytes allow: damaged"
+                )
+            return value
+
+        flags = take(1)[0]
+        if flags & ~(_CRLF | _LITERALS):
+            raise CorruptError(f"a model block has unknown flags {flags:#04x}: damaged, or made by a newer llmzip")
+        # Every token and every literal stands for at least one byte.
+        tokens = number(original_length, "tokens")
+        streams = number(MAX_STREAMS, "streams")
+        if not 1 <= streams <= max(tokens, 1):
+            raise CorruptError(f"a model block claims {streams} streams for {tokens} tokens: damaged")
+        literals = []
+        if flags & _LITERALS:
+            position = 0
+            for _ in range(number(original_length, "literals")):
+                position += number(tokens - position, "tokens before a literal")
+                literals.append((position, take(number(original_length, "literal bytes"))))
+        return cls(bool(flags & _CRLF), tokens, streams, literals), payload[at:]
