@@ -25,7 +25,9 @@ def _packed_length(tool: Tool) -> Callable[[bytes], int]:
 
 
 ALWAYS: dict[str, Callable[[bytes], int]] = {
-    each.name: lambda data, compress=each.compress: len(compress(data)) for each in LIBRARIES if each.name not in LEFT_OUT
+    each.name: lambda data, compress=each.compress: len(compress(data))
+    for each in LIBRARIES
+    if each.name not in LEFT_OUT
 }
 
 WHERE_INSTALLED: dict[str, Callable[[bytes], int]] = {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import llama_cpp
 import numpy as np
+from llmzip.model._masses import Masses
 from measure import bench_text
 from numpy.typing import NDArray
 
@@ -21,7 +22,6 @@ from llmzip.codec.evaluation import Session, prefill
 from llmzip.codec.models import load_model
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE, Quantiser
 from llmzip.model import embedded
-from llmzip.model._masses import Masses
 from llmzip.model.schedule import spans, stream_lengths
 
 WINDOW = embedded.WINDOW
@@ -117,7 +117,11 @@ def main() -> None:
         print("\nagainst the other build")
         for name in odds:
             report(name, saved[name], odds[name])
-        report("other's prefill / this build's steps", saved["prefill, 4 streams at once"], odds["steps of 4 rows (4 streams)"])
+        report(
+            "other's prefill / this build's steps",
+            saved["prefill, 4 streams at once"],
+            odds["steps of 4 rows (4 streams)"],
+        )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from llmzip.model._masses import Masses
 from numpy.typing import NDArray
 
 from llmzip.codec import policy
@@ -19,14 +20,19 @@ from llmzip.codec.head import BlockHead
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE, Quantiser
 from llmzip.container import BlockKind, Header, MemberWriter
 from llmzip.model import embedded
-from llmzip.model._masses import Masses
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 
 
 def bench_text() -> bytes:
     """English prose of corpora/, about 200 kB."""
-    names = ("the-lighthouse-ledger.txt", "the-glass-orchard.txt", "tides-and-timber.md", "field-notes.txt", "manual.rst")
+    names = (
+        "the-lighthouse-ledger.txt",
+        "the-glass-orchard.txt",
+        "tides-and-timber.md",
+        "field-notes.txt",
+        "manual.rst",
+    )
     text = b"".join((CORPORA / name).read_bytes() for name in names)
     return text + (CORPORA / "windows-letter.txt").read_bytes().replace(b"\r\n", b"\n")
 
@@ -86,7 +92,11 @@ def stages(session: Session, data: bytes, wanted_streams: int | None = None) -> 
         sink = io.BytesIO()
         window = embedded.WINDOW
         header = Header(
-            mixing=mixing, tolerance=PORTABLE_TOLERANCE, context=window.context, parts=window.parts, model=embedded.IDENTITY
+            mixing=mixing,
+            tolerance=PORTABLE_TOLERANCE,
+            context=window.context,
+            parts=window.parts,
+            model=embedded.IDENTITY,
         )
         writer = MemberWriter(sink, header)
         writer.write_block(BlockKind.MODEL, data, head.payload(words))

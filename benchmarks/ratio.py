@@ -26,10 +26,13 @@ def files() -> list[Path]:
 
 def main() -> None:
     others = ALWAYS | WHERE_INSTALLED
-    widths = {name: 9 for name in OWN} | {name: max(9, len(name) + 2) for name in others}
+    widths = dict.fromkeys(OWN, 9) | {name: max(9, len(name) + 2) for name in others}
 
     def line(label: str, length: str, values: dict[str, float]) -> None:
-        print(f"{label:26}{length:>9}" + "".join(f"{values[name]:{width}.3f}" for name, width in widths.items()), flush=True)
+        print(
+            f"{label:26}{length:>9}" + "".join(f"{values[name]:{width}.3f}" for name, width in widths.items()),
+            flush=True,
+        )
 
     print("bits per byte of whole files; 'model' is the cross-entropy of the model alone\n")
     print(f"{'':26}{'bytes':>9}" + "".join(f"{name:>{width}}" for name, width in widths.items()))

@@ -90,13 +90,21 @@ def main() -> None:
         coder = times["mixer and range coder"]
         print(f"  compress at {times['model, prefill'] / times['compress']:.0%} of bare prefill", end="")
         print(f", decompress at {times['model, lock step'] / times['decompress']:.0%} of bare lock step")
-        print(f"  mixer and range coder: {coder / times['compress']:.1%} of compress, {coder / times['decompress']:.1%} of decompress\n")
+        print(
+            f"  mixer and range coder: {coder / times['compress']:.1%} of compress, {coder / times['decompress']:.1%} of decompress\n"
+        )
     session.close()
     print(f"size, {sizes.streams} streams (chosen by length)")
     print(f"  cross-entropy of the model{sizes.entropy:12,.0f} bytes")
-    print(f"  file without mixing{sizes.plain_file:19,} bytes, {sizes.plain_file / sizes.entropy:.4f} of the cross-entropy")
-    print(f"  file{sizes.file:34,} bytes, {sizes.file / sizes.entropy:.4f} of the cross-entropy, {8 * sizes.file / len(data):.4f} bits per byte")
-    print(f"  cost of portability: {sizes.portable / sizes.exact - 1:+.2%} (tolerance {PORTABLE_TOLERANCE}e-6 against 0, same logits)\n")
+    print(
+        f"  file without mixing{sizes.plain_file:19,} bytes, {sizes.plain_file / sizes.entropy:.4f} of the cross-entropy"
+    )
+    print(
+        f"  file{sizes.file:34,} bytes, {sizes.file / sizes.entropy:.4f} of the cross-entropy, {8 * sizes.file / len(data):.4f} bits per byte"
+    )
+    print(
+        f"  cost of portability: {sizes.portable / sizes.exact - 1:+.2%} (tolerance {PORTABLE_TOLERANCE}e-6 against 0, same logits)\n"
+    )
     memory(data)
 
 

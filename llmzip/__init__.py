@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-def compress(data: bytes, **options: Any) -> bytes:  # noqa: ANN401 - the arguments of Codec
+def compress(data: bytes, **options: Any) -> bytes:
     """A complete compressed file for these bytes. Options as for `Codec`. Raises ModelError, UsageError."""
     from llmzip.codec.codec import Codec
 
@@ -40,7 +40,7 @@ def compress(data: bytes, **options: Any) -> bytes:  # noqa: ANN401 - the argume
         return codec.compress(data)
 
 
-def decompress(data: bytes, **options: Any) -> bytes:  # noqa: ANN401 - the arguments of Codec
+def decompress(data: bytes, **options: Any) -> bytes:
     """The original bytes of a compressed file. Options as for `Codec`. Raises CorruptError, ModelError."""
     from llmzip.codec.codec import Codec
 
@@ -48,7 +48,7 @@ def decompress(data: bytes, **options: Any) -> bytes:  # noqa: ANN401 - the argu
         return codec.decompress(data)
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - Codec and Summary load with their dependencies, on first use
+def __getattr__(name: str) -> Any:
     if name in ("Codec", "Summary"):
         from llmzip.codec import codec
 

@@ -1,5 +1,6 @@
 """Model blocks: prefill on one side, lock step on the other, with drift in between."""
 
+import itertools
 from binascii import crc_hqx
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_coding_order_is_step_by_step(count, streams):
     place = coding_order(count, streams)
     assert sorted(place) == list(range(count))
     # Stream by stream, a token's place grows by one step of all streams.
-    assert all(b - a == streams or b < streams for a, b in zip(place, place[1:], strict=False))
+    assert all(b - a == streams or b < streams for a, b in itertools.pairwise(place))
 
 
 def test_damaged_payloads_never_get_past_the_codec_unseen():
@@ -116,7 +117,7 @@ def test_damaged_payloads_never_get_past_the_codec_unseen():
         except CorruptError:
             wrong += 1
     assert wrong >= len(payload) - 4  # the last bytes of the coder may be redundant
-    for bit in range(0, 8 * len(payload)):
+    for bit in range(8 * len(payload)):
         damaged = bytearray(payload)
         damaged[bit // 8] ^= 1 << bit % 8
         try:
@@ -149,7 +150,11 @@ def test_damage_is_refused_before_decoding():
     payload = encode(TEXT, 3)
     decoder = codec(model := FakeModel())
     for at in range(len(payload)):
-        for damaged in (payload[:at], payload[:at] + bytes([payload[at] ^ 1 << at % 8]) + payload[at + 1 :], payload + b"x"):
+        for damaged in (
+            payload[:at],
+            payload[:at] + bytes([payload[at] ^ 1 << at % 8]) + payload[at + 1 :],
+            payload + b"x",
+        ):
             with pytest.raises(CorruptError, match="stored bytes do not match"):
                 decoder.decode(damaged, len(TEXT), done)
             with pytest.raises(CorruptError, match="stored bytes do not match"):

@@ -12,7 +12,9 @@ from llmzip.codec.blocks import blocks
 PROSE = b"A plain line of plain text, about nothing in particular.\n" * 5000
 NOISE = random.Random(9).randbytes(200_000)
 
-pieces = st.lists(st.sampled_from([b"a", b"\n", b"\r\n", "é".encode(), "🎉".encode(), b"word " * 30]), max_size=300).map(b"".join)
+pieces = st.lists(
+    st.sampled_from([b"a", b"\n", b"\r\n", "é".encode(), "🎉".encode(), b"word " * 30]), max_size=300
+).map(b"".join)
 
 
 @settings(max_examples=60)
@@ -52,7 +54,12 @@ def test_a_kind_that_goes_on_is_not_cut_between_reads():
 
 @pytest.mark.parametrize(
     "data",
-    ["漢字かな交じり文。".encode() * 20_000, PROSE.replace(b" ", bytes(1)), b"\x1b[1mbold\x1b[0m\n" * 30_000, b"\t\f\r\n" * 50_000],
+    [
+        "漢字かな交じり文。".encode() * 20_000,
+        PROSE.replace(b" ", bytes(1)),
+        b"\x1b[1mbold\x1b[0m\n" * 30_000,
+        b"\t\f\r\n" * 50_000,
+    ],
     ids=["Chinese", "NUL", "terminal", "white space"],
 )
 def test_these_are_texts(data):

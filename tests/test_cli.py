@@ -373,7 +373,11 @@ def test_blocks_that_were_put_right_are_told(tool: Tool) -> None:
     tool.settings = {"repaired": 1}
     for arguments in (["-dc", "a.llmz"], ["-t", "a.llmz"]):
         result = tool(*arguments)
-        assert (result.code, len(result.lines)) == (0, 1) and "complete, but 1 of" in result.err and "put right" in result.err
+        assert (
+            (result.code, len(result.lines)) == (0, 1)
+            and "complete, but 1 of" in result.err
+            and "put right" in result.err
+        )
         assert tool("-q", *arguments).err == ""
 
 

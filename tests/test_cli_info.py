@@ -56,7 +56,7 @@ def test_json(sample: bytes, capsys: pytest.CaptureFixture) -> None:
     assert (exact["mode"], exact["mixing"], exact["continued"], exact["tolerance"]) == ("exact", False, True, 0)
     assert exact["model"]["name"] is None
     assert sum(member["compressed"] for member in file["members"]) == len(sample)
-    assert [member["offset"] for member in file["members"]][0] == 0
+    assert next(member["offset"] for member in file["members"]) == 0
 
 
 def test_table(sample: bytes, capsys: pytest.CaptureFixture) -> None:

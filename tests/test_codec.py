@@ -120,7 +120,9 @@ def test_verified_blocks_come_back_or_are_stored_otherwise(model_always):
     told, sink = [], io.BytesIO()
     summary = steady.compress_stream(io.BytesIO(text), sink, told.append)
     assert (summary.unverified, sum(told)) == (0, len(text)) and set(kinds(sink.getvalue())) == {BlockKind.MODEL}
-    assert sink.getvalue() == FakeCodec(block_size=SMALLEST_BLOCK, streams=2).compress(text), "verifying changes no byte"
+    assert sink.getvalue() == FakeCodec(block_size=SMALLEST_BLOCK, streams=2).compress(text), (
+        "verifying changes no byte"
+    )
 
     # Far more drift than the embedded model is allowed, as a broken build or processor might have.
     options = {"identity": embedded.IDENTITY, "verify": True, "block_size": SMALLEST_BLOCK, "streams": 2}

@@ -71,7 +71,7 @@ def test_an_added_space_does_not_spoil_the_tokens(tmp_path):
 def test_architectures(tmp_path, architecture, exact):
     """Windows slide, or start anew, several times."""
     path = tiny_model(tmp_path / "m.gguf", architecture, "SPM")
-    codec, packed = round_trip(path, SENTENCES.encode() * 3, exact=exact, streams=2, context=24)
+    _codec, packed = round_trip(path, SENTENCES.encode() * 3, exact=exact, streams=2, context=24)
     other = Codec(path, threads=1)
     assert other.decompress(packed) == SENTENCES.encode() * 3
     other.close()

@@ -252,6 +252,7 @@ def test_threads_have_mixers_of_their_own() -> None:
     block = make_block(2000, 2000, 21, True)
     expected = encode(Mixer(2000, 4, 2000), TurnEncoder(), block, 4)
     results: list[tuple[bytes, bytes]] = []
+
     def work() -> None:
         results.append(encode(Mixer(2000, 4, 2000), TurnEncoder(), block, 4))
 

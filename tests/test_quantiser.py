@@ -12,7 +12,9 @@ from llmzip.coding import cells
 edges = np.concatenate([cells.BASE_EDGES, cells.SHIFTED_EDGES]) / cells.UNIT
 # Log odds all over, and very close to edges of both grids, where it matters.
 log_odds = st.floats(-45, 45) | st.tuples(st.sampled_from(list(edges)), st.floats(-1e-4, 1e-4)).map(sum)
-paths = st.integers(1, 12).flatmap(lambda depth: st.lists(st.lists(log_odds, min_size=depth, max_size=depth), min_size=1, max_size=9))
+paths = st.integers(1, 12).flatmap(
+    lambda depth: st.lists(st.lists(log_odds, min_size=depth, max_size=depth), min_size=1, max_size=9)
+)
 
 
 @given(paths, st.integers(0, 300), st.integers(0, 2**32 - 1))

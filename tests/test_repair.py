@@ -21,7 +21,30 @@ from llmzip.model.base import Window
 
 TOLERANCE = 4000  # large, so that a short text meets drift beside an edge
 # No stretch twice: streams in the same state would be misled together.
-TEXT = " ".join(random.Random(3).choices("it is a truth of the sea that what goes in comes out and then other thing".split(), k=220)).encode()
+TEXT = " ".join(
+    random.Random(3).choices(
+        [
+            "it",
+            "is",
+            "a",
+            "truth",
+            "of",
+            "the",
+            "sea",
+            "that",
+            "what",
+            "goes",
+            "in",
+            "comes",
+            "out",
+            "and",
+            "then",
+            "other",
+            "thing",
+        ],
+        k=220,
+    )
+).encode()
 
 
 def quiet(share):
@@ -139,7 +162,9 @@ def test_the_cell_beyond_the_edge_is_the_encoders(reach, z, share):
     z = np.array(z)
     states, coded = quantiser.encode(np.exp(z)[:, None])
     coded = coded[:, 0]
-    assert (quantiser.alternatives(np.exp(z), states, coded, DOUBTFUL) == coded).all(), "no encoder writes a doubtful turn"
+    assert (quantiser.alternatives(np.exp(z), states, coded, DOUBTFUL) == coded).all(), (
+        "no encoder writes a doubtful turn"
+    )
     drifted, found = np.exp(z + share * (1 + reach) * 100e-6), np.empty(len(z), np.uint8)
     quantiser.decode(drifted, states, found)
     others = quantiser.alternatives(drifted, states, found, reach)

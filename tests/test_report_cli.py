@@ -99,12 +99,12 @@ def test_bad_files_have_their_line_and_the_others_their_figures(known, text, tmp
     ],
 )
 def test_wrong_arguments(known, text, capsys, arguments, code, words):
-    found, out, err = run(capsys, "estimate", text, *arguments)
+    found, _out, err = run(capsys, "estimate", text, *arguments)
     assert found == code and words in err and len(err.splitlines()) == 1
 
 
 def test_pictures_and_pages_show_one_text(known, text, capsys, tmp_path):
-    code, out, err = run(capsys, "estimate", text, text, "--html", str(tmp_path / "x.html"))
+    code, _out, err = run(capsys, "estimate", text, text, "--html", str(tmp_path / "x.html"))
     assert code == 2 and "one file" in err and not (tmp_path / "x.html").exists()
 
 

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import constriction
 import numpy as np
@@ -24,7 +24,7 @@ from llmzip.report.stopping import Stopped
 from llmzip.report.texts import Text
 from llmzip.report.windows import evaluations, segments
 
-UNIFORM = {token: 1 / 256 for token in range(256)}
+UNIFORM = dict.fromkeys(range(256), 1 / 256)
 
 
 def text_of(data, name="text"):
@@ -464,5 +464,5 @@ def test_segments_lie_inside_the_text(count, longest, wanted, seed):
         return
     found = segments(count, longest, wanted, seed)
     assert found and all(longest <= start < stop <= count for start, stop in found)
-    assert all(a[1] <= b[0] for a, b in zip(found, found[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in pairwise(found))
     assert sum(stop - start for start, stop in found) <= max(wanted, 64)

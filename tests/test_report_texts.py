@@ -1,6 +1,7 @@
 """What is measured: reading, sampling, text8, counting."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -106,6 +107,6 @@ def test_units_of_parts_add_up(text, sizes):
     counts = count_units(data, 0)
     assert counts.characters == len(text) == characters_at(data, offsets)[-1]
     assert counts.words == len(text.split()) == words_at(data, offsets)[-1]
-    for start, stop in zip(offsets, offsets[1:], strict=False):
+    for start, stop in itertools.pairwise(offsets):
         begun = characters_at(data, np.array([start, stop]))
         assert begun[1] - begun[0] == sum(byte & 0xC0 != 0x80 for byte in data[start:stop])

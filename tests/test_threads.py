@@ -41,7 +41,9 @@ def test_it_flees_a_collapse_and_comes_back():
     machine.cost = {1: 1.0, 2: 50.0, 4: 100.0}
     machine.run(tuner, 200)
     assert tuner.best == 1 and machine.used[-1] == 1
-    assert len([n for n in machine.used[200:] if n > 1]) <= 4, "what is a hundred times slower must be tried hardly ever"
+    assert len([n for n in machine.used[200:] if n > 1]) <= 4, (
+        "what is a hundred times slower must be tried hardly ever"
+    )
     machine.cost = {1: 1.0, 2: 0.6, 4: 0.4}
     machine.run(tuner, 20_000)
     assert tuner.best == 4

@@ -55,7 +55,7 @@ def average(paths: list[str], parts: list[float]) -> dict[str, Any]:
         raise ValueError("models of different shapes have no mean")
     total = sum(parts)
     mean = {
-        name: sum(part / total * state["weights"][name] for part, state in zip(parts, states))
+        name: sum(part / total * state["weights"][name] for part, state in zip(parts, states, strict=False))
         for name in states[0]["weights"]
     }
     return {"weights": mean, "model": describe(states[0]["model"])}

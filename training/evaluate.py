@@ -110,7 +110,7 @@ def speeds(models: list[LlamaModel], config: Config) -> list[dict[str, float]]:
     result: list[dict[str, float]] = [{} for _ in models]
     rng, clock = np.random.default_rng(0), _clock(config)
     for _ in range(settings.speed_rounds):
-        for model, best in zip(models, result):
+        for model, best in zip(models, result, strict=False):
             tokens = rng.integers(0, len(model.pieces) - 1, 2 * settings.context, dtype=np.int32)
             rates = {"prefill": _prefill_rate(model, tokens, settings.context, clock)}
             for streams in settings.streams:
@@ -172,7 +172,7 @@ def evaluate(
         result: dict = {"models": names}
         if quality:
             result["bits_per_byte"] = [{} for _ in models]
-            for model, column in zip(models, result["bits_per_byte"]):
+            for model, column in zip(models, result["bits_per_byte"], strict=False):
                 for name, text in inputs.items():
                     column[name] = bits(model, text, window) / len(text)
                     print(f"{model.name} {name} {column[name]:.4f}", file=sys.stderr, flush=True)

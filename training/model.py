@@ -128,7 +128,7 @@ class Decoder(nn.Module):
         # In pieces: the logits of a whole batch do not fit into a cache, nor, on small machines, into memory.
         total = sum(
             F.cross_entropy(F.linear(x, self._last).float(), y, reduction="sum")
-            for x, y in zip(hidden.split(_LOSS_ROWS), targets.split(_LOSS_ROWS))
+            for x, y in zip(hidden.split(_LOSS_ROWS), targets.split(_LOSS_ROWS), strict=False)
         )
         return total / targets.numel()
 

@@ -40,7 +40,7 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:
         (group,) = self.param_groups
         by_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-        for parameter, splits in zip(group["params"], self._splits):
+        for parameter, splits in zip(group["params"], self._splits, strict=False):
             if parameter.grad is None:
                 continue
             state = self.state[parameter]
@@ -49,10 +49,12 @@ class Muon(torch.optim.Optimizer):
             state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
             update = parameter.grad.lerp(state["momentum"], group["momentum"])
             parameter.mul_(1 - group["lr"] * group["weight_decay"])
-            for target, part in zip(parameter.split(splits), update.split(splits)):
+            for target, part in zip(parameter.split(splits), update.split(splits), strict=False):
                 by_shape[part.shape].append((target, part))
         # Matrices of one shape go through the iteration together: eight small products are slower than one batch.
         for (rows, columns), pairs in by_shape.items():
             scale = group["lr"] * max(1.0, rows / columns) ** 0.5
-            for (target, _), update in zip(pairs, orthogonalise(torch.stack([part for _, part in pairs]))):
+            for (target, _), update in zip(
+                pairs, orthogonalise(torch.stack([part for _, part in pairs])), strict=False
+            ):
                 target.add_(update.to(target.dtype), alpha=-scale)

@@ -127,7 +127,7 @@ def write_tokens(path: Path, texts: Iterable[str], tokenizer: Tokenizer, recipe:
     counts = {"documents": 0, "bytes": 0, "tokens": 0}
     with open(temporary, "wb") as out:
         for batch in _batches(texts):
-            for text, encoding in zip(batch, tokenizer.encode_batch(batch, add_special_tokens=False)):
+            for text, encoding in zip(batch, tokenizer.encode_batch(batch, add_special_tokens=False), strict=False):
                 ids = np.array([bos, *encoding.ids], dtype=np.uint16)
                 out.write(ids.tobytes())
                 counts["documents"] += 1

@@ -32,7 +32,7 @@ def tensors(weights: dict[str, Any], model: Model) -> dict[str, np.ndarray]:
     for i in range(model.layers):
         for ours, theirs in _BLOCK.items():
             parts = np.split(arrays[f"blocks.{i}.{ours}"], cuts.get(ours, ()))
-            result |= {f"blk.{i}.{name}.weight": part for name, part in zip(theirs, parts)}
+            result |= {f"blk.{i}.{name}.weight": part for name, part in zip(theirs, parts, strict=False)}
     return result
 
 

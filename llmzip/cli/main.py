@@ -191,7 +191,7 @@ def _execute(arguments: list[str]) -> int:
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 128 + signal.SIGINT
-    except Exception as error:  # noqa: BLE001 - the last line of defence
+    except Exception as error:
         return run.report(error, None, debug)
 
 

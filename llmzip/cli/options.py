@@ -119,7 +119,9 @@ model_options = [
         envvar="LLMZIP_MODEL",
         help="Instead of the built-in model: a GGUF file, a name of `llmzip models`, or hf:OWNER/REPO[/FILE].",
     ),
-    click.option("-T", "--threads", type=click.IntRange(0, 4096), default=0, help="CPU threads; 0 (default): as many as help."),
+    click.option(
+        "-T", "--threads", type=click.IntRange(0, 4096), default=0, help="CPU threads; 0 (default): as many as help."
+    ),
     click.option(
         "--gpu-layers", metavar="N", type=click.IntRange(0), help="Layers on a GPU (default: all of an own model)."
     ),
@@ -143,7 +145,9 @@ coding_options = [
 ]
 
 _verify = [
-    click.option("--verify", is_flag=True, help="Decode every block again before it is stored (slow, as decompression)."),
+    click.option(
+        "--verify", is_flag=True, help="Decode every block again before it is stored (slow, as decompression)."
+    ),
 ]
 
 

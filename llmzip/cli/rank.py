@@ -78,7 +78,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
                 break
             try:
                 failed = _score(model, texts, options, ranking, request)
-            except Exception as error:  # noqa: BLE001 - a model that fails must not take the others with it
+            except Exception as error:
                 failed = report_error(error, model, options.debug)
             code = code or failed
     ranking.scores = {model: scores for model, scores in ranking.scores.items() if scores}

@@ -69,9 +69,7 @@ format_options = [
     click.option("--table", "form", flag_value="table", default="table", hidden=True),
 ]
 sample_options = [
-    click.option(
-        "--sample", metavar="SIZE", type=Size(1024), help="Of larger files take random pieces only, like 1M."
-    ),
+    click.option("--sample", metavar="SIZE", type=Size(1024), help="Of larger files take random pieces only, like 1M."),
     click.option("--seed", metavar="N", type=int, default=0, help="Seed of what is drawn at random (default: 0)."),
     click.option("--text8", is_flag=True, help="Turn texts into the 27 characters of text8 first."),
 ]

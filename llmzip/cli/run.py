@@ -127,7 +127,7 @@ class Session:
             try:
                 self._writing_stdout = False
                 action(path)
-            except Exception as error:  # noqa: BLE001 - every failure of a file becomes its line and exit code
+            except Exception as error:
                 failed = report(error, name_of(path), self.options.debug)
                 code = code or failed
                 if self._hopeless or self._writing_stdout:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["Codec", "Summary"]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the codec module holds
+def __getattr__(name: str) -> Any:
     if name in __all__:
         from llmzip.codec import codec
 

@@ -39,7 +39,9 @@ def blocks(source: BinaryIO, size: int) -> Iterator[bytes]:
 
 def _is_text(page: bytes) -> bool:
     """Whether a page is mostly UTF-8 without control characters. NUL counts as neither: tar pads with it."""
-    undecodable = sum(0xDC80 <= ord(c) <= 0xDCFF for c in page.decode("utf-8", "surrogateescape")) if not page.isascii() else 0
+    undecodable = (
+        sum(0xDC80 <= ord(c) <= 0xDCFF for c in page.decode("utf-8", "surrogateescape")) if not page.isascii() else 0
+    )
     return undecodable + len(_CONTROLS.findall(page)) <= _STRANGE * len(page)
 
 

@@ -26,7 +26,12 @@ class Quantiser:
         self.tolerance = tolerance
         margin = math.exp(tolerance * 1e-6)
         self._grids = tuple(
-            (first, np.exp(edges / cells.UNIT), np.exp(edges / cells.UNIT) * margin, np.exp(edges / cells.UNIT) / margin)
+            (
+                first,
+                np.exp(edges / cells.UNIT),
+                np.exp(edges / cells.UNIT) * margin,
+                np.exp(edges / cells.UNIT) / margin,
+            )
             for first, edges in ((cells.BASE, cells.BASE_EDGES), (cells.SHIFTED, cells.SHIFTED_EDGES))
         )
 

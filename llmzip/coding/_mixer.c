@@ -9,10 +9,9 @@
 #define TOKENS_MAX (UINT32_C(1) << 28)
 
 typedef struct {
-    PyObject_HEAD
-    Turns turns;
+    PyObject_HEAD Turns turns;
     int awaits_bits; /* predict was called, update was not */
-    int busy; /* a call runs without the interpreter lock */
+    int busy;        /* a call runs without the interpreter lock */
 } MixerObject;
 
 /* ---- life of the object ---- */
@@ -138,11 +137,10 @@ static PyObject *mixer_encode_steps(MixerObject *m, PyObject *args) {
     uint16_t *probabilities = (uint16_t *)PyBytes_AS_STRING(out_probabilities);
     size_t n = 0;
     m->busy = 1;
-    Py_BEGIN_ALLOW_THREADS
-    for (size_t step = 0; step < steps; step++, rank += active, state += active, cell += active * t->depth)
-        n = turns_encode(t, rank, state, cell, bits, probabilities, n);
-    Py_END_ALLOW_THREADS
-    m->busy = 0;
+    Py_BEGIN_ALLOW_THREADS for (size_t step = 0; step < steps;
+                                step++, rank += active, state += active, cell += active * t->depth) n =
+        turns_encode(t, rank, state, cell, bits, probabilities, n);
+    Py_END_ALLOW_THREADS m->busy = 0;
     if (_PyBytes_Resize(&out_bits, (Py_ssize_t)n)) goto done;
     if (_PyBytes_Resize(&out_probabilities, (Py_ssize_t)(2 * n))) goto done;
     result = PyTuple_Pack(2, out_bits, out_probabilities);
@@ -185,7 +183,8 @@ static PyObject *mixer_predict(MixerObject *m, PyObject *args) {
     if (!PyArg_ParseTuple(args, "y*w*", &cells, &out)) return NULL;
     PyObject *result = NULL;
     uint32_t active = turns_active(&m->turns);
-    if (enter(m, !m->awaits_bits && active > 0, "predict: the turns before were not given, or the block is done")) goto done;
+    if (enter(m, !m->awaits_bits && active > 0, "predict: the turns before were not given, or the block is done"))
+        goto done;
     if ((size_t)cells.len < active) {
         wrong_size("cells");
         goto done;
@@ -265,7 +264,8 @@ static PyMethodDef mixer_methods[] = {
 };
 
 static PyGetSetDef mixer_getset[] = {
-    {"active", (getter)mixer_get_active, NULL, "Streams with a token in the current step; 0 at the end of a block.", NULL},
+    {"active", (getter)mixer_get_active, NULL, "Streams with a token in the current step; 0 at the end of a block.",
+     NULL},
     {"depth", (getter)mixer_get_depth, NULL, "Turns on a path.", NULL},
     {"memory", (getter)mixer_get_memory, NULL, "Bytes that the tables may come to occupy.", NULL},
     {NULL, NULL, NULL, NULL, NULL},

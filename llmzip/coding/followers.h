@@ -18,7 +18,7 @@ typedef struct {
 
 typedef struct {
     FollowerList *lists;
-    void *block; /* what malloc gave: lists is aligned to cache lines inside it */
+    void *block;   /* what malloc gave: lists is aligned to cache lines inside it */
     uint32_t bits; /* log2 of the number of lists, a power of two >= 2 */
 } FollowerTable;
 

@@ -16,7 +16,7 @@ enum { GATE_SIZES = 8, GATES = 2 * GATE_SIZES };
 
 typedef struct {
     int64_t slope; /* sum of d (bit - p), 24 fractional bits: below 2^41 */
-    int64_t bend; /* sum of d^2 p (1 - p), 32 fractional bits: below 2^52 */
+    int64_t bend;  /* sum of d^2 p (1 - p), 32 fractional bits: below 2^52 */
 } Gate;
 
 /* A little trust to begin with: some 60 turns of middling departures. */

@@ -7,7 +7,7 @@
 
 /* format: the contexts that are searched for, in tokens, longest first. */
 static const uint32_t match_orders[MATCH_ORDERS] = {12, 6, 4, 2};
-#define MATCH_VERIFY 32 /* agreement is measured up to here, then only counted on */
+#define MATCH_VERIFY 32  /* agreement is measured up to here, then only counted on */
 #define MATCH_SETTLED 16 /* a match this long is not given up for a longer one */
 
 int history_create(History *history, uint32_t bits) {

@@ -9,14 +9,14 @@
 
 typedef struct {
     uint32_t *tokens; /* leaf ranks in file order; TOKEN_UNKNOWN = not coded yet */
-    uint32_t length; /* positions laid out so far */
+    uint32_t length;  /* positions laid out so far */
     uint32_t capacity;
     uint32_t *last[MATCH_ORDERS]; /* per order: position after the latest occurrence of a hash, 0 = none */
     uint32_t bits;
 } History;
 
 typedef struct {
-    uint32_t next; /* position of the token expected now; meaningful where length > 0 */
+    uint32_t next;   /* position of the token expected now; meaningful where length > 0 */
     uint32_t length; /* verified tokens of agreement before it */
 } Match;
 

@@ -24,14 +24,10 @@ extern int16_t logistic_mid_table[4096]; /* log odds of 16 p / 65536 */
 /* Fill the tables; called once, when the module is loaded. */
 void logistic_init(void);
 
-static inline int32_t clip_logit(int32_t x) {
-    return x > LOGIT_MAX ? LOGIT_MAX : x < -LOGIT_MAX ? -LOGIT_MAX : x;
-}
+static inline int32_t clip_logit(int32_t x) { return x > LOGIT_MAX ? LOGIT_MAX : x < -LOGIT_MAX ? -LOGIT_MAX : x; }
 
 /* 65536 / (1 + exp(-x / 256)), for any x. */
-static inline int32_t squash(int32_t x) {
-    return logistic_squash_table[clip_logit(x) + LOGIT_MAX];
-}
+static inline int32_t squash(int32_t x) { return logistic_squash_table[clip_logit(x) + LOGIT_MAX]; }
 
 /* Log odds of p / 65536, 0 <= p <= 65536. */
 static inline int32_t stretch(int32_t p) {

@@ -1,7 +1,7 @@
 #include "network.h"
 
 /* One binary for all machines: the loader picks the loop compiled for this CPU. The results are the same, integers. */
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GLIBC__) && defined(__GNUC__) \
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GLIBC__) && defined(__GNUC__)                           \
     && !defined(__SANITIZE_ADDRESS__)
 #define CLONES __attribute__((target_clones("avx2", "default")))
 #else

@@ -15,7 +15,7 @@
 #define NODE_COUNT_MAX 63
 
 typedef struct {
-    uint32_t check; /* never 0 in use */
+    uint32_t check;              /* never 0 in use */
     uint32_t cell[BUCKET_NODES]; /* heap order: children of i are 2 i + 1 and 2 i + 2 */
 } NodeBucket;
 

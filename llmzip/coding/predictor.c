@@ -33,8 +33,14 @@ static void set_contexts(Predictor *p, Lane *lane) {
         order[i] = h = hash_mix(h + i, t[i]);
     }
     const uint64_t list[LISTS] = {
-        order[1], order[2], order[3], order[4], order[6],
-        hash_mix(t[2], 7), hash_mix(hash_mix(102, t[2]), t[3]), hash_mix(hash_mix(place, 104), order[1]),
+        order[1],
+        order[2],
+        order[3],
+        order[4],
+        order[6],
+        hash_mix(t[2], 7),
+        hash_mix(hash_mix(102, t[2]), t[3]),
+        hash_mix(hash_mix(place, 104), order[1]),
     };
     for (uint32_t i = 0; i < LISTS; i++) {
         lane->list_context[i] = hash_mix(list[i], i + 1);
@@ -198,7 +204,10 @@ static int32_t predict_lane(Predictor *p, Lane *lane, uint32_t cell) {
     uint32_t last = history_before(&p->history, lane->position, 1);
     uint32_t before = history_before(&p->history, lane->position, 2);
     const uint32_t row[SETS] = {
-        level * 12 + state * 3 + (highest == 0 ? 0 : highest < 3 ? 1 : 2),
+        level * 12 + state * 3
+            + (highest == 0  ? 0
+               : highest < 3 ? 1
+                             : 2),
         cell,
         (highest * 2 + sure) * COARSE + coarse,
         last >> 3 & 1023,

@@ -51,7 +51,7 @@ static void fill_weights(Predictor *p) {
     for (int s = 0; s < SETS; s++)
         for (uint32_t i = 0; i < INPUTS * set_rows[s]; i++) {
             uint32_t k = i % INPUTS;
-            p->weights[s][i] = k == INPUT_CELL                      ? WEIGHT_ONE * 8 / 10
+            p->weights[s][i] = k == INPUT_CELL                     ? WEIGHT_ONE * 8 / 10
                                : k == INPUT_BIAS || k >= INPUT_END ? 0
                                                                    : WEIGHT_ONE / 40;
         }

@@ -44,7 +44,7 @@ typedef struct {
 typedef struct {
     int32_t input[INPUTS];
     uint32_t position; /* in the history */
-    uint32_t node; /* 1 and then the turns so far, as bits */
+    uint32_t node;     /* 1 and then the turns so far, as bits */
     uint64_t list_context[LISTS];
     uint64_t counter_context[COUNTERS], residual_context[RESIDUALS]; /* [0] is order 0, which needs none */
     NodeBucket *counter_bucket[COUNTERS], *residual_bucket[RESIDUALS];
@@ -52,7 +52,7 @@ typedef struct {
     Live live[LISTS];
     MapEntry *list_map[LISTS], *list_cell_map[LISTS]; /* NULL where the list has nothing to say */
     Match match;
-    uint32_t expected; /* rank, or TOKEN_UNKNOWN once a turn went another way */
+    uint32_t expected;   /* rank, or TOKEN_UNKNOWN once a turn went another way */
     MapEntry *match_map; /* NULL where nothing is expected */
     int32_t *weights[SETS];
     uint16_t *visits[SETS];
@@ -81,13 +81,13 @@ struct Predictor {
     NodeTable nodes;
     FollowerTable followers;
     History history;
-    MapEntry *list_maps; /* [LISTS][STATES] */
-    MapEntry *list_cell_maps; /* [LISTS][STATES][COARSE] */
-    MapEntry *match_maps; /* [LENGTHS][COARSE] */
-    int32_t *weights[SETS]; /* [rows][INPUTS] */
-    uint16_t *visits[SETS]; /* [rows]: how often a row was trained */
-    int32_t *mix_weights; /* [depth][3][SETS] */
-    uint16_t *finals[FINALS]; /* [rows][FINAL_KNOTS] */
+    MapEntry *list_maps;            /* [LISTS][STATES] */
+    MapEntry *list_cell_maps;       /* [LISTS][STATES][COARSE] */
+    MapEntry *match_maps;           /* [LENGTHS][COARSE] */
+    int32_t *weights[SETS];         /* [rows][INPUTS] */
+    uint16_t *visits[SETS];         /* [rows]: how often a row was trained */
+    int32_t *mix_weights;           /* [depth][3][SETS] */
+    uint16_t *finals[FINALS];       /* [rows][FINAL_KNOTS] */
     uint16_t *final_visits[FINALS]; /* [rows] */
     uint32_t final_bits;
     Gate gates[GATES];

@@ -9,8 +9,8 @@
 /* format: first guesses 1/512 (unsafe) and 1/1024 (escaped), learnt over at most 1023 observations. */
 static const int32_t flag_start[2] = {128, 64};
 
-int turns_create(Turns *t, uint32_t leaves, const int16_t *centres, uint32_t n_cells, uint32_t tokens, int mix, int flags,
-                 size_t memory, uint32_t parts) {
+int turns_create(Turns *t, uint32_t leaves, const int16_t *centres, uint32_t n_cells, uint32_t tokens, int mix,
+                 int flags, size_t memory, uint32_t parts) {
     t->leaves = leaves;
     while ((UINT32_C(1) << t->depth) < leaves) t->depth++;
     t->n_cells = n_cells;

@@ -81,7 +81,7 @@ def _dictionary(length: int) -> int:
 
 
 @cache
-def _zstd(level: int):  # noqa: ANN202 - a type of the lazily imported library
+def _zstd(level: int):
     import zstandard
 
     # The block records length and check already.

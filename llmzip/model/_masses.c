@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define BLOCK 64       /* leaves under one leaf of the heap; a power of two */
+#define BLOCK 64 /* leaves under one leaf of the heap; a power of two */
 #define BLOCK_BITS 6
 #define MAX_DEPTH 24
 #define FLOOR (-80.0f) /* exp(-80) is still a normal float: no leaf mass is ever zero or denormal */
@@ -26,15 +26,14 @@
 #endif
 
 typedef struct {
-    PyObject_HEAD
-    Py_ssize_t leaves;  /* V */
-    int depth;          /* turns on a path: the smallest K with 2^K >= V */
-    Py_ssize_t blocks;  /* blocks that hold leaves */
-    Py_ssize_t width;   /* leaves of the heap, a power of two >= blocks */
-    Py_ssize_t rows;    /* rows kept for `odds` */
-    int32_t *order;     /* leaf rank -> token id */
-    float *mass;        /* rows x blocks*BLOCK leaf masses, in order of rank; padding is 0 */
-    double *heap;       /* rows x 2*width sums; heap[1] is the root */
+    PyObject_HEAD Py_ssize_t leaves; /* V */
+    int depth;                       /* turns on a path: the smallest K with 2^K >= V */
+    Py_ssize_t blocks;               /* blocks that hold leaves */
+    Py_ssize_t width;                /* leaves of the heap, a power of two >= blocks */
+    Py_ssize_t rows;                 /* rows kept for `odds` */
+    int32_t *order;                  /* leaf rank -> token id */
+    float *mass;                     /* rows x blocks*BLOCK leaf masses, in order of rank; padding is 0 */
+    double *heap;                    /* rows x 2*width sums; heap[1] is the root */
 } Masses;
 
 /* max over a row; eight lanes so that it vectorises and its order is fixed */
@@ -181,8 +180,7 @@ static PyObject *Masses_path_odds(Masses *self, PyObject *args) {
     for (Py_ssize_t r = 0; !bad && r < rows; r++) bad = ((const uint32_t *)ranks.buf)[r] >= self->leaves;
     int finite = 1;
     if (!bad) {
-        Py_BEGIN_ALLOW_THREADS
-        for (Py_ssize_t r = 0; r < rows; r++) {
+        Py_BEGIN_ALLOW_THREADS for (Py_ssize_t r = 0; r < rows; r++) {
             float *mass = row_of(self, 0);
             double *heap = heap_of(self, 0), *odds = (double *)out.buf + r * self->depth;
             uint32_t rank = ((const uint32_t *)ranks.buf)[r];
@@ -196,7 +194,8 @@ static PyObject *Masses_path_odds(Masses *self, PyObject *args) {
     PyBuffer_Release(&ranks);
     PyBuffer_Release(&out);
     if (bad) {
-        PyErr_SetString(PyExc_ValueError, "expected float32 logits (rows, V), uint32 ranks (rows,) < V, float64 out (rows, K)");
+        PyErr_SetString(PyExc_ValueError,
+                        "expected float32 logits (rows, V), uint32 ranks (rows,) < V, float64 out (rows, K)");
         return NULL;
     }
     return none_if(finite);
@@ -209,9 +208,8 @@ static PyObject *Masses_load(Masses *self, PyObject *args) {
     int bad = logits.len != rows * self->leaves * 4 || rows > self->rows;
     int finite = 1;
     if (!bad) {
-        Py_BEGIN_ALLOW_THREADS
-        for (Py_ssize_t r = 0; r < rows; r++)
-            finite &= fill_row(self, (const float *)logits.buf + r * self->leaves, row_of(self, r), heap_of(self, r));
+        Py_BEGIN_ALLOW_THREADS for (Py_ssize_t r = 0; r < rows; r++) finite &=
+            fill_row(self, (const float *)logits.buf + r * self->leaves, row_of(self, r), heap_of(self, r));
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&logits);
@@ -232,12 +230,14 @@ static PyObject *Masses_odds(Masses *self, PyObject *args) {
         uint32_t prefix = ((const uint32_t *)prefixes.buf)[r];
         bad = prefix >= (uint32_t)1 << level;
         if (!bad)
-            ((double *)out.buf)[r] = node_odds(self, row_of(self, r), heap_of(self, r), ((uint64_t)1 << level) | prefix, level);
+            ((double *)out.buf)[r] =
+                node_odds(self, row_of(self, r), heap_of(self, r), ((uint64_t)1 << level) | prefix, level);
     }
     PyBuffer_Release(&prefixes);
     PyBuffer_Release(&out);
     if (bad) {
-        PyErr_SetString(PyExc_ValueError, "expected a level < K, uint32 prefixes (rows,) < 2^level, float64 out (rows,)");
+        PyErr_SetString(PyExc_ValueError,
+                        "expected a level < K, uint32 prefixes (rows,) < 2^level, float64 out (rows,)");
         return NULL;
     }
     Py_RETURN_NONE;
@@ -263,8 +263,7 @@ static PyGetSetDef Masses_getset[] = {
 };
 
 static PyTypeObject MassesType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "llmzip.model._masses.Masses",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "llmzip.model._masses.Masses",
     .tp_basicsize = sizeof(Masses),
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_doc = "Masses(order, rows): node masses of a vocabulary tree whose leaf r is the token order[r].",
@@ -275,13 +274,13 @@ static PyTypeObject MassesType = {
     .tp_getset = Masses_getset,
 };
 
-static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, .m_name = "llmzip.model._masses", .m_doc = "Node masses of a vocabulary tree.", .m_size = -1};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "llmzip.model._masses",
+                                    .m_doc = "Node masses of a vocabulary tree.", .m_size = -1};
 
 PyMODINIT_FUNC PyInit__masses(void) {
     PyObject *m = NULL;
-    if (PyType_Ready(&MassesType) == 0 && (m = PyModule_Create(&module)) != NULL &&
-        PyModule_AddObjectRef(m, "Masses", (PyObject *)&MassesType) < 0)
+    if (PyType_Ready(&MassesType) == 0 && (m = PyModule_Create(&module)) != NULL
+        && PyModule_AddObjectRef(m, "Masses", (PyObject *)&MassesType) < 0)
         Py_CLEAR(m);
     return m;
 }

@@ -57,7 +57,7 @@ class GgufHeader:
         """`general.architecture`; empty where it is missing."""
         return str(self.values.get("general.architecture", ""))
 
-    def of_architecture(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as stored
+    def of_architecture(self, name: str, default: Any = None) -> Any:
         """The value of a field that belongs to the architecture, like `context_length`."""
         return self.values.get(f"{self.architecture}.{name}", default)
 
@@ -82,7 +82,7 @@ class _Scanner:
     def __init__(self, data: memoryview) -> None:
         self._data, self.at, self._order = data, 0, "<"
 
-    def number(self, kind: str) -> Any:  # noqa: ANN401 - int, float or bool
+    def number(self, kind: str) -> Any:
         """One number of a struct format."""
         layout = self._order + kind
         (value,) = struct.unpack_from(layout, self._data, self.at)
@@ -101,7 +101,7 @@ class _Scanner:
         self.skip(length)
         return bytes(self._data[self.at - length : self.at]).decode("utf-8", "replace")
 
-    def value(self, kind: int) -> Any:  # noqa: ANN401 - as stored
+    def value(self, kind: int) -> Any:
         """A value of a GGUF type; arrays only as their length."""
         if kind == _STRING:
             return self.text()

@@ -25,7 +25,7 @@ def data_folder() -> Path:
     return Path(override) if override else user_data_path("llmzip")
 
 
-def store_json(target: Path, document: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+def store_json(target: Path, document: Any) -> None:
     """Write a document whole or not at all: readers see the old one or the new one. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, aside = tempfile.mkstemp(prefix=f".{target.stem}-", dir=target.parent)

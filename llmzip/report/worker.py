@@ -60,7 +60,7 @@ def _tool(tool: Tool, action: str, folder: Path) -> float:
         (folder / "original").unlink(missing_ok=True)
     output: Any = subprocess.DEVNULL
     if action == "unpack" and tool.stdout:
-        output = open(folder / "restored", "wb")  # noqa: SIM115 - the process ends soon
+        output = open(folder / "restored", "wb")
     began = time.perf_counter()
     ended = subprocess.run(
         command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, check=False
@@ -101,7 +101,7 @@ def main(arguments: list[str]) -> int:
         else:
             seconds = _library(codec, action, folder) if codec else _ours(action, folder, settings)
             peak = _own_peak()
-    except Exception as error:  # noqa: BLE001 - every failure becomes the row's
+    except Exception as error:
         print(json.dumps({"error": " ".join(f"{error or type(error).__name__}".split())}))
         return 1
     print(json.dumps({"seconds": seconds, "peak": peak}))

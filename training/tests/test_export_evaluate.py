@@ -92,7 +92,9 @@ def test_training_goes_on_from_a_finished_model(exported, replaced) -> None:
     assert further.validate() == pytest.approx(finished, rel=0.01)
 
 
-@pytest.mark.parametrize(("architecture", "message"), [("llama", "holds a llama network"), ("qwen3", "has no token_embd")])
+@pytest.mark.parametrize(
+    ("architecture", "message"), [("llama", "holds a llama network"), ("qwen3", "has no token_embd")]
+)
 def test_other_networks_are_no_checkpoint(tmp_path, architecture: str, message: str) -> None:
     writer = gguf.GGUFWriter(tmp_path / "other.gguf", architecture)
     writer.add_block_count(1)
