@@ -9,57 +9,46 @@ Two builds: run it with `--save` in one virtual environment and with `--against`
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import llama_cpp
 import numpy as np
-from llmzip.model._masses import Masses
 from measure import bench_text
 from numpy.typing import NDArray
 
-from llmzip.codec.block import BlockCodec, Coding, coding_order
-from llmzip.codec.evaluation import Session, prefill
-from llmzip.codec.models import load_model
+from llmzip.codec.agreement import Coding
+from llmzip.codec.evaluation import Session, in_steps, prefill
+from llmzip.codec.layout import Layout
+from llmzip.codec.locate import load_model
+from llmzip.codec.pipeline import BlockPipeline
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE, Quantiser
 from llmzip.model import embedded
-from llmzip.model.schedule import spans, stream_lengths
 
 WINDOW = embedded.WINDOW
 TAIL = (5e-6, 1e-5, PORTABLE_TOLERANCE * 1e-6)  # turns that drift further are counted
 REACH = 11.0  # log odds beyond the outermost edge of a cell: drift out there changes nothing
 
 
-def by_prefill(session: Session, codec: BlockCodec, tokens: NDArray[np.int32], streams: int) -> NDArray[np.float64]:
-    """Odds (n, K) of the turns to every token, evaluated as the encoder does."""
-    tree, odds = codec._tree, np.empty((len(tokens), codec._tree.depth))
-    masses = Masses(tree.order, 1)
-    for indices, logits in prefill(session, tokens, streams, WINDOW):
-        out = np.empty((len(indices), tree.depth))
-        masses.path_odds(logits, tree.ranks[tokens[indices]], out)
-        odds[indices] = out
+def odds_of(
+    pipeline: BlockPipeline,
+    tokens: NDArray[np.int32],
+    evaluations: Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]],
+) -> NDArray[np.float64]:
+    """Odds (n, K) of the turns to every token."""
+    odds = np.empty((len(tokens), pipeline.tree.depth))
+    pipeline.odds(tokens, evaluations, odds.__setitem__)
     return odds
 
 
-def by_steps(session: Session, codec: BlockCodec, tokens: NDArray[np.int32], streams: int) -> NDArray[np.float64]:
-    """The same, evaluated as the decoder does."""
-    tree, odds = codec._tree, np.empty((len(tokens), codec._tree.depth))
-    masses, place = Masses(tree.order, streams), coding_order(len(tokens), streams)
-    index = np.empty(len(tokens), np.intp)
-    index[place] = np.arange(len(tokens))
-    steps = max(stream_lengths(len(tokens), streams))
-    evaluator = session.evaluator(streams, min(WINDOW.context, steps), streams)
-    inputs, slots = np.full(streams, session.model.start, np.int32), np.arange(streams, dtype=np.int32)
-    for span in spans(steps, WINDOW, 1):
-        if span.slide:
-            evaluator.slide(streams, WINDOW.drop)
-        now = index[span.start * streams : (span.start + 1) * streams]
-        positions = np.full(len(now), span.position, np.int32)
-        logits = evaluator.evaluate(inputs[: len(now)], positions, slots[: len(now)])
-        out = np.empty((len(now), tree.depth))
-        masses.path_odds(logits, tree.ranks[tokens[now]], out)
-        odds[now] = out
-        inputs[: len(now)] = tokens[now]
-    return odds
+def by_prefill(pipeline: BlockPipeline, tokens: NDArray[np.int32], streams: int) -> NDArray[np.float64]:
+    """Odds as the encoder finds them."""
+    return odds_of(pipeline, tokens, prefill(pipeline.session, tokens, Layout(len(tokens), streams), WINDOW))
+
+
+def by_steps(pipeline: BlockPipeline, tokens: NDArray[np.int32], streams: int) -> NDArray[np.float64]:
+    """Odds as the decoder finds them."""
+    return odds_of(pipeline, tokens, in_steps(pipeline.session, tokens, Layout(len(tokens), streams), WINDOW, 1))
 
 
 def report(name: str, one: NDArray[np.float64], other: NDArray[np.float64]) -> None:
@@ -92,13 +81,13 @@ def main() -> None:
     odds: dict[str, NDArray[np.float64]] = {}
     for threads in (1, 2):
         session = Session(load_model(options.model, threads))
-        codec = BlockCodec(session, Coding(WINDOW, PORTABLE_TOLERANCE, True))
-        tokens = codec.tokens_of(text[: options.bytes])[0].tokens
-        odds[f"prefill, threads: {threads}"] = by_prefill(session, codec, tokens, 1)
+        pipeline = BlockPipeline(session, Coding(WINDOW, PORTABLE_TOLERANCE, True))
+        tokens = pipeline.tokens_of(text[: options.bytes])[0].tokens
+        odds[f"prefill, threads: {threads}"] = by_prefill(pipeline, tokens, 1)
         if threads == 1:
-            odds["prefill, 4 streams at once"] = by_prefill(session, codec, tokens, 4)
-            odds["steps of 1 row"] = by_steps(session, codec, tokens, 1)
-            odds["steps of 4 rows (4 streams)"] = by_steps(session, codec, tokens, 4)
+            odds["prefill, 4 streams at once"] = by_prefill(pipeline, tokens, 4)
+            odds["steps of 1 row"] = by_steps(pipeline, tokens, 1)
+            odds["steps of 4 rows (4 streams)"] = by_steps(pipeline, tokens, 4)
         session.close()
     turns = int((odds["steps of 1 row"] > 0).sum())
     print(f"{len(tokens)} tokens, {turns} turns; drift of the log odds of a turn\n")

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from llmzip.model._masses import Masses
 from numpy.typing import NDArray
 
 from llmzip.codec import policy
-from llmzip.codec.block import BlockCodec, Coding, coding_order
+from llmzip.codec.agreement import Coding
 from llmzip.codec.evaluation import Session
 from llmzip.codec.head import BlockHead
-from llmzip.codec.quantiser import PORTABLE_TOLERANCE, Quantiser
+from llmzip.codec.layout import Layout
+from llmzip.codec.observer import Observer
+from llmzip.codec.pipeline import BlockPipeline, Cells
+from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.container import BlockKind, Header, MemberWriter
 from llmzip.model import embedded
 
@@ -54,38 +56,38 @@ class Stages:
     file: int
 
 
-class _Watcher:
+class _Watcher(Observer):
     """Sees the logits while they are quantised, and keeps cross-entropy and the cells of tolerance 0."""
 
-    def __init__(self, codec: BlockCodec, tokens: NDArray[np.int32]) -> None:
-        self._tree, self._tokens = codec._tree, tokens
-        self._masses, self._quantiser = Masses(codec._tree.order, 1), Quantiser(0)
-        self.cells = np.empty((len(tokens), codec._tree.depth), np.uint8)
+    def __init__(self, exact: BlockPipeline, tokens: NDArray[np.int32], layout: Layout) -> None:
+        self._exact, self._tokens, self._rows = exact, tokens, layout.rows
+        count = len(tokens)
+        self.cells = Cells(np.zeros(count, np.uint8), np.empty((count, exact.tree.depth), np.uint8))
         self.bits = 0.0
 
-    def __call__(self, indices: NDArray[np.intp], logits: NDArray[np.float32]) -> None:
+    def logits(self, indices: NDArray[np.intp], logits: NDArray[np.float32]) -> None:
         tokens = self._tokens[indices]
-        odds = np.empty((len(indices), self._tree.depth))
-        self._masses.path_odds(logits, self._tree.ranks[tokens], odds)
-        self.cells[indices] = self._quantiser.encode(odds)[1]
+        self._exact.odds(self._tokens, [(indices, logits)], self._keep)
         wide = logits.astype(np.float64)
         wide -= wide.max(axis=1, keepdims=True)
         chosen = wide[np.arange(len(indices)), tokens]
         self.bits += float((np.log2(np.exp(wide).sum(axis=1)) - chosen / np.log(2)).sum())
 
+    def _keep(self, indices: NDArray[np.intp], odds: NDArray[np.float64]) -> None:
+        self.cells.cells[self._rows[indices]] = self._exact.quantiser.encode(odds)[1]
+
 
 def stages(session: Session, data: bytes, wanted_streams: int | None = None) -> Stages:
     """Evaluate a text once and code it in every way."""
-    portable, exact = (BlockCodec(session, Coding(embedded.WINDOW, t, True)) for t in (PORTABLE_TOLERANCE, 0))
+    portable, exact = (BlockPipeline(session, Coding(embedded.WINDOW, t, True)) for t in (PORTABLE_TOLERANCE, 0))
     text, crlf = portable.tokens_of(data)
     tokens = text.tokens
     streams = policy.streams_for(len(tokens), embedded.WINDOW, wanted_streams)
-    watcher = _Watcher(exact, tokens)
-    states, cells = portable._quantise(tokens, streams, lambda share: None, watcher)
-    order = np.empty(len(tokens), np.intp)
-    order[coding_order(len(tokens), streams)] = np.arange(len(tokens))
-    exact_words = exact._code(exact._turns(tokens, streams, np.zeros_like(states), watcher.cells[order], True))
-    plain, mixed = (portable._code(portable._turns(tokens, streams, states, cells, mixing)) for mixing in (False, True))
+    layout = Layout(len(tokens), streams)
+    watcher = _Watcher(exact, tokens, layout)
+    cells = portable.quantise(tokens, layout, observer=watcher)
+    exact_words = exact.words(exact.turns(tokens, layout, watcher.cells))
+    plain, mixed = (portable.words(portable.turns(tokens, layout, cells, mixing=mixing)) for mixing in (False, True))
     head = BlockHead(crlf, len(tokens), streams, text.literals)
 
     def whole_file(words: bytes, mixing: bool) -> int:

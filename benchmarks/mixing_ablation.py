@@ -17,8 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.codec.block import BlockCodec, Coding, coding_order
+from llmzip.codec.agreement import Coding
 from llmzip.codec.codec import Codec
+from llmzip.codec.layout import Layout
+from llmzip.codec.pipeline import BlockPipeline
 from llmzip.coding import _mixer
 from llmzip.coding.cells import CENTRES
 from llmzip.model import embedded
@@ -60,12 +62,12 @@ class Turns:
         np.savez_compressed(path, ranks=self.ranks, cells=self.cells, leaves=self.leaves, bytes=self.length)
 
 
-def evaluate(codec: BlockCodec, path: Path) -> Turns:
+def evaluate(pipeline: BlockPipeline, path: Path) -> Turns:
     """What the model says of a file, at tolerance 0."""
     data = path.read_bytes()
-    tokens = codec.tokens_of(data)[0].tokens
-    _, cells = codec._quantise(tokens, 1, lambda share: None)
-    return Turns(path.name, len(data), codec._tree.leaves, codec._tree.ranks[tokens].astype(np.uint32), cells)
+    tokens = pipeline.tokens_of(data)[0].tokens
+    cells = pipeline.quantise(tokens, Layout(len(tokens), 1)).cells
+    return Turns(path.name, len(data), pipeline.tree.leaves, pipeline.tree.ranks[tokens], cells)
 
 
 def turns_of(files: list[Path], folder: Path | None) -> Iterator[Turns]:
@@ -76,13 +78,13 @@ def turns_of(files: list[Path], folder: Path | None) -> Iterator[Turns]:
     if not files:
         files = [path for path in sorted((ROOT / "corpora").iterdir()) if path.suffix in TEXTS]
     with Codec() as codec:
-        block_codec = BlockCodec(codec.session, Coding(embedded.WINDOW, 0, True))
+        pipeline = BlockPipeline(codec.session, Coding(embedded.WINDOW, 0, True))
         for path in files:
             kept = folder / f"{path.name}.npz" if folder else None
             if kept and kept.exists():
                 yield Turns.load(kept)
                 continue
-            turns = evaluate(block_codec, path)
+            turns = evaluate(pipeline, path)
             if kept:
                 folder.mkdir(parents=True, exist_ok=True)
                 turns.save(kept)
@@ -93,17 +95,15 @@ def size(turns: Turns, streams: int, mix: bool, parts: int = ALL) -> float:
     """Ideal length of the coded turns in bytes."""
     count = len(turns.ranks)
     streams = max(1, min(streams, count))
-    ranks, cells = np.empty_like(turns.ranks), np.empty_like(turns.cells)
-    place = coding_order(count, streams)
-    ranks[place], cells[place] = turns.ranks, turns.cells
+    ranks, cells, layout = np.empty_like(turns.ranks), np.empty_like(turns.cells), Layout(count, streams)
+    ranks[layout.rows], cells[layout.rows] = turns.ranks, turns.cells
     states = np.zeros(count, np.uint8)
     mixer = _mixer.Mixer(turns.leaves, CENTRES, streams, count, mix=mix, flags=False, parts=parts)
-    whole, total = count // streams * streams, 0.0
-    for start, stop, active in ((0, whole, streams), (whole, count, count - whole)):
-        if start < stop:
-            bits, probabilities = mixer.encode_steps(ranks[start:stop], states[start:stop], cells[start:stop], active)
-            bit, chance = np.frombuffer(bits, np.uint8), np.frombuffer(probabilities, np.uint16) / 65536
-            total -= float(np.log2(np.where(bit == 1, chance, 1 - chance)).sum())
+    total = 0.0
+    for start, stop, active in layout.runs():
+        bits, probabilities = mixer.encode_steps(ranks[start:stop], states[start:stop], cells[start:stop], active)
+        bit, chance = np.frombuffer(bits, np.uint8), np.frombuffer(probabilities, np.uint16) / 65536
+        total -= float(np.log2(np.where(bit == 1, chance, 1 - chance)).sum())
     return total / 8
 
 

@@ -15,9 +15,12 @@ from pathlib import Path
 import numpy as np
 from measure import bench_text, peak_memory, stages
 
-from llmzip.codec.block import BlockCodec, Coding
+from llmzip.codec.agreement import Coding
+from llmzip.codec.decoding import decode_block
 from llmzip.codec.evaluation import ROWS, Session, prefill
-from llmzip.codec.models import load_model
+from llmzip.codec.layout import Layout
+from llmzip.codec.locate import load_model
+from llmzip.codec.pipeline import BlockPipeline
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.model import embedded
 from llmzip.model.schedule import spans
@@ -32,9 +35,9 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def bare_prefill(session: Session, tokens: np.ndarray, streams: int) -> None:
+def bare_prefill(session: Session, tokens: np.ndarray, layout: Layout) -> None:
     """The encoder's evaluations, in its shapes, nothing done with the logits."""
-    for _ in prefill(session, tokens, streams, WINDOW):
+    for _ in prefill(session, tokens, layout, WINDOW):
         pass
 
 
@@ -53,16 +56,17 @@ def bare_lock_step(session: Session, tokens: np.ndarray, streams: int) -> None:
 
 def measure(session: Session, data: bytes, streams: int, repeats: int) -> Iterator[tuple[str, float]]:
     """Rows a second of every part, as medians over rounds that run each part once."""
-    codec = BlockCodec(session, Coding(WINDOW, PORTABLE_TOLERANCE, True))
-    text, crlf = codec.tokens_of(data)
-    payload = codec.encode(text, crlf, streams, lambda share: None)
-    states, cells = codec._quantise(text.tokens, streams, lambda share: None)
+    pipeline = BlockPipeline(session, Coding(WINDOW, PORTABLE_TOLERANCE, True))
+    text, crlf = pipeline.tokens_of(data)
+    layout = Layout(len(text.tokens), streams)
+    payload = pipeline.encode(text, crlf, streams)
+    cells = pipeline.quantise(text.tokens, layout)
     parts: dict[str, Callable[[], object]] = {
-        "model, prefill": lambda: bare_prefill(session, text.tokens, streams),
-        "compress": lambda: codec.encode(text, crlf, streams, lambda share: None),
-        "mixer and range coder": lambda: codec._code(codec._turns(text.tokens, streams, states, cells, True)),
+        "model, prefill": lambda: bare_prefill(session, text.tokens, layout),
+        "compress": lambda: pipeline.encode(text, crlf, streams),
+        "mixer and range coder": lambda: pipeline.words(pipeline.turns(text.tokens, layout, cells)),
         "model, lock step": lambda: bare_lock_step(session, text.tokens, streams),
-        "decompress": lambda: codec.decode(payload, len(data), lambda share: None),
+        "decompress": lambda: decode_block(pipeline, payload, len(data), data.__eq__),
     }
     times: dict[str, list[float]] = {name: [] for name in parts}
     for _ in range(repeats):

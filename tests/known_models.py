@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 from fakes import FakeEvaluator, FakeModel, greedy
@@ -66,11 +64,5 @@ class KnownExaminer(Examiner):
     """An examiner over a known model."""
 
     def __init__(self, model, **options):
-        super().__init__("known.gguf", **options)
+        super().__init__(model, **options)
         self.known = model
-
-    def _named(self):
-        return SimpleNamespace(path=Path("known.gguf"), name=self.known.name)
-
-    def _load(self, *_):
-        return self.known

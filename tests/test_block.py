@@ -9,9 +9,12 @@ from fakes import PIECES, FakeModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmzip.codec.block import BlockCodec, Coding, coding_order
+from llmzip.codec.agreement import Coding
+from llmzip.codec.decoding import decode_block
 from llmzip.codec.evaluation import ROWS, Session, prefill
 from llmzip.codec.head import MAX_STREAMS, BlockHead
+from llmzip.codec.layout import Layout
+from llmzip.codec.pipeline import BlockPipeline
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.errors import CorruptError
 from llmzip.model.base import Window
@@ -26,12 +29,17 @@ def done(share):
 
 
 def codec(model, window=Window(32, 4), tolerance=PORTABLE_TOLERANCE, mixing=True):
-    return BlockCodec(Session(model), Coding(window, tolerance, mixing))
+    return BlockPipeline(Session(model), Coding(window, tolerance, mixing))
+
+
+def decode(pipeline, payload, original):
+    """The block as it is read at first; CorruptError where that is not what was encoded."""
+    return decode_block(pipeline, payload, len(original), original.__eq__, done, repairing=False)[0]
 
 
 def encode(data, streams, model=None, **coding):
     coder = codec(model or FakeModel(), **coding)
-    return coder.encode(*coder.tokens_of(data), streams, done)
+    return coder.encode(*coder.tokens_of(data), streams, progress=done)
 
 
 @settings(max_examples=40, deadline=None)
@@ -44,15 +52,15 @@ def encode(data, streams, model=None, **coding):
 def test_round_trip_with_drift(data, streams, window, mixing):
     coder = codec(FakeModel(DRIFT, 1), window, mixing=mixing)
     text, crlf = coder.tokens_of(data)
-    payload = coder.encode(text, crlf, max(1, min(streams, len(text.tokens))), done)
+    payload = coder.encode(text, crlf, max(1, min(streams, len(text.tokens))), progress=done)
     decoder = codec(FakeModel(DRIFT, 2), window, mixing=mixing)
-    assert decoder.decode(payload, len(data), done) == data
+    assert decode(decoder, payload, data) == data
 
 
 @pytest.mark.parametrize("streams", [1, 2, 7, 32, 100])
 def test_round_trip_of_a_longer_text(streams):
     payload = encode(TEXT, streams, FakeModel(DRIFT, 1))
-    assert codec(FakeModel(DRIFT, 2)).decode(payload, len(TEXT), done) == TEXT
+    assert decode(codec(FakeModel(DRIFT, 2)), payload, TEXT) == TEXT
 
 
 def test_the_drift_of_these_tests_would_break_a_coder_without_tolerance():
@@ -60,7 +68,7 @@ def test_the_drift_of_these_tests_would_break_a_coder_without_tolerance():
     for seed in range(6):
         payload = encode(TEXT, 3, FakeModel(2e-2, seed), tolerance=0)
         try:
-            broken += codec(FakeModel(2e-2, 100 + seed), tolerance=0).decode(payload, len(TEXT), done) != TEXT
+            decode(codec(FakeModel(2e-2, 100 + seed), tolerance=0), payload, TEXT)
         except CorruptError:
             broken += 1
     assert broken > 0
@@ -68,7 +76,7 @@ def test_the_drift_of_these_tests_would_break_a_coder_without_tolerance():
 
 def test_without_drift_no_tolerance_is_needed():
     payload = encode(TEXT, 3, tolerance=0)
-    assert codec(FakeModel(), tolerance=0).decode(payload, len(TEXT), done) == TEXT
+    assert decode(codec(FakeModel(), tolerance=0), payload, TEXT) == TEXT
     assert len(payload) <= len(encode(TEXT, 3))
 
 
@@ -79,7 +87,7 @@ def test_literals_and_line_ends_travel_in_the_head():
     payload = encode(data, 2, model)
     head, _ = BlockHead.unpack(payload, len(data))
     assert head.crlf and head.literals
-    assert codec(FakeModel(pieces=pieces)).decode(payload, len(data), done) == data
+    assert decode(codec(FakeModel(pieces=pieces)), payload, data) == data
 
 
 def test_every_token_is_evaluated_once_and_in_full_batches():
@@ -87,7 +95,7 @@ def test_every_token_is_evaluated_once_and_in_full_batches():
     session = Session(model)
     tokens = np.arange(6000, dtype=np.int32) % 270
     seen = np.zeros(len(tokens), int)
-    for indices, logits in prefill(session, tokens, 5, model.window):
+    for indices, logits in prefill(session, tokens, Layout(len(tokens), 5), model.window):
         assert logits.shape == (len(indices), len(PIECES))
         seen[indices] += 1
     assert (seen == 1).all()
@@ -99,10 +107,18 @@ def test_every_token_is_evaluated_once_and_in_full_batches():
 @given(st.integers(1, 500), st.integers(1, 40))
 def test_coding_order_is_step_by_step(count, streams):
     streams = min(streams, count)
-    place = coding_order(count, streams)
+    layout = Layout(count, streams)
+    place = layout.rows.tolist()
     assert sorted(place) == list(range(count))
     # Stream by stream, a token's place grows by one step of all streams.
     assert all(b - a == streams or b < streams for a, b in itertools.pairwise(place))
+    # Steps and runs cut the same order.
+    tokens = np.argsort(layout.rows)
+    assert np.concatenate([layout.at(step) for step in range(layout.steps)]).tolist() == tokens.tolist()
+    runs = layout.runs(most=7)
+    assert [run.start for run in runs[1:]] == [run.stop for run in runs[:-1]] and runs[-1].stop == count
+    assert all((run.stop - run.start) % run.active == 0 for run in runs)
+    assert all(layout.active(run.start // streams) == run.active for run in runs)
 
 
 def test_damaged_payloads_never_get_past_the_codec_unseen():
@@ -113,7 +129,7 @@ def test_damaged_payloads_never_get_past_the_codec_unseen():
     wrong = 0
     for cut in range(len(payload)):
         try:
-            wrong += decoder.decode(payload[:cut], len(data), done) != data
+            decode(decoder, payload[:cut], data)
         except CorruptError:
             wrong += 1
     assert wrong >= len(payload) - 4  # the last bytes of the coder may be redundant
@@ -121,7 +137,7 @@ def test_damaged_payloads_never_get_past_the_codec_unseen():
         damaged = bytearray(payload)
         damaged[bit // 8] ^= 1 << bit % 8
         try:
-            decoder.decode(bytes(damaged), len(data), done)
+            assert decode(decoder, bytes(damaged), data) == data
         except CorruptError:
             pass
 
@@ -143,7 +159,7 @@ def test_damaged_payloads_never_get_past_the_codec_unseen():
 )
 def test_impossible_heads_are_refused(head, says):
     with pytest.raises(CorruptError, match=says):
-        codec(FakeModel()).decode(crc_hqx(head, 0).to_bytes(2, "little") + head, 100, done)
+        decode(codec(FakeModel()), crc_hqx(head, 0).to_bytes(2, "little") + head, bytes(100))
 
 
 def test_damage_is_refused_before_decoding():
@@ -156,9 +172,7 @@ def test_damage_is_refused_before_decoding():
             payload + b"x",
         ):
             with pytest.raises(CorruptError, match="stored bytes do not match"):
-                decoder.decode(damaged, len(TEXT), done)
-            with pytest.raises(CorruptError, match="stored bytes do not match"):
-                next(decoder.other_readings(damaged, len(TEXT)))
+                decode_block(decoder, damaged, len(TEXT), TEXT.__eq__)
     assert model.evaluated == 0
 
 

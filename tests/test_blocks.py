@@ -1,16 +1,24 @@
 """Cutting streams into blocks."""
 
-import io
 import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmzip.codec.blocks import blocks
+from llmzip.codec.cutting import Cutter
 
 PROSE = b"A plain line of plain text, about nothing in particular.\n" * 5000
 NOISE = random.Random(9).randbytes(200_000)
+
+
+def blocks(data, size, piece=1 << 30):
+    """All blocks of data that comes in pieces of so many bytes."""
+    cutter = Cutter(size)
+    for at in range(0, len(data), piece):
+        yield from cutter.feed(data[at : at + piece])
+    yield from cutter.finish()
+
 
 pieces = st.lists(
     st.sampled_from([b"a", b"\n", b"\r\n", "é".encode(), "🎉".encode(), b"word " * 30]), max_size=300
@@ -20,7 +28,7 @@ pieces = st.lists(
 @settings(max_examples=60)
 @given(pieces)
 def test_blocks_join_to_the_input_and_respect_characters(data):
-    cut = list(blocks(io.BytesIO(data), 64))
+    cut = list(blocks(data, 64))
     assert b"".join(cut) == data
     assert all(0 < len(block) <= 64 for block in cut)
     for block in cut[:-1]:
@@ -35,20 +43,26 @@ def test_blocks_join_to_the_input_and_respect_characters(data):
 )
 def test_any_mixture_comes_back_within_the_size(parts, size):
     data = b"".join((PROSE if text else NOISE)[:length] for text, length in parts)
-    cut = list(blocks(io.BytesIO(data), size))
+    cut = list(blocks(data, size))
     assert b"".join(cut) == data
     assert all(0 < len(block) <= size for block in cut)
 
 
+@settings(max_examples=40)
+@given(pieces, st.integers(1, 200))
+def test_blocks_do_not_depend_on_the_pieces_that_data_comes_in(data, piece):
+    assert list(blocks(data, 64, piece)) == list(blocks(data, 64))
+
+
 def test_text_and_noise_are_kept_apart():
-    cut = list(blocks(io.BytesIO(PROSE[:100_000] + NOISE + PROSE[:90_000]), 1 << 22))
+    cut = list(blocks((PROSE[:100_000] + NOISE + PROSE[:90_000]), 1 << 22))
     assert len(cut) == 3
     assert abs(len(cut[0]) - 100_000) <= 4096 and abs(len(cut[2]) - 90_000) <= 4096
 
 
 def test_a_kind_that_goes_on_is_not_cut_between_reads():
     """Noise that begins at the end of one read and goes on in the next is one block."""
-    cut = list(blocks(io.BytesIO(PROSE[:100_000] + NOISE[:150_000]), 180_000))
+    cut = list(blocks((PROSE[:100_000] + NOISE[:150_000]), 180_000))
     assert [len(block) // 10_000 for block in cut] in ([9, 15], [10, 14])
 
 
@@ -64,10 +78,10 @@ def test_a_kind_that_goes_on_is_not_cut_between_reads():
 )
 def test_these_are_texts(data):
     noise = NOISE[: 1 << 17]
-    cut = list(blocks(io.BytesIO(data + noise), 1 << 23))
+    cut = list(blocks((data + noise), 1 << 23))
     assert len(cut) == 2 and abs(len(cut[0]) - len(data)) <= 4096
 
 
 def test_short_intrusions_do_not_cut():
     data = PROSE[:100_000] + NOISE[:8_000] + PROSE[:100_000]
-    assert list(blocks(io.BytesIO(data), 1 << 22)) == [data]
+    assert list(blocks(data, 1 << 22)) == [data]

@@ -2,16 +2,15 @@
 
 import io
 import random
-from pathlib import Path
 
 import pytest
 from fakes import FakeModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmzip.codec.codec import SMALLEST_BLOCK, Codec
+from llmzip.codec.codec import Codec
 from llmzip.codec.head import BlockHead
-from llmzip.codec.models import Found, find
+from llmzip.codec.settings import SMALLEST_BLOCK
 from llmzip.container import BlockKind, Header, read_members
 from llmzip.errors import CorruptError, ModelError, UsageError
 from llmzip.model import embedded
@@ -23,19 +22,9 @@ class FakeCodec(Codec):
     """A codec over the fake model, with an identity of its own."""
 
     def __init__(self, drift=0.0, seed=0, identity=FakeModel.identity, **options):
-        super().__init__("fake.gguf", **options)
         self.fake = FakeModel(drift, seed)
         self.fake.identity = identity
-
-    def _named(self):
-        return Found(Path("fake.gguf"), "fake")
-
-    def _find(self, header):
-        return self._named() if header.model == self.fake.identity else find(header.model)
-
-    def _load(self, found, exact):
-        self.fake.exact = bool(exact)
-        return self.fake
+        super().__init__(self.fake, **options)
 
 
 def kinds(packed):
@@ -83,7 +72,7 @@ def test_round_trip(data, streams, mix):
 @pytest.fixture
 def model_always(monkeypatch):
     """The fake model predicts badly: keep the classic codecs from taking its blocks."""
-    monkeypatch.setattr("llmzip.codec.policy.unpromising", lambda data, classic_length, codec: False)
+    monkeypatch.setattr("llmzip.codec.policy.unpromising", lambda data, classic_length, pipeline: False)
     monkeypatch.setattr("llmzip.codec.policy.beyond_classic", lambda classic_length, model_length: True)
 
 
@@ -220,7 +209,7 @@ def test_options_out_of_range_are_refused(options):
 
 def test_the_model_is_loaded_late_and_kept(model_always):
     codec = FakeCodec()
-    assert codec._session is None
+    assert codec.choice.idle
     codec.compress(SENTENCE)
     first = codec.session
     codec.compress(SENTENCE)

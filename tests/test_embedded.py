@@ -13,6 +13,7 @@ import pytest
 import llmzip
 from llmzip.codec.codec import Codec
 from llmzip.codec.evaluation import ROWS, prefill
+from llmzip.codec.layout import Layout
 from llmzip.container import BlockKind, read_members
 from llmzip.errors import ModelError
 from llmzip.model import embedded, expansion
@@ -93,7 +94,7 @@ def test_prefill_and_lock_step_agree_within_the_tolerance(embedded_codec, corpor
     tokens = session.model.tokenize(text(corpora, "tides-and-timber.md", 2400))
     window = embedded.WINDOW
     by_prefill = np.empty((len(tokens), len(session.model.pieces)), np.float32)
-    for indices, logits in prefill(session, tokens, 1, window):
+    for indices, logits in prefill(session, tokens, Layout(len(tokens), 1), window):
         by_prefill[indices] = logits
     evaluator = session.evaluator(1, window.context, 1)
     zero = np.zeros(1, np.int32)

@@ -10,9 +10,9 @@ import llama_cpp
 import pytest
 from tiny_models import SENTENCES, tiny_model
 
-from llmzip.codec import models
+from llmzip.codec import locate
 from llmzip.codec.codec import Codec
-from llmzip.codec.models import Found
+from llmzip.codec.locate import Found
 from llmzip.errors import UsageError
 from llmzip.model import llama
 
@@ -69,7 +69,7 @@ def test_all_layers_of_an_own_model_go_to_the_gpu_unless_told_otherwise(gpu_buil
 
 def test_the_embedded_model_stays_on_the_cpu_unless_told_otherwise(gpu_build):
     for wanted in (None, 2):
-        models.load(Found(None), 1, gpu_layers=wanted).close()
+        locate.load(Found(None), 1, gpu_layers=wanted).close()
     assert gpu_build["layers"] == [0, 2]
 
 

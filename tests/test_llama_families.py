@@ -11,7 +11,7 @@ from gguf import GGUFReader, GGUFValueType, GGUFWriter
 from tiny_models import ARCHITECTURES, CONTEXT, SENTENCES, TOKENIZERS, tiny_model
 
 from llmzip.codec.codec import Codec
-from llmzip.codec.models import Found, load
+from llmzip.codec.locate import Found, load
 from llmzip.container import Header, read_members
 from llmzip.errors import CorruptError, LlmzipError, ModelError, UsageError
 from llmzip.model.base import Window
@@ -127,7 +127,7 @@ def test_models_that_drift_are_exact_by_default(tmp_path):
 
 def test_recurrent_models_go_in_bare_steps(tmp_path):
     with Codec(tiny_model(tmp_path / "m.gguf", "rwkv7"), exact=True, threads=1) as codec:
-        assert codec._agreement()[0].rows == 1
+        assert codec.choice.for_writing().coding.rows == 1
 
 
 # -- what cannot be used ----------------------------------------------------------------------------------------------

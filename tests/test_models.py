@@ -15,7 +15,7 @@ from hub_server import HubServer
 from tiny_models import SENTENCES, tiny_model
 
 from llmzip.cli.main import _execute
-from llmzip.codec import models
+from llmzip.codec import locate
 from llmzip.codec.codec import Codec
 from llmzip.container import TAG_NAME, read_members
 from llmzip.errors import LlmzipError, ModelError, UsageError
@@ -80,11 +80,11 @@ def test_a_registered_model_is_found_by_name_and_by_identity(tiny):
     packed = packed_by(tiny)
     with pytest.raises(ModelError, match="tiny.gguf.*llmzip models add") as caught:
         unpacked(packed)
-    assert models.resolve(tiny).path == tiny and identity.model_facts(tiny).identity in str(caught.value)
+    assert locate.resolve(tiny).path == tiny and identity.model_facts(tiny).identity in str(caught.value)
     assert _execute(["models", "add", str(tiny), "--name", "mine"]) == 0
     assert unpacked(packed) == TEXT
     assert unpacked(packed_by("mine")) == TEXT
-    assert models.at_hand(bytes.fromhex(identity.model_facts(tiny).identity))
+    assert locate.at_hand(bytes.fromhex(identity.model_facts(tiny).identity))
     assert _execute(["models", "remove", "mine"]) == 0
     assert tiny.exists()
     with pytest.raises(ModelError):
@@ -134,7 +134,7 @@ def test_verify_notices_what_changed(tiny, capsys):
     tiny.unlink()
     assert _execute(["models", "verify"]) == 4
     with pytest.raises(ModelError, match="llmzip models add"):
-        models.resolve("x")
+        locate.resolve("x")
 
 
 def test_a_registered_file_that_changed_is_not_used(tiny):
@@ -214,11 +214,11 @@ def test_a_download_on_the_fly_is_silent_where_progress_is_not_wanted(server, tm
 
 
 def test_the_usual_quantisation_is_chosen(server):
-    assert models.resolve("hf:someone/many-GGUF").name.endswith("/many-Q4_K_M.gguf")
+    assert locate.resolve("hf:someone/many-GGUF").name.endswith("/many-Q4_K_M.gguf")
     with pytest.raises(ModelError, match="a.gguf, b.gguf"):
-        models.resolve("hf:someone/odd-GGUF")
+        locate.resolve("hf:someone/odd-GGUF")
     with pytest.raises(ModelError, match="no GGUF"):
-        models.resolve("hf:someone/none")
+        locate.resolve("hf:someone/none")
 
 
 def test_a_download_that_breaks_off_is_resumed(server, tiny, monkeypatch):
@@ -245,9 +245,9 @@ def test_what_is_not_there_is_said_in_a_line(server, monkeypatch, capsys):
 
 
 def test_without_a_network(server, tiny, capsys):
-    models.pull("hf:someone/tiny-GGUF", progress=False)
+    locate.pull("hf:someone/tiny-GGUF", progress=False)
     server.close()
-    assert models.resolve("hf:someone/tiny-GGUF").path
+    assert locate.resolve("hf:someone/tiny-GGUF").path
     started = time.monotonic()
     assert _execute(["models", "pull", "-q", "hf:someone/many-GGUF/many-Q4_K_M.gguf"]) == 1
     assert "cannot reach" in capsys.readouterr().err

@@ -5,17 +5,16 @@ from __future__ import annotations
 import ctypes
 import io
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from fakes import FakeEvaluator, FakeModel
 
-from llmzip.codec import arithmetic, block
+from llmzip.codec import arithmetic, pipeline
 from llmzip.codec.arithmetic import Probe
 from llmzip.codec.codec import Codec
 from llmzip.codec.evaluation import Session
-from llmzip.codec.models import Found, load
+from llmzip.codec.locate import Found, load
 from llmzip.container import TAG_PROBE, BlockKind, Header, read_members
 from llmzip.errors import ArithmeticMismatchError, CorruptError, ModelError
 from llmzip.model import embedded, own
@@ -62,19 +61,8 @@ class RoundingModel(FakeModel):
         return RoundingEvaluator(self, streams, context, rows)
 
 
-class RoundingCodec(Codec):
-    def __init__(self, fake, **options):
-        super().__init__("fake.gguf", exact=True, **options)
-        self.fake = fake
-
-    def _named(self):
-        return Found(Path("fake.gguf"), "fake")
-
-    def _find(self, header):
-        return self._named()
-
-    def _load(self, found, exact):
-        return self.fake
+def rounding_codec(fake, **options):
+    return Codec(fake, **options)
 
 
 @pytest.mark.parametrize(("kernel_rows", "rows"), [(1, 2), (2, 2), (5, 8), (8, 8), (40, 1)])
@@ -93,28 +81,28 @@ def test_models_that_cannot_take_rows_back_go_in_bare_steps():
 @pytest.mark.parametrize("length", [1, 7, 800])
 def test_round_trip(kernel_rows, streams, length):
     data = (SENTENCE * 11)[:length]
-    packed = RoundingCodec(RoundingModel(kernel_rows), streams=streams).compress(data)
+    packed = rounding_codec(RoundingModel(kernel_rows), streams=streams).compress(data)
     header = next(read_members(io.BytesIO(packed)))
     assert isinstance(header, Header) and header.exact and header.tolerance == 0
-    assert RoundingCodec(RoundingModel(kernel_rows)).decompress(packed) == data
+    assert rounding_codec(RoundingModel(kernel_rows)).decompress(packed) == data
 
 
 def test_where_prefill_proves_wrong_after_all_steps_take_over(monkeypatch):
     """The proof is made on a few tokens; a kernel that changes later is noticed and costs time, not the file."""
     stepped = []
-    in_steps = block.in_steps
-    monkeypatch.setattr(block, "in_steps", lambda *arguments: stepped.append(1) or in_steps(*arguments))
+    in_steps = pipeline.in_steps
+    monkeypatch.setattr(pipeline, "in_steps", lambda *arguments: stepped.append(1) or in_steps(*arguments))
     packed = {}
     for trusted in (1 << 20, 25):
         fake = RoundingModel(8, trusted)
-        with RoundingCodec(fake, streams=1) as codec:
+        with rounding_codec(fake, streams=1) as codec:
             packed[trusted] = codec.compress(SENTENCE * 5)
         assert not stepped
     # Prefill and steps agree wherever both have eight rows. Now they do not from position 25 on.
     monkeypatch.setattr(RoundingEvaluator, "evaluate", _disagreeing(RoundingEvaluator.evaluate))
-    packed = RoundingCodec(RoundingModel(8), streams=1).compress(SENTENCE * 5)
+    packed = rounding_codec(RoundingModel(8), streams=1).compress(SENTENCE * 5)
     assert stepped
-    assert RoundingCodec(RoundingModel(8)).decompress(packed) == SENTENCE * 5
+    assert rounding_codec(RoundingModel(8)).decompress(packed) == SENTENCE * 5
 
 
 def _disagreeing(evaluate):
@@ -127,44 +115,44 @@ def _disagreeing(evaluate):
 
 
 def test_another_arithmetic_is_refused_before_a_byte_is_written():
-    packed = RoundingCodec(RoundingModel(8, arithmetic="lib 1; CPU A B; 0 GPU layers"), block_size=1 << 12).compress(
+    packed = rounding_codec(RoundingModel(8, arithmetic="lib 1; CPU A B; 0 GPU layers"), block_size=1 << 12).compress(
         SENTENCE * 120
     )
     other = RoundingModel(8, rounding=0.5, arithmetic="lib 2; CPU A C; 0 GPU layers")
     sink = io.BytesIO()
     with pytest.raises(ArithmeticMismatchError) as caught:
-        RoundingCodec(other).decompress_stream(io.BytesIO(packed), sink)
+        rounding_codec(other).decompress_stream(io.BytesIO(packed), sink)
     message = str(caught.value)
     assert sink.getvalue() == b"" and "\n" not in message and caught.value.exit_code == 5
     assert all(word in message for word in ("made with 1, here 2", "made with B, here C", "8 rows", "--portable"))
     with pytest.raises(ArithmeticMismatchError, match="description is the same"):
-        RoundingCodec(RoundingModel(8, rounding=0.5, arithmetic="lib 1; CPU A B; 0 GPU layers")).decompress(packed)
+        rounding_codec(RoundingModel(8, rounding=0.5, arithmetic="lib 1; CPU A B; 0 GPU layers")).decompress(packed)
 
 
 def test_classic_blocks_of_an_exact_file_wait_for_the_check_too(monkeypatch):
     monkeypatch.setattr("llmzip.codec.policy.unpromising", lambda data, *_: data.startswith(b"0"))
     data = b"0" * 4096 + SENTENCE * 40
-    packed = RoundingCodec(RoundingModel(2), block_size=1 << 12).compress(data)
+    packed = rounding_codec(RoundingModel(2), block_size=1 << 12).compress(data)
     kinds = [event.kind for event in read_members(io.BytesIO(packed), payloads=False) if hasattr(event, "kind")]
     assert kinds[0] is not BlockKind.MODEL and kinds[-1] is BlockKind.MODEL
     sink = io.BytesIO()
     with pytest.raises(ArithmeticMismatchError):
-        RoundingCodec(RoundingModel(2, rounding=0.5)).decompress_stream(io.BytesIO(packed), sink)
+        rounding_codec(RoundingModel(2, rounding=0.5)).decompress_stream(io.BytesIO(packed), sink)
     assert sink.getvalue() == b""
 
 
 def test_the_check_is_made_once(monkeypatch):
-    packed = RoundingCodec(RoundingModel(2), block_size=1 << 12).compress(SENTENCE * 160)
+    packed = rounding_codec(RoundingModel(2), block_size=1 << 12).compress(SENTENCE * 160)
     checks = []
     require = arithmetic.require
     monkeypatch.setattr(arithmetic, "require", lambda *arguments: checks.append(1) or require(*arguments))
-    assert RoundingCodec(RoundingModel(2)).decompress(packed) == SENTENCE * 160
+    assert rounding_codec(RoundingModel(2)).decompress(packed) == SENTENCE * 160
     assert len(checks) == 1
 
 
 @pytest.mark.parametrize("extra", [None, b"", b"\x02short", b"\x00" + bytes(8), b"\x41" + bytes(8)])
 def test_damaged_fingerprints(extra):
-    packed = RoundingCodec(RoundingModel(2)).compress(SENTENCE)
+    packed = rounding_codec(RoundingModel(2)).compress(SENTENCE)
     header = next(read_members(io.BytesIO(packed)))
     extras = {tag: value for tag, value in header.extras.items() if tag != TAG_PROBE}
     forged = (
@@ -172,7 +160,7 @@ def test_damaged_fingerprints(extra):
         + packed[len(header.pack()) :]
     )
     with pytest.raises(CorruptError):
-        RoundingCodec(RoundingModel(2)).decompress(forged)
+        rounding_codec(RoundingModel(2)).decompress(forged)
 
 
 def test_the_probe_in_the_header():
@@ -216,7 +204,7 @@ def test_types_of_weights(quantised, corpora, kind, exact):
         packed = codec.compress(data)
         assert codec.decompress(packed) == data
         if exact:
-            rows = codec._probe.rows
+            rows = codec.choice.for_writing().coding.rows
             # More rows cost the decoder time: this pins what is known of the kernels.
             assert rows in ((2,) if kind in ("F32", "F16", "BF16") else (2, 8))
 

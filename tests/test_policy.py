@@ -6,8 +6,9 @@ import pytest
 from fakes import FakeModel
 
 from llmzip.codec import policy
-from llmzip.codec.block import BlockCodec, Coding
+from llmzip.codec.agreement import Coding
 from llmzip.codec.evaluation import Session
+from llmzip.codec.pipeline import BlockPipeline
 from llmzip.container import BlockKind, classic
 from llmzip.model.base import Window
 
@@ -26,8 +27,8 @@ def test_wanted_streams_are_kept_within_the_tokens():
 def evaluated(data):
     """Rows that the decision took, and the decision."""
     model = FakeModel()
-    codec = BlockCodec(Session(model), Coding(model.window, 30, True))
-    spared = policy.unpromising(data, len(classic.encode(BlockKind.ZSTD, data)), codec)
+    pipeline = BlockPipeline(Session(model), Coding(model.window, 30, True))
+    spared = policy.unpromising(data, len(classic.encode(BlockKind.ZSTD, data)), pipeline)
     return model.evaluated, spared
 
 

@@ -14,15 +14,15 @@ import pytest
 from known_models import DYADIC, dyadic_text, independent
 
 from llmzip.cli.main import _execute
+from llmzip.codec import locate
 from llmzip.model import embedded
-from llmzip.report.examine import Examiner
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture
 def known(monkeypatch):
-    monkeypatch.setattr(Examiner, "_load", lambda self, *_: independent(DYADIC, embedded.WINDOW))
+    monkeypatch.setattr(locate, "load", lambda *_, **__: independent(DYADIC, embedded.WINDOW))
 
 
 @pytest.fixture

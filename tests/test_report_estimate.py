@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from known_models import DYADIC, DYADIC_BITS, KnownExaminer, KnownModel, dyadic_text, independent
 
-from llmzip.codec.block import BlockCodec, Coding
+from llmzip.codec.agreement import Coding
 from llmzip.codec.evaluation import Session, prefill
+from llmzip.codec.layout import Layout
+from llmzip.codec.pipeline import BlockPipeline
 from llmzip.coding.rangecoder import TurnEncoder
 from llmzip.model.base import Window
 from llmzip.report import estimate as e
@@ -178,34 +180,32 @@ def test_costs_of_tokens_add_up_to_the_coded_block(streams, mix):
     data = b"the ships of the sea and the harbour of the town " * 30
     examiner = KnownExaminer(FakeModel(), streams=streams, mix=mix)
     block = examiner.examine(data).blocks[0]
-    coder = BlockCodec(Session(FakeModel()), Coding(Window(32, 4), 30, mix))
+    coder = BlockPipeline(Session(FakeModel()), Coding(Window(32, 4), 30, mix))
     text, crlf = coder.tokens_of(data)
-    payload = coder.encode(text, crlf, streams, lambda share: None)
+    payload = coder.encode(text, crlf, streams)
     costs = block.mixed if mix else block.quantised
     assert (block.mixed is None) == (not mix)
     assert costs.sum() / 8 == pytest.approx(len(payload), abs=14)
 
 
 def test_turns_belong_to_the_tokens_whose_bits_they_are():
-    codec = BlockCodec(Session(FakeModel(drift=1e-5)), Coding(Window(32, 4), 30, True))
-    text, _ = codec.tokens_of(b"the ships of the sea and the caf\xc3\xa9s of the town " * 20)
-    tokens, streams = text.tokens, 7
-    states, cells = codec._quantise(tokens, streams, lambda share: None)
+    pipeline = BlockPipeline(Session(FakeModel(drift=1e-5)), Coding(Window(32, 4), 30, True))
+    text, _ = pipeline.tokens_of(b"the ships of the sea and the caf\xc3\xa9s of the town " * 20)
+    tokens, layout = text.tokens, Layout(len(text.tokens), 7)
+    cells = pipeline.quantise(tokens, layout)
+    states = cells.states
     states[3] = states[11] = 2
-    turns = list(codec._turns(tokens, streams, states, cells, True))
-    from llmzip.codec.block import coding_order, step_runs
-
     ranks = np.empty(len(tokens), np.uint32)
-    ranks[coding_order(len(tokens), streams)] = codec._tree.ranks[tokens]
-    for (start, stop, active), (bits, _) in zip(step_runs(len(tokens), streams), turns, strict=True):
-        owners = turn_owners(ranks[start:stop], states[start:stop], active, codec._tree.leaves, True)
+    ranks[layout.rows] = pipeline.tree.ranks[tokens]
+    for (start, stop, active), bits, _ in pipeline.turns(tokens, layout, cells):
+        owners = turn_owners(ranks[start:stop], states[start:stop], active, pipeline.tree.leaves, True)
         bits = np.frombuffer(bits, np.uint8)
         assert len(owners) == len(bits)
         for row in range(stop - start):
             mine, state = bits[owners == row].tolist(), int(states[start + row])
             flags = {0: [0], 1: [1, 0], 2: [1, 1]}[state]
             assert mine[: len(flags)] == flags
-            path = [c == "1" for c in f"{ranks[start + row]:0{codec._tree.depth}b}"]
+            path = [c == "1" for c in f"{ranks[start + row]:0{pipeline.tree.depth}b}"]
             left = mine[len(flags) :]
             # Turns that are not coded lead to the left.
             for turn in path:

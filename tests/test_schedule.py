@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmzip.codec.layout import Layout
 from llmzip.model.base import Window
-from llmzip.model.schedule import spans, stream_lengths
+from llmzip.model.schedule import spans
 
 windows = st.tuples(st.integers(1, 6), st.integers(2, 40)).map(lambda pair: Window(pair[0] * pair[1], pair[0]))
 
@@ -39,7 +40,7 @@ def test_a_window_never_falls_below_what_is_kept():
 
 @given(st.integers(0, 1000), st.integers(1, 40))
 def test_streams_are_even_and_longer_ones_come_first(tokens, streams):
-    lengths = stream_lengths(tokens, streams)
+    lengths = Layout(tokens, streams).lengths.tolist()
     assert sum(lengths) == tokens and len(lengths) == streams
     assert lengths == sorted(lengths, reverse=True) and lengths[0] - lengths[-1] <= 1
 

@@ -91,7 +91,7 @@ def _blocks(blocks: list[BlockEntry]) -> dict[str, dict[str, int]]:
 
 def model_at_hand(header: Header) -> bool:
     """Whether the model that a file needs can be found without being named; loads no model."""
-    from llmzip.codec.models import at_hand
+    from llmzip.codec.locate import at_hand
 
     return at_hand(header.model)
 

@@ -77,7 +77,7 @@ def remove(name: str) -> int:
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def pull(address: str, name: str | None, quiet: bool) -> int:
     """Fetch a model from the Hugging Face hub into its cache and register it; a broken download is resumed."""
-    from llmzip.codec.models import pull as fetch
+    from llmzip.codec.locate import pull as fetch
 
     path, source = fetch(address, name, progress=not quiet, again=True)
     click.echo(f"{source}: {path}")
@@ -128,7 +128,7 @@ def info(model: str, as_json: bool) -> int:
 
 def describe(model: str) -> dict[str, Any]:
     """Facts on a model that is named; nothing is fetched. Raises ModelError."""
-    from llmzip.codec.models import resolve
+    from llmzip.codec.locate import resolve
     from llmzip.model import embedded, hub
     from llmzip.model.identity import model_facts
     from llmzip.model.own import exact_suits

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.codec.evaluation import Disagreement, Session, in_steps, prefill
+from llmzip.codec.layout import Layout
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.coding.tree import VocabularyTree
 from llmzip.container.format import encode_varint, read_varint
@@ -99,7 +100,7 @@ def fingerprint(session: Session, rows: int) -> bytes:
     digest = hashlib.blake2b(digest_size=_DIGEST)
     for streams, count in _RUNS:
         tokens = probe_tokens(count, len(session.model.pieces))
-        for _, logits in in_steps(session, tokens, streams, _window(session, _CONTEXT), rows):
+        for _, logits in in_steps(session, tokens, Layout(count, streams), _window(session, _CONTEXT), rows):
             digest.update(logits.astype("<f4", copy=False).tobytes())
     session.release()
     return digest.digest()
@@ -121,7 +122,7 @@ def _agrees_at_length(session: Session, rows: int) -> bool:
     tokens = probe_tokens(_LONG_RUN, len(session.model.pieces))
     window = _window(session, min(_LONG_CONTEXT, session.model.window.context))
     try:
-        for _ in prefill(session, tokens, 1, window, rows):
+        for _ in prefill(session, tokens, Layout(_LONG_RUN, 1), window, rows):
             pass
     except Disagreement:
         return False
@@ -132,12 +133,12 @@ def _agrees_at_length(session: Session, rows: int) -> bool:
 
 def _agree(session: Session, streams: int, count: int, rows: int) -> bool:
     tokens = probe_tokens(count, len(session.model.pieces))
-    window = _window(session, _PROOF_CONTEXT)
+    window, layout = _window(session, _PROOF_CONTEXT), Layout(count, streams)
     by_prefill = np.empty((count, len(session.model.pieces)), np.float32)
     try:
-        for indices, logits in prefill(session, tokens, streams, window, rows):
+        for indices, logits in prefill(session, tokens, layout, window, rows):
             by_prefill[indices] = logits
-        for indices, logits in in_steps(session, tokens, streams, window, rows):
+        for indices, logits in in_steps(session, tokens, layout, window, rows):
             if not np.array_equal(by_prefill[indices].view(np.uint32), logits.view(np.uint32)):
                 return False
     except Disagreement:
@@ -186,11 +187,11 @@ def measured_tolerance(session: Session, tree: VocabularyTree, tokens: NDArray[n
     tokens = tokens[:_SAMPLE]
     if not len(tokens):
         return PORTABLE_TOLERANCE
-    masses = Masses(tree.order, 1)
+    masses, layout = Masses(tree.order, 1), Layout(len(tokens), 1)
     found = []
     for evaluations in (
-        prefill(session, tokens, 1, session.model.window),
-        in_steps(session, tokens, 1, session.model.window, BARE),
+        prefill(session, tokens, layout, session.model.window),
+        in_steps(session, tokens, layout, session.model.window, BARE),
     ):
         odds = np.empty((len(tokens), tree.depth))
         for indices, logits in evaluations:

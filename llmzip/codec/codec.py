@@ -4,42 +4,28 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from llmzip.codec import arithmetic, models, policy
-from llmzip.codec.arithmetic import Probe
-from llmzip.codec.block import BlockCodec, Coding
-from llmzip.codec.blocks import blocks
+from llmzip.codec import policy
+from llmzip.codec.choice import ModelChoice
+from llmzip.codec.cutting import Cutter
+from llmzip.codec.decoding import decode_block
 from llmzip.codec.evaluation import Session
-from llmzip.codec.quantiser import PORTABLE_TOLERANCE
-from llmzip.codec.repair import Astray
-from llmzip.container import (
-    MAX_BLOCK,
-    TAG_NAME,
-    TAG_PROBE,
-    Block,
-    BlockKind,
-    Footer,
-    Header,
-    MemberWriter,
-    classic,
-    read_members,
-    write_all,
-)
-from llmzip.errors import ArithmeticMismatchError, CorruptError, ModelError, UsageError
-from llmzip.model import BUILT_IN, embedded
-from llmzip.model.base import LanguageModel, Window
-
-DEFAULT_BLOCK = 4 << 20
-SMALLEST_BLOCK = 1 << 12
+from llmzip.codec.observer import SILENT, Observer
+from llmzip.codec.pipeline import BlockPipeline, ShareDone, silent
+from llmzip.codec.settings import Settings
+from llmzip.container import Block, BlockKind, Footer, Header, MemberWriter, classic, read_members, write_all
+from llmzip.container.streams import PIECE, read_piece
+from llmzip.errors import ArithmeticMismatchError, CorruptError
+from llmzip.model.base import LanguageModel
 
 _ENCODING = 0.3  # about the share of encoding in the time of encoding and decoding
 
-Progress = Callable[[int], None]
+BytesDone = Callable[[int], None]
 """Told how many bytes of the original were newly done."""
 
 
@@ -74,142 +60,33 @@ class Summary:
 class Codec:
     """Compresses and decompresses; loads its model when it is first needed and keeps it.
 
-    model: path of a GGUF file, a registered name or `hf:OWNER/REPO[/FILE]`, None for the embedded model. threads: 0 =
-    all usable cores; never changes the bytes that come back. mix: whether the adaptive mixer is used. streams: streams
-    of a block, None = by its length. context: tokens of a window, None = the model's own. exact: evaluate quantised
-    weights as they are, for files that need this machine's arithmetic; None = only where the model is too large for
-    F32. gpu_layers: layers on a GPU, None = all of an own model, none of the embedded one. block_size: bytes of a
-    block, 4 KiB to 64 MiB. verify: decode every block again before it is written, and store by a classic codec what does
-    not come back. show_downloads: progress on stderr while a model is fetched from the hub.
+    model and options are those of `Settings`, or `settings` holds them all.
 
-    What decompression needs stands in the files: there model, threads and gpu_layers count alone.
-
-    Not safe for use by several threads at once. Raises UsageError for arguments outside their range.
+    Not safe for use by several threads at once. Raises UsageError for settings outside their limits.
     """
 
     def __init__(
         self,
-        model: str | Path | None = None,
+        model: str | Path | LanguageModel | None = None,
         *,
-        threads: int = 0,
-        mix: bool = True,
-        streams: int | None = None,
-        context: int | None = None,
-        exact: bool | None = None,
-        gpu_layers: int | None = None,
-        block_size: int = DEFAULT_BLOCK,
-        verify: bool = False,
-        show_downloads: bool = True,
+        settings: Settings | None = None,
+        **options: Any,
     ) -> None:
-        if not SMALLEST_BLOCK <= block_size <= MAX_BLOCK:
-            raise UsageError(f"a block must hold {SMALLEST_BLOCK} to {MAX_BLOCK} bytes, not {block_size}")
-        if streams is not None and not 1 <= streams <= policy.MAX_STREAMS:
-            raise UsageError(f"there can be 1 to {policy.MAX_STREAMS} streams, not {streams}")
-        if context is not None and not 16 <= context <= 1 << 20:
-            raise UsageError(f"a window can hold 16 to {1 << 20} tokens, not {context}")
-        if threads < 0:
-            raise UsageError(f"the number of threads cannot be {threads}")
-        if gpu_layers is not None and gpu_layers < 0:
-            raise UsageError(f"the number of layers on a GPU cannot be {gpu_layers}")
-        self._path = None if model == BUILT_IN else model
-        self._threads, self._exact, self._gpu_layers = threads, exact, gpu_layers
-        self._mix, self._streams, self._context, self._block_size = mix, streams, context, block_size
-        self._verify, self._show_downloads = verify, show_downloads
-        self._session: Session | None = None
-        self._coders: dict[Coding, BlockCodec] = {}
-        self._probe: Probe | None = None
-        self._required: tuple[bytes, Probe] | None = None
-        self._for_file = False
-
-    # -- the model --------------------------------------------------------------------------------------------------
-
-    def _load(self, found: models.Found, exact: bool | None) -> LanguageModel:
-        return models.load(found, self._threads, exact=exact, gpu_layers=self._gpu_layers)
+        if settings is None:
+            settings = Settings(model, **options)
+        elif options or model is not None:
+            settings = replace(settings, **options | ({} if model is None else {"model": model}))
+        self.settings = settings
+        self.choice = ModelChoice(settings)
 
     @property
     def session(self) -> Session:
         """The loaded model: the one that the last file needed, at first the one that the user named."""
-        if self._session is None:
-            self._session = Session(self._load(self._named(), self._exact))
-            self._for_file = False
-        return self._session
-
-    def _named(self) -> models.Found:
-        return models.resolve(self._path, progress=self._show_downloads)
-
-    def _find(self, header: Header) -> models.Found:
-        return models.find(header.model, self._path, header.name, progress=self._show_downloads)
-
-    def _session_for(self, header: Header) -> None:
-        """Load what a file needs, unless it is loaded. Raises ModelError."""
-        if self._session is not None:
-            model = self._session.model
-            if model.identity == header.model and model.exact == header.exact:
-                return
-            self.close()
-        found = self._find(header)
-        self._session = Session(self._load(found, header.exact))
-        self._for_file = True
-        have = self._session.model.identity
-        if have != header.model:
-            self.close()
-            raise ModelError(
-                f"{found.path} was registered as the model {header.model.hex()} and is now {have.hex()}; get the model again"
-            )
-
-    def _use_named(self) -> None:
-        """Drop a model that was loaded for a file that was restored, unless it is the user's own choice."""
-        if self._session is not None and self._for_file:
-            model = self._session.model
-            if self._path is not None or self._exact or (model.identity, model.exact) != (embedded.IDENTITY, False):
-                self.close()
-
-    def _agreement(self) -> tuple[Coding, bytes, dict[int, bytes]]:
-        """For a new file: how it is coded, the model's identity, and the header's extras.
-
-        The embedded model in portable mode need not be loaded for that.
-        """
-        if self._path is None and not self._exact:
-            return Coding(self._window(embedded.WINDOW), PORTABLE_TOLERANCE, self._mix), embedded.IDENTITY, {}
-        model = self.session.model
-        window, extras = self._window(model.window), {}
-        if model.identity != embedded.IDENTITY:
-            extras[TAG_NAME] = model.name.encode()
-        if model.exact:
-            self._probe = self._probe or arithmetic.probe(self.session)
-            extras[TAG_PROBE] = self._probe.pack()
-            return Coding(window, 0, self._mix, True, self._probe.rows), model.identity, extras
-        coding = Coding(window, PORTABLE_TOLERANCE, self._mix)
-        if model.identity == embedded.IDENTITY:
-            return coding, model.identity, extras
-        tolerance = self._block_codec(coding).measured_tolerance()
-        if tolerance <= arithmetic.MOST_TOLERANCE:
-            return replace(coding, tolerance=tolerance), model.identity, extras
-        if self._exact is False:
-            raise ModelError(
-                f"the arithmetic of {model.name} varies too much for portable files, even in F32; use --exact"
-            )
-        self.close()
-        self._session = Session(self._load(self._named(), True))
-        return self._agreement()
-
-    def _window(self, default: Window) -> Window:
-        return Window(self._context, default.parts) if self._context else default
-
-    def _block_codec(self, coding: Coding) -> BlockCodec:
-        if coding not in self._coders:
-            self._coders = {coding: self._new_block_codec(coding)}
-        return self._coders[coding]
-
-    def _new_block_codec(self, coding: Coding) -> BlockCodec:
-        return BlockCodec(self.session, coding)
+        return self.choice.session
 
     def close(self) -> None:
         """Free the model. The codec can be used again and loads it anew."""
-        self._coders, self._probe, self._required = {}, None, None
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        self.choice.close()
 
     def __enter__(self) -> Codec:
         return self
@@ -225,165 +102,171 @@ class Codec:
         self.compress_stream(io.BytesIO(data), sink)
         return sink.getvalue()
 
-    def compress_stream(self, source: BinaryIO, sink: BinaryIO, progress: Progress | None = None) -> Summary:
+    def compress_stream(
+        self, source: BinaryIO, sink: BinaryIO, progress: BytesDone | None = None, observer: Observer = SILENT
+    ) -> Summary:
         """Compress all of source into sink as one member, block by block, in memory bounded by the block size.
 
         Raises ModelError, and OSError as source and sink do.
         """
-        began, summary = time.monotonic(), Summary()
-        self._use_named()
-        coding, identity, extras = self._agreement()
-        header = Header(
-            exact=coding.exact,
-            mixing=self._mix,
-            tolerance=coding.tolerance,
-            context=coding.window.context,
-            parts=coding.window.parts,
-            model=identity,
-            extras=extras,
-        )
-        writer = MemberWriter(sink, header)
-        for data in blocks(source, self._block_size):
-            report = _Share(progress, len(data))
-            encoding = _portion(report, 0, _ENCODING) if self._verify else report
-            kind, payload, tokens = self._encode_block(data, coding, encoding)
-            if self._verify and kind is BlockKind.MODEL and not self._restores(payload, data, coding, report):
-                kind, payload = classic.smallest(data)
-                tokens, summary.unverified = 0, summary.unverified + 1
-            writer.write_block(kind, data, payload)
-            report(1.0)
-            summary.tokens += tokens
-            summary.count_text(data)
-        summary.compressed = writer.finish().compressed
-        summary.seconds = time.monotonic() - began
-        return summary
+        compressor = self.compressor(sink, progress, observer)
+        while piece := read_piece(source, min(PIECE, self.settings.block_size)):
+            compressor.feed(piece)
+        return compressor.finish()
 
-    def _encode_block(
-        self, data: bytes, coding: Coding, report: Callable[[float], None]
-    ) -> tuple[BlockKind, bytes, int]:
-        """Kind, payload and number of tokens of a block: the smallest of the model's and the classic codecs' work."""
-        codec = self._block_codec(coding)
-        by_zstd = len(classic.encode(BlockKind.ZSTD, data))
-        if policy.unpromising(data, by_zstd, codec):
-            return *classic.smallest(data), 0
-        text, crlf = codec.tokens_of(data)
-        stream_bytes = self.session.model.stream_bytes(coding.window.context)
-        streams = policy.streams_for(len(text.tokens), coding.window, self._streams, stream_bytes)
-        payload = codec.encode(text, crlf, streams, report)
-        if policy.beyond_classic(by_zstd, len(payload)):
-            return BlockKind.MODEL, payload, len(text.tokens)
-        kind, best = classic.smallest(data)
-        return (kind, best, 0) if len(best) < len(payload) else (BlockKind.MODEL, payload, len(text.tokens))
-
-    def _restores(self, payload: bytes, data: bytes, coding: Coding, report: Callable[[float], None]) -> bool:
-        """Whether a model block decodes to its data here: drift beyond the tolerance would show."""
-        try:
-            decoded = self._block_codec(coding).decode(payload, len(data), _portion(report, _ENCODING, 1))
-        except CorruptError:
-            return False
-        return decoded == data
+    def compressor(
+        self, sink: BinaryIO, progress: BytesDone | None = None, observer: Observer = SILENT
+    ) -> MemberCompressor:
+        """Writes a member into sink from data as it comes; the header goes out at once. Raises ModelError, OSError."""
+        return MemberCompressor(self.settings, self.choice, sink, progress, observer)
 
     # -- decompression ----------------------------------------------------------------------------------------------
 
     def decompress(self, data: bytes) -> bytes:
         """The original bytes of a compressed file. Raises CorruptError, ModelError, ArithmeticMismatchError."""
-        sink = io.BytesIO()
-        self.decompress_stream(io.BytesIO(data), sink)
-        return sink.getvalue()
+        return b"".join(self.decoded(io.BytesIO(data)))
 
-    def decompress_stream(self, source: BinaryIO, sink: BinaryIO, progress: Progress | None = None) -> Summary:
+    def decompress_stream(self, source: BinaryIO, sink: BinaryIO, progress: BytesDone | None = None) -> Summary:
         """Decompress all members of source into sink. A block is written when its check has passed, never before.
 
         An exact file's arithmetic is checked before its first byte; in portable files drift beyond the tolerance is put
         right where it can be (`repair`). Raises CorruptError, ModelError, ArithmeticMismatchError, and OSError as source
         and sink do.
         """
-        began, summary = time.monotonic(), Summary()
+        summary = Summary()
+        for data in self.decoded(source, progress, summary):
+            write_all(sink, data)
+        return summary
+
+    def decoded(
+        self, source: BinaryIO, progress: BytesDone | None = None, summary: Summary | None = None
+    ) -> Iterator[bytes]:
+        """The blocks of all members of source, each when its check has passed; raises as `decompress_stream`.
+
+        summary: is filled on the way.
+        """
+        began, summary = time.monotonic(), summary or Summary()
         header = Header()
         for event in read_members(source):
             if isinstance(event, Header):
                 header = event
             elif isinstance(event, Block):
-                report = _Share(progress, event.original_length)
-                try:
-                    data, repaired = self._decode_block(event, header, report)
-                except CorruptError as error:
-                    raise CorruptError(f"{event.where}: {error}") from None
+                report = _Reporter(progress, event.original_length)
+                data, repaired = self.decode_block(header, event, report)
                 event.accept(data)
-                write_all(sink, data)
-                report(1.0)
-                summary.count_text(data)
                 summary.repaired += repaired
+                summary.count_text(data)
+                yield data
+                report(1.0)
             elif isinstance(event, Footer):
                 summary.compressed = event.end
-        summary.seconds = time.monotonic() - began
-        return summary
+            summary.seconds = time.monotonic() - began
 
-    def _decode_block(self, block: Block, header: Header, report: Callable[[float], None]) -> tuple[bytes, bool]:
-        """The original of a block, unverified, and whether it was put right."""
-        needed = self._require(header) if header.exact else None
-        if block.kind is not BlockKind.MODEL:
-            return classic.decode(block.kind, block.payload, block.original_length), False
-        if header.continued:
-            raise CorruptError("uses a feature that this llmzip cannot decode (continued mixing): update it")
-        self._session_for(header)
+    def decode_block(self, header: Header, block: Block, progress: ShareDone | None = None) -> tuple[bytes, bool]:
+        """The original of one block of a member, and whether drift had to be put right (`repair`).
+
+        Nothing is returned that the block's check was not made from. Raises CorruptError, ModelError,
+        ArithmeticMismatchError, naming the block.
+        """
         try:
-            window = Window(header.context, header.parts)
-        except ValueError:
-            raise CorruptError(
-                f"impossible window ({header.context} tokens in {header.parts} parts): the file is damaged"
-            ) from None
-        rows = needed.rows if needed else 1
-        codec = self._block_codec(Coding(window, header.tolerance, header.mixing, header.exact, rows))
-        return _decoded(codec, block, report)
-
-    def _require(self, header: Header) -> Probe:
-        """What an exact file says of its arithmetic; raises ArithmeticMismatchError unless this machine has the
-        same."""
-        needed = Probe.unpack(header.extras.get(TAG_PROBE))
-        self._session_for(header)
-        if self._required != (header.model, needed):
-            arithmetic.require(self.session, needed)
-            self._required = (header.model, needed)
-        return needed
-
-
-def _decoded(codec: BlockCodec, block: Block, report: Callable[[float], None]) -> tuple[bytes, bool]:
-    """What a model block's check was made from, if it can be found, else something that the check will refuse; and whether
-    another reading than the first was needed.
-
-    Raises CorruptError, and ArithmeticMismatchError where drift must have exceeded the tolerance by far.
-    """
-    data, failure = b"", None
-    try:
-        data = codec.decode(block.payload, block.original_length, report)
-        if block.fits(data):
+            if block.kind is not BlockKind.MODEL:
+                if header.exact:
+                    self.choice.for_reading(header)  # refused before the first byte, whatever block it is in
+                data = classic.decode(block.kind, block.payload, block.original_length)
+            elif header.continued:
+                raise CorruptError("uses a feature that this llmzip cannot decode (continued mixing): update it")
+            else:
+                pipeline = self.choice.pipeline(self.choice.for_reading(header))
+        except CorruptError as error:
+            raise CorruptError(f"{block.where}: {error}") from None
+        if block.kind is not BlockKind.MODEL:
+            block.verify(data)
             return data, False
-    except CorruptError as error:
-        failure = error
-    try:
-        for other in codec.other_readings(block.payload, block.original_length):
-            if block.fits(other):
-                return other, True
-    except Astray:
-        raise ArithmeticMismatchError(
-            f"{block.where}: its bytes are intact, but the model's arithmetic on this machine drifts by far more than the "
-            "file tolerates: decompress it on a machine, or with a build of llama-cpp-python, like that which made it"
-        ) from None
-    if failure:
-        raise failure
-    return data, False
+        try:
+            return decode_block(pipeline, block.payload, block.original_length, block.fits, progress or silent)
+        except (CorruptError, ArithmeticMismatchError) as error:
+            raise type(error)(f"{block.where}: {error}") from None
 
 
-def _portion(report: Callable[[float], None], start: float, stop: float) -> Callable[[float], None]:
+class MemberCompressor:
+    """Compresses data as it comes into one member: `feed` any number of times, then `finish`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        choice: ModelChoice,
+        sink: BinaryIO,
+        progress: BytesDone | None,
+        observer: Observer,
+    ) -> None:
+        self._began, self._summary = time.monotonic(), Summary()
+        self._settings, self._choice, self._progress, self._observer = settings, choice, progress, observer
+        agreement = choice.for_writing()
+        self._coding = agreement.coding
+        self._cutter = Cutter(settings.block_size)
+        self._writer = MemberWriter(sink, agreement.header())
+
+    def feed(self, data: bytes) -> None:
+        """Take more of the original; whole blocks are coded and written. Raises ModelError, OSError."""
+        for block in self._cutter.feed(data):
+            self._write(block)
+
+    def finish(self) -> Summary:
+        """Code what is left and write the footer; the sink stays open."""
+        for block in self._cutter.finish():
+            self._write(block)
+        self._summary.compressed = self._writer.finish().compressed
+        self._summary.seconds = time.monotonic() - self._began
+        return self._summary
+
+    def _write(self, data: bytes) -> None:
+        report = _Reporter(self._progress, len(data))
+        pipeline = self._choice.pipeline(self._coding)
+        encoding = _portion(report, 0, _ENCODING) if self._settings.verify else report
+        self._observer.begins(data, pipeline)
+        kind, payload, tokens = self._encode(data, pipeline, encoding)
+        if self._settings.verify and kind is BlockKind.MODEL and not self._restores(payload, data, pipeline, report):
+            kind, payload = classic.smallest(data)
+            tokens, self._summary.unverified = 0, self._summary.unverified + 1
+        self._observer.stored(kind, payload)
+        self._writer.write_block(kind, data, payload)
+        report(1.0)
+        self._summary.tokens += tokens
+        self._summary.count_text(data)
+
+    def _encode(self, data: bytes, pipeline: BlockPipeline, report: ShareDone) -> tuple[BlockKind, bytes, int]:
+        """Kind, payload and number of tokens of a block: the smallest of the model's and the classic codecs' work."""
+        by_zstd = len(classic.encode(BlockKind.ZSTD, data))
+        if policy.unpromising(data, by_zstd, pipeline):
+            return *classic.smallest(data), 0
+        text, crlf = pipeline.tokens_of(data)
+        stream_bytes = pipeline.session.model.stream_bytes(self._coding.window.context)
+        streams = policy.streams_for(len(text.tokens), self._coding.window, self._settings.streams, stream_bytes)
+        payload = pipeline.encode(text, crlf, streams, observer=self._observer, progress=report)
+        if policy.beyond_classic(by_zstd, len(payload)):
+            return BlockKind.MODEL, payload, len(text.tokens)
+        kind, best = classic.smallest(data)
+        return (kind, best, 0) if len(best) < len(payload) else (BlockKind.MODEL, payload, len(text.tokens))
+
+    @staticmethod
+    def _restores(payload: bytes, data: bytes, pipeline: BlockPipeline, report: ShareDone) -> bool:
+        """Whether a model block decodes to its data here as it is: drift beyond the tolerance would show."""
+        try:
+            decode_block(pipeline, payload, len(data), data.__eq__, _portion(report, _ENCODING, 1), repairing=False)
+        except CorruptError:
+            return False
+        return True
+
+
+def _portion(report: ShareDone, start: float, stop: float) -> ShareDone:
     """Tells the shares of a part that goes from `start` to `stop` of the whole."""
     return lambda share: report(start + share * (stop - start))
 
 
-class _Share:
+class _Reporter:
     """Turns the share of a block that is done into newly done bytes."""
 
-    def __init__(self, progress: Progress | None, length: int) -> None:
+    def __init__(self, progress: BytesDone | None, length: int) -> None:
         self._progress, self._length, self._done = progress, length, 0
 
     def __call__(self, share: float) -> None:

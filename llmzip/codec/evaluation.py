@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from llmzip.codec.layout import Layout
 from llmzip.model.base import Evaluator, LanguageModel, Window
-from llmzip.model.schedule import Span, spans, stream_lengths
+from llmzip.model.schedule import Span, spans
 
 ROWS = 512  # rows of one evaluation: large enough for the speed of matrix products, small enough for the cache
 _LOGITS = 1 << 25  # logits of one evaluation at most: bounds the memory for large vocabularies
@@ -33,12 +34,13 @@ class Session:
 
     def evaluator(self, streams: int, context: int, rows: int) -> Evaluator:
         """An evaluator of this shape with empty caches; the one given out before is no longer valid."""
-        shape = (streams, context, rows)
-        if self._shape != shape:
+        shape, held = (streams, context, rows), self._evaluator
+        if held is None or self._shape != shape:
             self.release()
-            self._evaluator, self._shape = self.model.evaluator(*shape), shape
-        self._evaluator.clear()
-        return self._evaluator
+            held = self.model.evaluator(*shape)
+            self._evaluator, self._shape = held, shape
+        held.clear()
+        return held
 
     def release(self) -> None:
         """Free the caches."""
@@ -88,31 +90,20 @@ class Steps:
 
 
 def in_steps(
-    session: Session, tokens: NDArray[np.int32], streams: int, window: Window, rows: int
+    session: Session, tokens: NDArray[np.int32], layout: Layout, window: Window, rows: int
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
     """Like `prefill`, in the very steps of the decoder."""
-    inputs, starts, lengths = _stream_inputs(session, tokens, streams)
-    if not len(tokens):
+    if not layout.count:
         return
-    steps = Steps(session, streams, lengths[0], window, rows)
-    for span in spans(lengths[0], window, 1):
-        indices = starts[: sum(length > span.start for length in lengths)] + span.start
+    inputs = layout.inputs(tokens, session.model.start)
+    steps = Steps(session, layout.streams, layout.steps, window, rows)
+    for span in spans(layout.steps, window, 1):
+        indices = layout.at(span.start)
         yield indices, steps.evaluate(span, inputs[indices])
 
 
-def _stream_inputs(
-    session: Session, tokens: NDArray[np.int32], streams: int
-) -> tuple[NDArray[np.int32], NDArray[np.intp], list[int]]:
-    """What is fed for each token, and starts and lengths of the streams."""
-    lengths = stream_lengths(len(tokens), streams)
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.intp)
-    inputs = np.concatenate([[session.model.start], tokens[:-1]]).astype(np.int32)[: len(tokens)]
-    inputs[starts[starts < len(tokens)]] = session.model.start
-    return inputs, starts, lengths
-
-
 def prefill(
-    session: Session, tokens: NDArray[np.int32], streams: int, window: Window, rows: int = 1
+    session: Session, tokens: NDArray[np.int32], layout: Layout, window: Window, rows: int = 1
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
     """Logits of every token of a block, as pairs (indices, logits).
 
@@ -122,21 +113,21 @@ def prefill(
     cut a batch of unequal ones into pieces of any size), and the last row of each span is evaluated once more in a
     step, and must come out the same to the bit. Raises Disagreement if not.
     """
-    inputs, starts, lengths = _stream_inputs(session, tokens, streams)
-    if not len(tokens):
+    if not layout.count:
         return
+    inputs, starts, lengths = layout.inputs(tokens, session.model.start), layout.starts, layout.lengths
     most = min(ROWS, max(_FEWEST_ROWS, _LOGITS // len(session.model.pieces)))
-    group = max(1, min(streams, most // window.drop)) if rows == 1 else 1
+    group = max(1, min(layout.streams, most // window.drop)) if rows == 1 else 1
     most = min(most // group, window.context)
-    evaluator = session.evaluator(group, min(window.context, lengths[0]) + rows - 1, max(group * most, rows))
-    for first in range(0, streams, group):
-        members = range(first, min(first + group, streams))
+    evaluator = session.evaluator(group, min(window.context, layout.steps) + rows - 1, max(group * most, rows))
+    for first in range(0, layout.streams, group):
+        members = slice(first, min(first + group, layout.streams))
         if first:
             evaluator.clear()
-        for span in spans(lengths[first], window, most):
+        for span in spans(int(lengths[first]), window, most):
             if span.slide:
-                evaluator.slide(len(members), window.drop)
-            indices, positions, slots = _rows(span, [(starts[s], lengths[s]) for s in members])
+                evaluator.slide(members.stop - first, window.drop)
+            indices, positions, slots = _rows(span, starts[members], lengths[members])
             if rows == 1:
                 yield indices, evaluator.evaluate(inputs[indices], positions, slots)
                 continue
@@ -163,12 +154,11 @@ def _evaluate_padded(
     return logits[:count]
 
 
-def _rows(span: Span, streams: list[tuple[int, int]]) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
+def _rows(
+    span: Span, starts: NDArray[np.intp], lengths: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
     """Token indices, cache positions and stream slots of a span's rows, stream by stream."""
-    stops = [min(span.stop, length) for _, length in streams]
-    indices = np.concatenate(
-        [start + np.arange(span.start, stop) for (start, _), stop in zip(streams, stops, strict=True)]
-    )
-    positions = np.concatenate([np.arange(stop - span.start) for stop in stops]) + span.position
-    slots = np.repeat(np.arange(len(streams)), [stop - span.start for stop in stops])
-    return indices, positions.astype(np.int32), slots.astype(np.int32)
+    counts = np.minimum(span.stop, lengths) - span.start
+    slots = np.repeat(np.arange(len(starts)), counts)
+    offsets = np.concatenate([np.arange(count) for count in counts.tolist()])
+    return starts[slots] + span.start + offsets, (span.position + offsets).astype(np.int32), slots.astype(np.int32)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llmzip.codec.block import BlockCodec
 from llmzip.codec.head import MAX_STREAMS
+from llmzip.codec.pipeline import BlockPipeline
 from llmzip.model.base import Window
 
 MOST_STREAMS = 32
@@ -31,7 +31,7 @@ def streams_for(tokens: int, window: Window, wanted: int | None, stream_bytes: i
     return max(1, min(MOST_STREAMS, tokens // (WINDOWS_PER_STREAM * window.context), affordable))
 
 
-def unpromising(data: bytes, classic_length: int, codec: BlockCodec) -> bool:
+def unpromising(data: bytes, classic_length: int, pipeline: BlockPipeline) -> bool:
     """True for blocks on which the model would spend minutes only to lose against a classic codec.
 
     classic_length: what zstd makes of the block. Such blocks repeat themselves so much that zstd leaves next to nothing,
@@ -43,10 +43,10 @@ def unpromising(data: bytes, classic_length: int, codec: BlockCodec) -> bool:
         return True
     # Not at the ends, where a block often holds a bit of what lies beside it.
     starts = [len(data) * (2 * i + 1) // (2 * _SAMPLES) for i in range(_SAMPLES)]
-    text = codec.vocabulary.encode(b"".join(data[at : at + _SAMPLE] for at in starts))
+    text = pipeline.vocabulary.encode(b"".join(data[at : at + _SAMPLE] for at in starts))
     if len(text.tokens) < _UNLIKE_TEXT * _SAMPLE * _SAMPLES:
         return False
-    by_model = len(codec.encode(text, False, 1, lambda share: None)) / (_SAMPLE * _SAMPLES)
+    by_model = len(pipeline.encode(text, False, 1)) / (_SAMPLE * _SAMPLES)
     return by_model > min(_HOPELESS * classic_length / len(data), _RANDOM)
 
 

@@ -36,11 +36,3 @@ def spans(length: int, window: Window, most: int) -> Iterator[Span]:
         yield Span(row, stop, position, slide)
         position += stop - row
         row = stop
-
-
-def stream_lengths(tokens: int, streams: int) -> list[int]:
-    """Lengths of the contiguous streams of a block: as equal as can be, longer ones first.
-
-    format: fixed by the token count and the number of streams that a block's head carries.
-    """
-    return [tokens // streams + (s < tokens % streams) for s in range(streams)]

@@ -1,29 +1,26 @@
 """A text through the codec with every step looked at: the compressor's own evaluation, its own decisions, no output.
 
-The codec is told to compress into nothing. What it evaluates, quantises and codes on the way is noted for each block.
+The codec compresses into nothing; an observer notes what it evaluates, quantises and codes on the way, block by block.
 """
 
 from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.codec.block import BlockCodec, Coding, coding_order, step_runs
-from llmzip.codec.codec import Codec
-from llmzip.codec.codec import Progress as BytesDone
-from llmzip.codec.evaluation import Session
-from llmzip.codec.head import BlockHead
+from llmzip.codec.codec import BytesDone, Codec
+from llmzip.codec.layout import Layout, Run
+from llmzip.codec.observer import Observer
+from llmzip.codec.pipeline import BlockPipeline, Cells
 from llmzip.container import BlockKind
 from llmzip.report.costs import token_costs
 from llmzip.report.scores import Scores
 from llmzip.report.stopping import Stopped
-from llmzip.text import newlines
 from llmzip.text.tokens import TokenText
 
 STORED_BITS = 8  # what a byte costs that no token stands for
@@ -73,15 +70,12 @@ class Examination:
 
 
 class Examiner(Codec):
-    """A codec that also notes what it does.
+    """A codec that can also tell everything about what it does. Arguments as for `Codec`; alternatives: likely tokens to
+    keep with each token."""
 
-    Arguments as for `Codec`; alternatives: likely tokens to keep with each token.
-    """
-
-    def __init__(self, *arguments: object, alternatives: int = 0, **options: object) -> None:
-        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+    def __init__(self, *arguments: Any, alternatives: int = 0, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._alternatives = alternatives
-        self._found: list[BlockFacts] = []
 
     def __enter__(self) -> Examiner:
         return self
@@ -93,33 +87,14 @@ class Examiner(Codec):
         Raises ModelError and LlmzipError as compression does.
         """
         began = time.monotonic()
-        self._found = []
-        result = Examination(self._found)
+        notes = _Notes(self._alternatives)
+        result = Examination(notes.blocks)
         try:
-            result.compressed = self.compress_stream(io.BytesIO(data), cast(BinaryIO, _Nothing()), progress).compressed
+            sink = cast(BinaryIO, _Nothing())
+            result.compressed = self.compress_stream(io.BytesIO(data), sink, progress, notes).compressed
         except Stopped:
             result.stopped = True
         result.seconds = time.monotonic() - began
-        return result
-
-    def _new_block_codec(self, coding: Coding) -> BlockCodec:
-        return _NotingBlockCodec(self.session, coding, self._alternatives, lambda block: self._found.append(block))
-
-    def _encode_block(
-        self, data: bytes, coding: Coding, report: Callable[[float], None]
-    ) -> tuple[BlockKind, bytes, int]:
-        noted = len(self._found)
-        evaluated = newlines.to_lf(data) or data
-        try:
-            result = super()._encode_block(data, coding, report)
-        finally:
-            # Samples that the codec took to find out whether the model suits the block are not the text.
-            self._found[noted:] = [block for block in self._found[noted:] if block.data == evaluated]
-        if len(self._found) == noted:
-            # The codec leaves blocks that do not suit the model to the classic codecs; what the model says of them
-            # still counts.
-            codec = self._block_codec(coding)
-            codec.encode(*codec.tokens_of(data), 1, report)
         return result
 
 
@@ -133,45 +108,53 @@ class _Nothing(io.RawIOBase):
         return memoryview(data).nbytes
 
 
-class _NotingBlockCodec(BlockCodec):
-    """Encodes as ever, and notes scores and costs of every token."""
+class _Notes(Observer):
+    """Notes scores and costs of every token of every block."""
 
-    def __init__(self, session: Session, coding: Coding, alternatives: int, note: Callable[[BlockFacts], None]) -> None:
-        super().__init__(session, coding)
-        self._alternatives, self._note = alternatives, note
-        self._lengths = np.array([len(piece) for piece in self.vocabulary.pieces], np.int64)
+    def __init__(self, alternatives: int) -> None:
+        self.blocks: list[BlockFacts] = []
+        self._alternatives = alternatives
 
-    def encode(self, text: TokenText, crlf: bool, streams: int, progress: Callable[[float], None]) -> bytes:
-        tokens, mixing = text.tokens, self._coding.mixing
-        scores = Scores(tokens, self._alternatives)
-        block = BlockFacts(text, crlf, streams, scores, self._lengths[tokens], self.vocabulary.decode(text))
-        self._note(block)
-        states, cells = self._quantise(tokens, streams, progress, scores.add)
-        turns = list(self._turns(tokens, streams, states, cells, mixing))
-        costs = self._costs(tokens, streams, states, turns)
-        if mixing:
-            block.mixed = costs
-            costs = self._costs(tokens, streams, states, self._turns(tokens, streams, states, cells, False))
-        block.quantised = costs
-        return BlockHead(crlf, len(tokens), streams, text.literals).payload(self._code(turns))
+    def begins(self, data: bytes, pipeline: BlockPipeline) -> None:
+        self._data, self._pipeline, self._evaluated = data, pipeline, False
+        self._lengths = np.array([len(piece) for piece in pipeline.vocabulary.pieces], np.int64)
 
-    def _costs(
-        self,
-        tokens: NDArray[np.int32],
-        streams: int,
-        states: NDArray[np.uint8],
-        turns: Iterable[tuple[bytes, bytes]],
-    ) -> NDArray[np.float64]:
-        """Bits (n,) of every token, in the order of the text.
+    def tokens(self, text: TokenText, crlf: bool, layout: Layout) -> None:
+        scores = Scores(text.tokens, self._alternatives)
+        evaluated = self._pipeline.vocabulary.decode(text)
+        self._evaluated, self._layout = True, layout
+        self.blocks.append(BlockFacts(text, crlf, layout.streams, scores, self._lengths[text.tokens], evaluated))
 
-        states: in coding order; turns: as `_turns` gives them.
-        """
-        place = coding_order(len(tokens), streams)
-        ranks, costs = np.empty(len(tokens), np.uint32), np.empty(len(tokens))
-        ranks[place] = self._tree.ranks[tokens]
-        runs = step_runs(len(tokens), streams)
-        for (start, stop, active), (bits, chances) in zip(runs, turns, strict=True):
-            rows = slice(start, stop)
-            flags = self._coding.tolerance > 0
-            costs[rows] = token_costs(ranks[rows], states[rows], active, self._tree.leaves, flags, bits, chances)
-        return costs[place]
+    def logits(self, indices: NDArray[np.intp], logits: NDArray[np.float32]) -> None:
+        self.blocks[-1].scores.add(indices, logits)
+
+    def cells(self, cells: Cells) -> None:
+        block, pipeline = self.blocks[-1], self._pipeline
+        self._states = cells.states
+        self._ranks = np.empty(self._layout.count, np.uint32)
+        self._ranks[self._layout.rows] = pipeline.tree.ranks[block.text.tokens]
+        unmixed = np.zeros(self._layout.count)
+        for run, bits, probabilities in pipeline.turns(block.text.tokens, self._layout, cells, mixing=False):
+            self._add(unmixed, run, bits, probabilities)
+        block.quantised = unmixed[self._layout.rows]
+        self._mixed = np.zeros(self._layout.count)
+        if not self._layout.count and pipeline.coding.mixing:
+            block.mixed = self._mixed  # without tokens there are no turns to come
+
+    def turns(self, run: Run, bits: bytes, probabilities: bytes) -> None:
+        self._add(self._mixed, run, bits, probabilities)
+        if run.stop == self._layout.count and self._pipeline.coding.mixing:
+            self.blocks[-1].mixed = self._mixed[self._layout.rows]
+
+    def stored(self, kind: BlockKind, payload: bytes) -> None:
+        if not self._evaluated:
+            # The codec leaves blocks that do not suit the model to the classic codecs; what the model says of them
+            # still counts.
+            self._pipeline.encode(*self._pipeline.tokens_of(self._data), 1, observer=self)
+
+    def _add(self, costs: NDArray[np.float64], run: Run, bits: bytes, probabilities: bytes) -> None:
+        rows, pipeline = slice(run.start, run.stop), self._pipeline
+        flags = pipeline.coding.tolerance > 0
+        costs[rows] = token_costs(
+            self._ranks[rows], self._states[rows], run.active, pipeline.tree.leaves, flags, bits, probabilities
+        )

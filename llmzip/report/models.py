@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from llmzip.codec.models import resolve
+from llmzip.codec.locate import resolve
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel
 

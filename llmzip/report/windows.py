@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from llmzip.codec.evaluation import Session, prefill
+from llmzip.codec.layout import Layout
 from llmzip.errors import LlmzipError
 from llmzip.model.base import Window
 from llmzip.report.columns import Columns
@@ -91,7 +92,9 @@ def evaluate_window(
     partial = False
     try:
         # A run never fills its window, so nothing slides.
-        for indices, logits in prefill(session, scores.tokens, len(runs), Window(length, 1)):
+        for indices, logits in prefill(
+            session, scores.tokens, Layout(len(scores.tokens), len(runs)), Window(length, 1)
+        ):
             mine = wanted[indices]
             if mine.any():
                 scores.add(indices[mine], logits[mine])

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
-
-from llmzip.container.streams import read_full
 
 _PAGE = 4096
 _SHORTEST_RUN = 4 * _PAGE  # shorter stretches of the other kind stay where they are: blocks cost bytes and context
@@ -18,23 +15,36 @@ _STRANGE = 0.1  # share of a page's bytes that no text holds
 _CONTROLS = re.compile(b"[\x01-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 
 
-def blocks(source: BinaryIO, size: int) -> Iterator[bytes]:
-    """The source in blocks of at most `size` bytes; it is read ahead by no more than that."""
-    data = read_full(source, size)
-    while len(data) == size:
-        following = read_full(source, 1)
-        if not following:
-            break
-        *whole, last = _by_kind(data)
-        # The last stretch may go on in what has not been read yet.
-        if not whole:
-            cut = _cut(last)
-            whole, last = [last[:cut]], last[cut:]
-        yield from whole
-        data = last + following
-        data += read_full(source, size - len(data))
-    if data:
-        yield from _by_kind(data)
+class Cutter:
+    """Cuts data that comes piece by piece into blocks of at most `size` bytes; holds back no more than that and a byte."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take more data; the blocks that are complete."""
+        view = memoryview(data)
+        while view:
+            room = self._size + 1 - len(self._held)
+            self._held += view[:room]
+            view = view[room:]
+            if len(self._held) <= self._size:
+                return
+            *whole, last = _by_kind(bytes(self._held[: self._size]))
+            following = self._held[self._size :]
+            # The last stretch may go on in what has not come yet.
+            if not whole:
+                cut = _cut(last)
+                whole, last = [last[:cut]], last[cut:]
+            self._held = bytearray(last) + following
+            yield from whole
+
+    def finish(self) -> Iterator[bytes]:
+        """The blocks of what is left."""
+        held, self._held = bytes(self._held), bytearray()
+        if held:
+            yield from _by_kind(held)
 
 
 def _is_text(page: bytes) -> bool:

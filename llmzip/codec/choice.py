@@ -1,0 +1,149 @@
+"""Which model codes: for a new file the one that the user named, for a file at hand the one that it needs.
+
+One model is held at a time, with what was found out about it: its pipeline and the proofs of its arithmetic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from llmzip.codec import arithmetic, locate
+from llmzip.codec.agreement import Agreement, Coding, coding_of
+from llmzip.codec.arithmetic import Probe
+from llmzip.codec.evaluation import Session
+from llmzip.codec.pipeline import BlockPipeline
+from llmzip.codec.quantiser import PORTABLE_TOLERANCE
+from llmzip.codec.settings import Settings
+from llmzip.container import TAG_NAME, Header
+from llmzip.errors import ModelError
+from llmzip.model import embedded
+from llmzip.model.base import LanguageModel, Window
+
+
+@dataclass
+class _Held:
+    """A loaded model. proven: probes that this machine was seen to reproduce with it; made: the one for new files."""
+
+    session: Session
+    chosen: bool  # it is what the user named, not merely what a file needed
+    pipeline: BlockPipeline | None = None
+    made: Probe | None = None
+    proven: list[Probe] = field(default_factory=list)
+
+    def serves(self, identity: bytes, exact: bool) -> bool:
+        """Whether it is this model, evaluated in this way."""
+        return (self.session.model.identity, self.session.model.exact) == (identity, exact)
+
+
+class ModelChoice:
+    """Answers `for_writing` and `for_reading`, and loads models when an answer or a pipeline needs one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._held: _Held | None = None
+
+    @property
+    def session(self) -> Session:
+        """The model held; at first the one that the user named. Raises ModelError, UsageError."""
+        return self._hold().session
+
+    @property
+    def idle(self) -> bool:
+        """Whether no model is loaded."""
+        return self._held is None
+
+    def for_writing(self) -> Agreement:
+        """How a new file is coded. The embedded model in portable mode is not loaded for that. Raises ModelError."""
+        if self._held and not self._held.chosen and not self._is_default(self._held):
+            self.close()
+        settings = self._settings
+        if settings.model is None and not settings.exact:
+            return Agreement(embedded.IDENTITY, self._portable(embedded.WINDOW))
+        held = self._hold()
+        model = held.session.model
+        extras = {} if model.identity == embedded.IDENTITY else {TAG_NAME: model.name.encode()}
+        coding = self._portable(model.window)
+        if model.exact:
+            held.made = held.made or arithmetic.probe(held.session)
+            return Agreement(model.identity, replace(coding, tolerance=0, probe=held.made), extras)
+        if model.identity == embedded.IDENTITY:
+            return Agreement(model.identity, coding, extras)
+        tolerance = self.pipeline(coding).measured_tolerance()
+        if tolerance <= arithmetic.MOST_TOLERANCE:
+            return Agreement(model.identity, replace(coding, tolerance=tolerance), extras)
+        if settings.exact is False or settings.loaded:
+            raise ModelError(
+                f"the arithmetic of {model.name} varies too much for portable files, even in F32; use --exact"
+            )
+        self.close()
+        self._hold(exact=True)
+        return self.for_writing()
+
+    def for_reading(self, header: Header) -> Coding:
+        """How the blocks of a file are coded; its model is held afterwards and, for exact files, its arithmetic proven.
+
+        Raises CorruptError, ModelError, ArithmeticMismatchError.
+        """
+        coding = coding_of(header)
+        if self._held is None or not self._held.serves(header.model, header.exact):
+            self.close()
+            self._held = self._needed(header)
+        if coding.probe and coding.probe not in self._held.proven:
+            arithmetic.require(self._held.session, coding.probe)
+            self._held.proven.append(coding.probe)
+        return coding
+
+    def pipeline(self, coding: Coding) -> BlockPipeline:
+        """The pipeline of the model held, kept from block to block."""
+        held = self._hold()
+        if held.pipeline is None or held.pipeline.coding != coding:
+            held.pipeline = BlockPipeline(held.session, coding)
+        return held.pipeline
+
+    def close(self) -> None:
+        """Let go of the model; a later question loads one again."""
+        if self._held is None:
+            return
+        if self._held.session.model is self._settings.loaded:
+            self._held.session.release()
+        else:
+            self._held.session.close()
+        self._held = None
+
+    def _portable(self, window: Window) -> Coding:
+        context = self._settings.context
+        return Coding(Window(context, window.parts) if context else window, PORTABLE_TOLERANCE, self._settings.mix)
+
+    def _is_default(self, held: _Held) -> bool:
+        """Whether a model that was loaded for a file is also what a new file takes."""
+        settings = self._settings
+        return settings.model is None and not settings.exact and held.serves(embedded.IDENTITY, False)
+
+    def _hold(self, exact: bool | None = None) -> _Held:
+        if self._held is None:
+            settings = self._settings
+            model = settings.loaded or self._load(
+                locate.resolve(settings.named, progress=settings.show_downloads),
+                settings.exact if exact is None else exact,
+            )
+            self._held = _Held(Session(model), chosen=True)
+        return self._held
+
+    def _needed(self, header: Header) -> _Held:
+        """What a file needs. Raises ModelError."""
+        settings = self._settings
+        given = settings.loaded
+        if given and (given.identity, given.exact) == (header.model, header.exact):
+            return _Held(Session(given), chosen=True)
+        found = locate.find(header.model, settings.named, header.name, progress=settings.show_downloads)
+        held = _Held(Session(self._load(found, header.exact)), chosen=False)
+        have = held.session.model.identity
+        if have != header.model:
+            held.session.close()
+            raise ModelError(
+                f"{found.path} was registered as the model {header.model.hex()} and is now {have.hex()}; get the model again"
+            )
+        return held
+
+    def _load(self, found: locate.Found, exact: bool | None) -> LanguageModel:
+        return locate.load(found, self._settings.threads, exact=exact, gpu_layers=self._settings.gpu_layers)

@@ -1,0 +1,110 @@
+"""A model block back to its bytes: all streams in lock step, one token of each at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.codec.evaluation import Steps
+from llmzip.codec.head import BlockHead
+from llmzip.codec.layout import Layout
+from llmzip.codec.pipeline import BlockPipeline, ShareDone, silent
+from llmzip.codec.repair import Astray, Doubts, readings
+from llmzip.coding.mixing import Mixer
+from llmzip.coding.rangecoder import TurnDecoder
+from llmzip.errors import ArithmeticMismatchError, CorruptError
+from llmzip.model._masses import Masses
+from llmzip.model.schedule import spans
+from llmzip.text import newlines
+from llmzip.text.tokens import TokenText
+
+
+def decode_block(
+    pipeline: BlockPipeline,
+    payload: bytes,
+    original_length: int,
+    fits: Callable[[bytes], bool],
+    progress: ShareDone = silent,
+    *,
+    repairing: bool = True,
+) -> tuple[bytes, bool]:
+    """The bytes of a block, and whether drift beyond the tolerance had to be put right (if `repairing`).
+
+    fits: whether bytes are those that the block's check was made from; nothing else is returned.
+    Raises CorruptError for damage, ArithmeticMismatchError where drift must have exceeded the tolerance by far.
+    """
+    head, words = BlockHead.unpack(payload, original_length)
+    failure = CorruptError("the check does not match: the file is damaged; get it again")
+    try:
+        data = _reading(pipeline, head, words, progress, None)
+        if fits(data):
+            return data, False
+    except CorruptError as error:
+        failure = error
+    if not (repairing and pipeline.coding.tolerance):
+        raise failure
+    try:
+        for data in readings(lambda doubts: _reading(pipeline, head, words, silent, doubts), pipeline.quantiser):
+            if fits(data):
+                return data, True
+    except Astray:
+        raise ArithmeticMismatchError(
+            "its bytes are intact, but the model's arithmetic on this machine drifts by far more than the file "
+            "tolerates: decompress it on a machine, or with a build of llama-cpp-python, like that which made it"
+        ) from None
+    raise failure
+
+
+def _reading(
+    pipeline: BlockPipeline, head: BlockHead, words: bytes, progress: ShareDone, doubts: Doubts | None
+) -> bytes:
+    """What the words say, if doubtful turns are taken as `doubts` has it. May raise Astray and CorruptError."""
+    tokens = _tokens(pipeline, words, Layout(head.tokens, head.streams), progress, doubts)
+    data = pipeline.vocabulary.decode(TokenText(tokens, head.literals))
+    return newlines.to_crlf(data) if head.crlf else data
+
+
+def _tokens(
+    pipeline: BlockPipeline, words: bytes, layout: Layout, progress: ShareDone, doubts: Doubts | None
+) -> NDArray[np.int32]:
+    """Tokens of a block in the order of the text, (count,)."""
+    if not layout.count:
+        return np.empty(0, np.int32)
+    tree, window, model = pipeline.tree, pipeline.coding.window, pipeline.session.model
+    mixer, coder = pipeline.mixer(layout), TurnDecoder(words)
+    masses = Masses(tree.order, layout.streams)
+    evaluation = Steps(pipeline.session, layout.streams, layout.steps, window, pipeline.coding.rows)
+    coded = np.empty(layout.count, np.int32)
+    inputs = np.full(layout.streams, model.start, np.int32)
+    done = 0
+    for span in spans(layout.steps, window, 1):
+        active = layout.active(span.start)
+        masses.load(evaluation.evaluate(span, inputs[:active]))
+        ranks = _step(pipeline, mixer, coder, masses, active, span.start, doubts)
+        inputs[:active] = coded[done : done + active] = tree.order[ranks]
+        done += active
+        progress(done / layout.count)
+    return coded[layout.rows]
+
+
+def _step(
+    pipeline: BlockPipeline,
+    mixer: Mixer,
+    coder: TurnDecoder,
+    masses: Masses,
+    active: int,
+    step: int,
+    doubts: Doubts | None,
+) -> NDArray[np.uint32]:
+    """Ranks of the next token of every active stream."""
+    states = mixer.decode_states(coder, active)
+    ranks, odds, cells = np.zeros(active, np.uint32), np.empty(active), np.empty(active, np.uint8)
+    for level in range(pipeline.tree.depth):
+        masses.odds(level, ranks, odds)
+        pipeline.quantiser.decode(odds, states, cells)
+        if doubts:
+            doubts.review(step, level, odds, states, cells)
+        ranks = mixer.decode_turns(coder, cells)
+    return ranks

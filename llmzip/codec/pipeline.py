@@ -1,0 +1,178 @@
+"""One block through the codec, step by step: tokens, logits, cells, turns, words.
+
+    data --tokens_of--> tokens --evaluate--> logits --quantise--> cells --turns--> bits and probabilities --words--> bytes
+
+`encode` goes all the way; studies and benchmarks take single steps. `decoding` is the way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.codec.agreement import Coding
+from llmzip.codec.arithmetic import measured_tolerance
+from llmzip.codec.evaluation import Disagreement, Session, in_steps, prefill
+from llmzip.codec.head import BlockHead
+from llmzip.codec.layout import Layout, Run
+from llmzip.codec.observer import SILENT, Observer
+from llmzip.codec.quantiser import Quantiser
+from llmzip.coding.mixing import Mixer
+from llmzip.coding.rangecoder import TurnEncoder
+from llmzip.coding.tree import VocabularyTree
+from llmzip.model._masses import Masses
+from llmzip.text import newlines
+from llmzip.text.tokens import TokenText, Vocabulary
+
+_SAMPLE = (
+    b"The drift between two machines is measured on a few words like these, since all texts of a language have it "
+    b"alike, be they letters, laws or programs."
+)
+
+ShareDone = Callable[[float], None]
+"""Told what share of a block, 0 to 1, is done."""
+
+
+def silent(share: float) -> None:
+    """Progress that nobody looks at."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What the quantiser makes of the n tokens of a block: states (n,) and cells (n, K), rows in coding order."""
+
+    states: NDArray[np.uint8]
+    cells: NDArray[np.uint8]
+
+
+class BlockPipeline:
+    """The steps from a block's bytes to its payload, for one model and one coding.
+
+    vocabulary: bytes to tokens; tree: tokens to turns; quantiser: log odds to cells.
+    """
+
+    def __init__(self, session: Session, coding: Coding) -> None:
+        self.session, self.coding = session, coding
+        self.vocabulary = Vocabulary(session.model.pieces, session.model.tokenize)
+        self.tree = VocabularyTree(session.model.pieces)
+        self.quantiser = Quantiser(coding.tolerance)
+
+    def mixer(self, layout: Layout, mixing: bool | None = None) -> Mixer:
+        """The mixer of a block, fresh; mixing: None = as the coding says."""
+        return Mixer(
+            self.tree.leaves,
+            layout.streams,
+            layout.count,
+            mix=self.coding.mixing if mixing is None else mixing,
+            flags=self.coding.tolerance > 0,
+        )
+
+    def tokens_of(self, data: bytes) -> tuple[TokenText, bool]:
+        """Tokens of a block, and whether CRLF line ends were turned into LF before."""
+        text = newlines.to_lf(data)
+        return self.vocabulary.encode(data if text is None else text), text is not None
+
+    def evaluate(
+        self, tokens: NDArray[np.int32], layout: Layout
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """What the model predicts for each token: pairs (indices, logits (rows, V)), valid until the next pair.
+
+        Some tokens may come twice: the last one counts.
+        """
+        window, rows = self.coding.window, self.coding.rows
+        if self.coding.exact and rows == 1:
+            yield from in_steps(self.session, tokens, layout, window, 1)
+            return
+        try:
+            yield from prefill(self.session, tokens, layout, window, rows)
+        except Disagreement:
+            yield from in_steps(self.session, tokens, layout, window, rows)
+
+    def odds(
+        self,
+        tokens: NDArray[np.int32],
+        evaluations: Iterable[tuple[NDArray[np.intp], NDArray[np.float32]]],
+        out: Callable[[NDArray[np.intp], NDArray[np.float64]], None],
+    ) -> None:
+        """Odds of the turns that lead to each token: calls out(indices, odds (rows, K)) for every pair of `evaluations`."""
+        masses = Masses(self.tree.order, 1)
+        for indices, logits in evaluations:
+            odds = np.empty((len(indices), self.tree.depth))
+            masses.path_odds(logits, self.tree.ranks[tokens[indices]], odds)
+            out(indices, odds)
+
+    def quantise(
+        self,
+        tokens: NDArray[np.int32],
+        layout: Layout,
+        *,
+        observer: Observer = SILENT,
+        progress: ShareDone = silent,
+    ) -> Cells:
+        """Evaluate all tokens and put the odds of their turns into cells."""
+        count = layout.count
+        found = Cells(np.empty(count, np.uint8), np.empty((count, self.tree.depth), np.uint8))
+        if not count:
+            return found
+        done = 0
+
+        def keep(indices: NDArray[np.intp], odds: NDArray[np.float64]) -> None:
+            nonlocal done
+            rows = layout.rows[indices]
+            found.states[rows], found.cells[rows] = self.quantiser.encode(odds)
+            done += len(indices)
+            progress(min(1.0, done / count))
+
+        def shown() -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+            for indices, logits in self.evaluate(tokens, layout):
+                observer.logits(indices, logits)
+                yield indices, logits
+
+        self.odds(tokens, shown(), keep)
+        return found
+
+    def turns(
+        self, tokens: NDArray[np.int32], layout: Layout, cells: Cells, *, mixing: bool | None = None
+    ) -> Iterator[tuple[Run, bytes, bytes]]:
+        """Turns of each run of rows: bits (uint8) and probabilities of bit 1 (uint16, in 1/65536) as raw bytes.
+
+        mixing: None = as the coding says.
+        """
+        ranks = np.empty(layout.count, np.uint32)
+        ranks[layout.rows] = self.tree.ranks[tokens]
+        mixer = self.mixer(layout, mixing)
+        for run in layout.runs():
+            rows = slice(run.start, run.stop)
+            yield run, *mixer.encode_steps(ranks[rows], cells.states[rows], cells.cells[rows], run.active)
+
+    def words(self, turns: Iterable[tuple[Run, bytes, bytes]], observer: Observer = SILENT) -> bytes:
+        """The range coder's bytes for turns in coding order."""
+        coder = TurnEncoder()
+        for run, bits, probabilities in turns:
+            observer.turns(run, bits, probabilities)
+            coder.encode(bits, probabilities)
+        return coder.finish()
+
+    def encode(
+        self,
+        text: TokenText,
+        crlf: bool,
+        streams: int,
+        *,
+        observer: Observer = SILENT,
+        progress: ShareDone = silent,
+    ) -> bytes:
+        """The payload for a block's tokens, in `streams` streams."""
+        tokens, layout = text.tokens, Layout(len(text.tokens), streams)
+        observer.tokens(text, crlf, layout)
+        cells = self.quantise(tokens, layout, observer=observer, progress=progress)
+        observer.cells(cells)
+        words = self.words(self.turns(tokens, layout, cells), observer)
+        return BlockHead(crlf, layout.count, streams, text.literals).payload(words)
+
+    def measured_tolerance(self) -> int:
+        """The tolerance that a portable file by this model needs, in units of 1e-6."""
+        return measured_tolerance(self.session, self.tree, self.vocabulary.encode(_SAMPLE).tokens)
