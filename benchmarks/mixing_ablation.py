@@ -25,17 +25,7 @@ from llmzip.coding import _mixer
 from llmzip.coding.cells import CENTRES
 from llmzip.model import embedded
 
-# Bits of `parts` in llmzip/coding/predictor.h.
-PARTS = {
-    "counters": 1,
-    "residuals": 64,
-    "lists": 2,
-    "sparse": 4,
-    "match": 8,
-    "sets": 16,
-    "gate": 128,
-    "final": 32,
-}
+PARTS = {name: 1 << bit for bit, name in enumerate(_mixer.PARTS)}
 ALL = sum(PARTS.values())
 ROOT = Path(__file__).parent.parent
 TEXTS = {".txt", ".md", ".rst", ".html", ".c", ".py", ".csv", ".log", ".json"}

@@ -1,9 +1,11 @@
 /* Python face of the mixer: argument checks, buffers, order of calls. The work is in turns.c and predictor.c. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <limits.h>
 
-#include "counters.h"
 #include "logistic.h"
+#include "maps.h"
+#include "predictor.h"
 #include "turns.h"
 
 #define TOKENS_MAX (UINT32_C(1) << 28)
@@ -35,7 +37,7 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
     int mix = 1, flags = 0;
     Py_buffer cells;
     Py_ssize_t memory = (Py_ssize_t)256 << 20;
-    unsigned int parts = PART_ALL;
+    unsigned int parts = UINT_MAX;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ky*kk|$ppnI", names, &leaves, &cells, &streams, &tokens, &mix,
                                      &flags, &memory, &parts))
         return -1;
@@ -316,16 +318,28 @@ static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT, "_mixer", "Integer context mixing of turns.", -1, module_methods, NULL, NULL, NULL, NULL,
 };
 
+/* The names of the parts in the order of their bits in `parts`. */
+static PyObject *part_names(void) {
+    PyObject *names = PyTuple_New(predictor_parts);
+    for (int i = 0; names && i < predictor_parts; i++) {
+        PyObject *name = PyUnicode_FromString(predictor_part_names[i]);
+        if (!name)
+            Py_CLEAR(names);
+        else
+            PyTuple_SET_ITEM(names, i, name);
+    }
+    return names;
+}
+
 PyMODINIT_FUNC PyInit__mixer(void) {
     logistic_init();
-    counters_init();
+    maps_init();
     PyObject *m = PyModule_Create(&module);
     if (!m) return NULL;
-    PyObject *type = PyType_FromSpec(&mixer_spec);
-    if (!type || PyModule_AddObject(m, "Mixer", type) < 0) {
-        Py_XDECREF(type);
-        Py_DECREF(m);
-        return NULL;
-    }
+    PyObject *type = PyType_FromSpec(&mixer_spec), *parts = part_names();
+    if (!type || !parts || PyModule_AddObjectRef(m, "Mixer", type) < 0 || PyModule_AddObjectRef(m, "PARTS", parts) < 0)
+        Py_CLEAR(m);
+    Py_XDECREF(type);
+    Py_XDECREF(parts);
     return m;
 }

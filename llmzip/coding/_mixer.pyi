@@ -1,5 +1,7 @@
 from typing_extensions import Buffer
 
+PARTS: tuple[str, ...]
+
 class Mixer:
     def __init__(
         self,

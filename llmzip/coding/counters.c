@@ -1,7 +1,14 @@
 #include "counters.h"
 
-uint16_t counter_rate[RATES];
+#include <stdlib.h>
 
-void counters_init(void) {
-    for (uint32_t n = 0; n < RATES; n++) counter_rate[n] = (uint16_t)((2u * 65536u) / (2u * n + 3u));
+int counters_create(Counters *part, Tables *tables, const Sizing *sizing) {
+    (void)sizing;
+    size_t nodes = (size_t)1 << tables->depth;
+    part->root = part_table(tables, nodes * sizeof *part->root);
+    if (!part->root) return -1;
+    for (size_t i = 0; i < nodes; i++) part->root[i] = NODE_COUNTER_FRESH;
+    return 0;
 }
+
+void counters_free(Counters *part) { free(part->root); }

@@ -1,19 +1,13 @@
-/* Adaptive estimates of one turn, all inline: they are the hot loop.
- *
- * NodeCounter: how a node was left, as two probabilities. Residual: how far the model is off at a node, in log odds.
- * MapEntry: probability of a state. Final map: probability as a function of another one. */
+/* Counters: how a node was left before, alone and under the last one and two tokens. */
 #ifndef LLMZIP_COUNTERS_H
 #define LLMZIP_COUNTERS_H
 
+#include "hash.h"
 #include "logistic.h"
-#include "nodes.h"
+#include "maps.h"
+#include "turn.h"
 
 /* format: everything here decides probabilities. */
-
-/* 65536 / (n + 1.5): the step of an average over n + 1 observations with half an observation of prior. */
-#define RATES 1024
-extern uint16_t counter_rate[RATES];
-void counters_init(void);
 
 /* ---- node counter, 32 bits: slow probability (16), fast probability (10), observations (6) ---- */
 typedef uint32_t NodeCounter;
@@ -35,65 +29,66 @@ static inline NodeCounter node_update(NodeCounter c, int bit, int32_t first) {
     return (uint32_t)slow << 16 | (uint32_t)fast << NODE_COUNT_BITS | (uint32_t)n;
 }
 
-/* ---- residual, 32 bits: correction of the model's log odds in 1/65536 nat + RESIDUAL_ZERO (26), observations (6) ---- */
-typedef uint32_t Residual;
-#define RESIDUAL_LIMIT (1000 * 256) /* 3.9 nats */
-#define RESIDUAL_ZERO (1 << 25)
-#define RESIDUAL_FRESH ((uint32_t)RESIDUAL_ZERO << NODE_COUNT_BITS)
+/* ---- the part ---- */
+enum { COUNTERS = 3, COUNTERS_INPUTS = 3 * COUNTERS };
 
-/* In 1/65536 nat. Limited here too: a bucket may have been replaced by one of counters since it was looked up (two
- * contexts of one level can collide), so any 32 bits may be found in its place. */
-static inline int32_t residual_value(Residual r) {
-    int32_t value = (int32_t)(r >> NODE_COUNT_BITS) - RESIDUAL_ZERO;
-    return value > RESIDUAL_LIMIT ? RESIDUAL_LIMIT : value < -RESIDUAL_LIMIT ? -RESIDUAL_LIMIT : value;
+typedef struct {
+    NodeCounter *root; /* order 0: one per node of the tree */
+} Counters;
+
+typedef struct {
+    uint64_t context[COUNTERS]; /* [0] is order 0, which needs none */
+    NodeBucket *bucket[COUNTERS];
+} CountersLane;
+
+int counters_create(Counters *part, Tables *tables, const Sizing *sizing);
+void counters_free(Counters *part);
+
+static inline void counters_begin(const Counters *part, CountersLane *lane, Tables *tables, const TokenContext *token) {
+    (void)part, (void)tables;
+    for (uint32_t i = 1; i < COUNTERS; i++) lane->context[i] = hash_mix(token->order[i], 1000 + i);
 }
 
-/* A step along the gradient of the cost of coding `bit` with the model's log odds so corrected. */
-static inline Residual residual_update(Residual r, int bit, int32_t model) {
-    int32_t value = residual_value(r), n = (int32_t)(r & NODE_COUNT_MAX);
-    int32_t error = (bit ? 65535 : 0) - squash(model + (value >> 8));
-    /* |error| < 2^16 and the rate is below 2^10. */
-    value += error * (20 + 2000 / (2 * n + 3)) >> 8;
-    value = value > RESIDUAL_LIMIT ? RESIDUAL_LIMIT : value < -RESIDUAL_LIMIT ? -RESIDUAL_LIMIT : value;
-    if (n < NODE_COUNT_MAX) n++;
-    return (uint32_t)(value + RESIDUAL_ZERO) << NODE_COUNT_BITS | (uint32_t)n;
+static inline void counters_load(const Counters *part, CountersLane *lane, Tables *tables, int on) {
+    (void)part, (void)lane, (void)tables, (void)on;
 }
 
-/* ---- adaptive map entry, 32 bits: probability (22), observations (10) ---- */
-typedef uint32_t MapEntry;
-
-static inline MapEntry map_entry(int32_t p16, int32_t n) { return (uint32_t)p16 << 16 | (uint32_t)n; }
-static inline int32_t map_probability(MapEntry e) { return (int32_t)(e >> 16); }
-
-static inline MapEntry map_update(MapEntry e, int bit, uint32_t limit) {
-    int32_t p = (int32_t)(e >> 10);
-    uint32_t n = e & 1023;
-    p += (int32_t)(((int64_t)(bit ? (1 << 22) - 1 - p : -p) * counter_rate[n]) >> 16);
-    if (n < limit) n++;
-    return (uint32_t)p << 10 | n;
+static inline void counters_bucket(CountersLane *lane, Tables *tables, uint32_t node) {
+    for (int i = 1; i < COUNTERS; i++)
+        lane->bucket[i] = nodes_find(&tables->nodes, lane->context[i], node, NODE_COUNTER_FRESH);
 }
 
-/* ---- final map: FINAL_KNOTS probabilities at log odds FINAL_STEP apart, interpolated ---- */
-#define FINAL_STEP 256
-#define FINAL_KNOTS 25
-
-static inline int32_t final_refine(const uint16_t *row, int32_t logit, uint32_t *low, int32_t *fraction) {
-    int32_t position = clip_logit(logit) + FINAL_STEP * (FINAL_KNOTS / 2);
-    *low = (uint32_t)position / FINAL_STEP;
-    *fraction = position % FINAL_STEP;
-    return (row[*low] * (FINAL_STEP - *fraction) + row[*low + 1] * *fraction) / FINAL_STEP;
+static inline NodeCounter *counter_at(Counters *part, CountersLane *lane, const Turn *turn, int i) {
+    return i == 0 ? part->root + turn->node : lane->bucket[i]->cell + turn->bucket_node;
 }
 
-/* A row learns from its two nearest knots, by 1/12 at first and in the end by 1/128. */
-static inline void final_update(uint16_t *row, uint16_t *visits, uint32_t low, int32_t fraction, int bit) {
-    int32_t a = row[low], b = row[low + 1], target = bit ? 65535 : 0, n = 12 + *visits / 8;
-    if (n < 128) ++*visits;
-    row[low] = (uint16_t)(a + (target - a) * (FINAL_STEP - fraction) / (FINAL_STEP * n));
-    row[low + 1] = (uint16_t)(b + (target - b) * fraction / (FINAL_STEP * n));
+/* Three views of each: confident log odds, slow and fast probability. Nothing seen says nothing. */
+static inline void counters_inputs(Counters *part, CountersLane *lane, const Turn *turn, int32_t *input,
+                                   Evidence *found) {
+    (void)found;
+    for (int i = 0; i < COUNTERS; i++, input += 3) {
+        NodeCounter c = *counter_at(part, lane, turn, i);
+        int32_t n = node_count(c), slow = node_slow(c);
+        input[0] = n == 0 ? 0 : stretch(slow) * (5 + (n > 16 ? 16 : n)) / 40;
+        input[1] = n == 0 ? 0 : (slow - 32768) * (n > 8 ? 8 : n) / 680;
+        input[2] = n == 0 ? 0 : node_fast(c) - 512;
+    }
 }
 
-static inline void final_fill(uint16_t *row) {
-    for (int i = 0; i < FINAL_KNOTS; i++) row[i] = (uint16_t)squash((i - FINAL_KNOTS / 2) * FINAL_STEP);
+static inline void counters_update(Counters *part, CountersLane *lane, const Turn *turn, int bit) {
+    int32_t first = squash(turn->model);
+    for (int i = 0; i < COUNTERS; i++) {
+        NodeCounter *c = counter_at(part, lane, turn, i);
+        *c = node_update(*c, bit, first);
+    }
+}
+
+static inline void counters_take(CountersLane *lane, const Turn *turn, uint32_t bit) {
+    (void)lane, (void)turn, (void)bit;
+}
+
+static inline void counters_end(Counters *part, CountersLane *lane, Tables *tables, uint32_t position, uint32_t rank) {
+    (void)part, (void)lane, (void)tables, (void)position, (void)rank;
 }
 
 #endif

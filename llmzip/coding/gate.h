@@ -8,38 +8,66 @@
 #define LLMZIP_GATE_H
 
 #include "logistic.h"
+#include "turn.h"
 
 /* format: everything here decides probabilities. */
 
-enum { GATE_SIZES = 8, GATES = 2 * GATE_SIZES };
+enum { GATE_SIZES = 8, GATE_ROWS = 2 * GATE_SIZES };
 #define GATE_MAX 98304 /* 1.5 with 16 fractional bits */
 
 typedef struct {
     int64_t slope; /* sum of d (bit - p), 24 fractional bits: below 2^41 */
     int64_t bend;  /* sum of d^2 p (1 - p), 32 fractional bits: below 2^52 */
-} Gate;
+} Trust;
 
 /* A little trust to begin with: some 60 turns of middling departures. */
-static inline Gate gate_fresh(void) { return (Gate){0, INT64_C(200) << 24}; }
+static inline Trust trust_fresh(void) { return (Trust){0, INT64_C(200) << 24}; }
 
 /* Class of a departure by its size; those backed by a list of followers have classes of their own. */
-static inline uint32_t gate_class(int32_t departure, int backed) {
+static inline uint32_t trust_class(int32_t departure, int backed) {
     int32_t size = departure < 0 ? -departure : departure;
     uint32_t i = 0;
     while (i < GATE_SIZES - 1 && size >= 8 << i) i++;
     return i + (backed ? GATE_SIZES : 0);
 }
 
-static inline int32_t gate_apply(const Gate *g, int32_t model, int32_t departure) {
+static inline int32_t trust_apply(const Trust *g, int32_t model, int32_t departure) {
     int64_t factor = 65536 + g->slope * 4096 / ((g->bend >> 12) + 1);
     factor = factor < 0 ? 0 : factor > GATE_MAX ? GATE_MAX : factor;
     return clip_logit(model + (int32_t)(departure * factor / 65536));
 }
 
-static inline void gate_update(Gate *g, int32_t model, int32_t departure, int bit) {
+static inline void trust_update(Trust *g, int32_t model, int32_t departure, int bit) {
     int64_t p = squash(model + departure), d = departure;
     g->slope += d * ((bit ? 65535 : 0) - p) - g->slope / 4096;
     g->bend += d * d * (p * (65536 - p) / 65536) - g->bend / 4096;
+}
+
+/* ---- the part ---- */
+
+typedef struct {
+    Trust trust[GATE_ROWS];
+} Gate;
+
+typedef struct {
+    Trust *trust;
+    int32_t departure; /* of the network from the model, log odds */
+} GateLane;
+
+static inline int gate_create(Gate *part) {
+    for (int i = 0; i < GATE_ROWS; i++) part->trust[i] = trust_fresh();
+    return 0;
+}
+
+/* Log odds of the network, held back. */
+static inline int32_t gate_refine(Gate *part, GateLane *lane, const Turn *turn, const Evidence *found, int32_t logit) {
+    lane->departure = logit - turn->model;
+    lane->trust = part->trust + trust_class(lane->departure, found->highest > 0);
+    return trust_apply(lane->trust, turn->model, lane->departure);
+}
+
+static inline void gate_learn(GateLane *lane, const Turn *turn, int bit) {
+    trust_update(lane->trust, turn->model, lane->departure, bit);
 }
 
 #endif

@@ -17,6 +17,11 @@
 /* |error * rate| handed to network_train; times an input it stays below 2^31. */
 #define ERROR_LIMIT ((1 << 18) - 1)
 
+/* An input within its bounds. */
+static inline int32_t limited_input(int32_t x) {
+    return x > INPUT_LIMIT ? INPUT_LIMIT : x < -INPUT_LIMIT ? -INPUT_LIMIT : x;
+}
+
 /* sum(weights * inputs) in log odds; n is a multiple of 8. */
 int32_t network_dot(const int32_t *weights, const int32_t *inputs, int n);
 

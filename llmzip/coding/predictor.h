@@ -10,20 +10,12 @@
 
 typedef struct Predictor Predictor;
 
-/* Parts that a study may switch off (benchmarks/mixing_ablation.py); a file is always made with all of them. */
-enum {
-    PART_COUNTERS = 1,
-    PART_LISTS = 2,
-    PART_SPARSE = 4,
-    PART_MATCH = 8,
-    PART_SETS = 16,
-    PART_FINAL = 32,
-    PART_RESIDUALS = 64,
-    PART_GATE = 128,
-    PART_ALL = 255,
-};
+/* Names of the parts that a study may switch off, in the order of their bits (parts.h); `predictor_parts` of them. */
+extern const char *const predictor_part_names[];
+extern const int predictor_parts;
 
-/* cells: n log odds (1/256 nat). tokens sizes the tables, memory (bytes) bounds them. NULL when there is no memory. */
+/* cells: n log odds (1/256 nat). tokens sizes the tables, memory (bytes) bounds them. parts: a bit for each that is in use.
+ * NULL when there is no memory. */
 Predictor *predictor_create(uint32_t leaves, const int16_t *cells, uint32_t n_cells, uint32_t tokens, size_t memory,
                             uint32_t parts);
 void predictor_free(Predictor *p);
@@ -33,8 +25,8 @@ int predictor_block(Predictor *p, uint32_t streams, uint32_t tokens);
 
 void predictor_begin(Predictor *p, uint32_t active);
 
-/* One level: cells[lane * stride] for every active lane. Writes the probability (16 bits, of bit 1) and the lane of
- * each turn that is not forced; returns how many. */
+/* One level: cells[lane * stride] for every active lane; NULL where nobody outside the mixer has an opinion. Writes the
+ * probability (16 bits, of bit 1) and the lane of each turn that is not forced; returns how many. */
 uint32_t predictor_predict(Predictor *p, const uint8_t *cells, ptrdiff_t stride, uint16_t *probabilities,
                            uint32_t *lanes);
 
@@ -47,6 +39,7 @@ void predictor_end(Predictor *p, uint32_t *ranks);
 /* Bits of the rank known so far, per active lane. */
 void predictor_prefixes(const Predictor *p, uint32_t *prefixes);
 
+/* Bytes of all tables. */
 size_t predictor_memory(const Predictor *p);
 
 #endif

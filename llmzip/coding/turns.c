@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "counters.h"
 #include "logistic.h"
+#include "maps.h"
 
 /* format: first guesses 1/512 (unsafe) and 1/1024 (escaped), learnt over at most 1023 observations. */
 static const int32_t flag_start[2] = {128, 64};

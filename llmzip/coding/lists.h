@@ -1,0 +1,69 @@
+/* Lists: what followed the last 1, 2, 3, 4 and 6 tokens. They also tell the longest order that has a vote, and how the
+ * shortest ones lean. */
+#ifndef LLMZIP_LISTS_H
+#define LLMZIP_LISTS_H
+
+#include "hash.h"
+#include "votes.h"
+
+/* format: the contexts decide probabilities. */
+
+enum { LISTS = 5, LISTS_INPUTS = VOTES_INPUTS * LISTS };
+
+typedef struct {
+    Votes votes[LISTS];
+} Lists;
+
+typedef struct {
+    VotesLane votes[LISTS];
+} ListsLane;
+
+int lists_create(Lists *part, Tables *tables, const Sizing *sizing);
+void lists_free(Lists *part);
+
+static inline void lists_begin(const Lists *part, ListsLane *lane, Tables *tables, const TokenContext *token) {
+    (void)part;
+    static const uint8_t order[LISTS] = {1, 2, 3, 4, 6};
+    for (uint32_t i = 0; i < LISTS; i++) votes_begin(lane->votes + i, tables, hash_mix(token->order[order[i]], i + 1));
+}
+
+static inline void lists_load(const Lists *part, ListsLane *lane, Tables *tables, int on) {
+    (void)part;
+    for (int i = 0; i < LISTS; i++) votes_load(lane->votes + i, tables, on);
+}
+
+static inline void lists_bucket(ListsLane *lane, Tables *tables, uint32_t node) {
+    (void)lane, (void)tables, (void)node;
+}
+
+static inline void lists_inputs(Lists *part, ListsLane *lane, const Turn *turn, int32_t *input, Evidence *found) {
+    for (uint32_t i = 0; i < LISTS; i++, input += VOTES_INPUTS) {
+        uint32_t count[2];
+        votes_inputs(part->votes + i, lane->votes + i, turn, input, count);
+        int votes = lane->votes[i].entry != NULL;
+        if (votes) {
+            found->highest = i + 1;
+            found->sure = count[0] == 0 || count[1] == 0;
+        }
+        if (i < LEANINGS) {
+            found->silent[i] = !votes;
+            found->leaning[i] = votes ? stretch(map_probability(*lane->votes[i].entry)) : 0;
+        }
+    }
+}
+
+static inline void lists_update(Lists *part, ListsLane *lane, const Turn *turn, int bit) {
+    (void)part, (void)turn;
+    for (int i = 0; i < LISTS; i++) votes_update(lane->votes + i, bit);
+}
+
+static inline void lists_take(ListsLane *lane, const Turn *turn, uint32_t bit) {
+    for (int i = 0; i < LISTS; i++) votes_take(lane->votes + i, turn, bit);
+}
+
+static inline void lists_end(Lists *part, ListsLane *lane, Tables *tables, uint32_t position, uint32_t rank) {
+    (void)part, (void)position;
+    for (int i = 0; i < LISTS; i++) followers_add(&tables->followers, lane->votes[i].context, rank);
+}
+
+#endif

@@ -1,0 +1,64 @@
+/* Sparse lists: what followed the token before the last, the two before the last, and the last within the neighbourhood. */
+#ifndef LLMZIP_SPARSE_H
+#define LLMZIP_SPARSE_H
+
+#include "hash.h"
+#include "votes.h"
+
+/* format: the contexts decide probabilities. */
+
+enum { SPARSE = 3, SPARSE_INPUTS = VOTES_INPUTS * SPARSE };
+
+typedef struct {
+    Votes votes[SPARSE];
+} Sparse;
+
+typedef struct {
+    VotesLane votes[SPARSE];
+} SparseLane;
+
+int sparse_create(Sparse *part, Tables *tables, const Sizing *sizing);
+void sparse_free(Sparse *part);
+
+static inline void sparse_begin(const Sparse *part, SparseLane *lane, Tables *tables, const TokenContext *token) {
+    (void)part;
+    const uint64_t context[SPARSE] = {
+        hash_mix(token->t[2], 7),
+        hash_mix(hash_mix(102, token->t[2]), token->t[3]),
+        hash_mix(hash_mix(token->place, 104), token->order[1]),
+    };
+    for (uint32_t i = 0; i < SPARSE; i++) votes_begin(lane->votes + i, tables, hash_mix(context[i], i + 6));
+}
+
+static inline void sparse_load(const Sparse *part, SparseLane *lane, Tables *tables, int on) {
+    (void)part;
+    for (int i = 0; i < SPARSE; i++) votes_load(lane->votes + i, tables, on);
+}
+
+static inline void sparse_bucket(SparseLane *lane, Tables *tables, uint32_t node) {
+    (void)lane, (void)tables, (void)node;
+}
+
+static inline void sparse_inputs(Sparse *part, SparseLane *lane, const Turn *turn, int32_t *input, Evidence *found) {
+    (void)found;
+    for (uint32_t i = 0; i < SPARSE; i++, input += VOTES_INPUTS) {
+        uint32_t count[2];
+        votes_inputs(part->votes + i, lane->votes + i, turn, input, count);
+    }
+}
+
+static inline void sparse_update(Sparse *part, SparseLane *lane, const Turn *turn, int bit) {
+    (void)part, (void)turn;
+    for (int i = 0; i < SPARSE; i++) votes_update(lane->votes + i, bit);
+}
+
+static inline void sparse_take(SparseLane *lane, const Turn *turn, uint32_t bit) {
+    for (int i = 0; i < SPARSE; i++) votes_take(lane->votes + i, turn, bit);
+}
+
+static inline void sparse_end(Sparse *part, SparseLane *lane, Tables *tables, uint32_t position, uint32_t rank) {
+    (void)part, (void)position;
+    for (int i = 0; i < SPARSE; i++) followers_add(&tables->followers, lane->votes[i].context, rank);
+}
+
+#endif

@@ -1,0 +1,77 @@
+/* What all parts of the mixer are told: sizes, the tables that several of them use, the token that begins, the turn. */
+#ifndef LLMZIP_TURN_H
+#define LLMZIP_TURN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "followers.h"
+#include "history.h"
+#include "nodes.h"
+
+/* format: sizes and classes below decide probabilities. */
+
+enum { DEPTH_MAX = 18 };
+
+/* Classes of the log odds that the mixer starts from. */
+enum { COARSE = 12 };
+
+uint32_t coarse_class(int32_t logit);
+int32_t coarse_middle(uint32_t coarse); /* log odds in the middle of a class */
+
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
+
+/* Hashed tables that several parts share, and the tokens so far. */
+typedef struct {
+    uint32_t leaves, depth; /* of the vocabulary tree */
+    NodeTable nodes;
+    FollowerTable followers;
+    History history;
+    size_t memory; /* bytes of all tables, those of the parts included */
+} Tables;
+
+/* A table of a part: `size` zeroed bytes, counted; NULL when there is no memory. */
+void *part_table(Tables *tables, size_t size);
+
+/* How large the tables of the parts are to be: for so many tokens, within so many bytes. */
+typedef struct {
+    uint64_t tokens;
+    size_t bytes;
+} Sizing;
+
+/* A token begins: the last ones before it (0 = latest) and hashes of the last 1, 2, ... of them. */
+enum { CONTEXT_TOKENS = 6 };
+typedef struct {
+    uint32_t position;              /* in the history */
+    uint32_t t[CONTEXT_TOKENS + 1]; /* t[i]: the i-th last, from 1 */
+    uint64_t order[CONTEXT_TOKENS + 1];
+    uint64_t place; /* neighbourhood of the token within its stream */
+} TokenContext;
+
+/* One turn of one stream. */
+typedef struct {
+    uint32_t level, shift; /* shift: depth - 1 - level, the place of the turn's bit in a rank */
+    uint32_t node;         /* 1 and then the turns so far, as bits */
+    uint32_t bucket_node;  /* the node within the buckets of its four levels */
+    uint32_t cell;         /* what the log odds came from, as a class of at most ROWS_CELL */
+    uint32_t stream;
+    int32_t model; /* log odds from outside the mixer: what all parts correct */
+    uint32_t coarse;
+} Turn;
+
+/* What the parts found for a turn; the stages that weigh and refine their inputs are selected by it. */
+enum { LEANINGS = 3 };
+typedef struct {
+    uint32_t highest;                            /* longest order (from 1) whose list has a vote, 0 = none */
+    uint32_t sure;                               /* whether its votes are all for one side */
+    int32_t leaning[LEANINGS], silent[LEANINGS]; /* log odds by the shortest lists; whether they have none */
+    uint32_t length;                             /* of the match that has an opinion, 0 = none */
+    uint32_t expected;                           /* 1: it expects a left turn, 2: a right one, 0: nothing */
+    uint32_t last, before;                       /* tokens */
+} Evidence;
+
+#endif
