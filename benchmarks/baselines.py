@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from llmzip.report.contenders import LIBRARIES, TOOLS, Tool, arguments
+from llmzip.report.contest.contenders import LIBRARIES, TOOLS, Tool, arguments
 
 LEFT_OUT = ("zstd -19", "paq8px -8", "cmix")  # the first is weaker than its neighbour, the others take hours
 

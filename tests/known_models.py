@@ -8,7 +8,7 @@ import numpy as np
 from fakes import FakeEvaluator, FakeModel, greedy
 
 from llmzip.model.base import Window
-from llmzip.report.examine import Examiner
+from llmzip.report.measure.examine import Examiner
 
 PIECES = [bytes([b]) for b in range(256)] + [b""]
 IMPOSSIBLE = -70.0

@@ -22,7 +22,7 @@ ALLOWED = {
     "coding": set(),
     "container": set(),
 }
-EVERYWHERE = {"errors", "version"}
+EVERYWHERE = {"atomic", "errors", "version"}
 
 
 def imported(path: Path) -> Iterator[str]:

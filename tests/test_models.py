@@ -19,7 +19,8 @@ from llmzip.codec import locate
 from llmzip.codec.codec import Codec
 from llmzip.container import TAG_NAME, read_members
 from llmzip.errors import LlmzipError, ModelError, UsageError
-from llmzip.model import embedded, hub, identity, registry
+from llmzip.model import embedded, hub, identity, registry, split
+from llmzip.report.output.model_facts import model_bytes
 
 TEXT = SENTENCES.encode()
 
@@ -288,3 +289,20 @@ def test_exit_codes_and_the_environment(tiny, tmp_path):
     assert missing.returncode == 4 and missing.stdout == b"" and missing.stderr.count(b"\n") == 1
     assert run("-dc", "-T1", "--model", tiny, tmp_path / "t.llmz").stdout == TEXT
     assert run("-c", "--gpu-layers", "3", "--model", tiny, data).returncode == 2, "there is no GPU in this build"
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("m.gguf", ["m.gguf"]),
+        ("m-00001-of-00002.gguf", ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"]),
+        ("m-00002-of-00002.gguf", ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"]),
+        ("a-of-b.gguf", ["a-of-b.gguf"]),
+    ],
+)
+def test_names_of_split_models(name, parts, tmp_path):
+    assert split.all_parts(name) == parts
+    assert split.stands_for_model(name) == (name == parts[0])
+    for part in parts:
+        (tmp_path / part).write_bytes(b"12345")
+    assert model_bytes(tmp_path / name) == 5 * len(parts), "whichever part is named"

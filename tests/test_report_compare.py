@@ -8,9 +8,9 @@ import pytest
 
 from llmzip.cli.compare import choose
 from llmzip.errors import UsageError
-from llmzip.report import compare, worker
-from llmzip.report.contenders import LIBRARIES, NAMES, TOOLS, find, missing
-from llmzip.report.stopping import Stopped, stop_on_interrupt
+from llmzip.report.contest import compare, worker
+from llmzip.report.contest.contenders import LIBRARIES, NAMES, TOOLS, find, missing
+from llmzip.report.measure.stopping import Stopped, stop_on_interrupt
 
 TEXT = b"The harbour of the town and the ships of the sea, the old men and the weather.\n" * 60
 

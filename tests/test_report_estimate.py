@@ -18,13 +18,13 @@ from llmzip.codec.layout import Layout
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.coding.rangecoder import TurnEncoder
 from llmzip.model.base import Window
-from llmzip.report import estimate as e
-from llmzip.report import intervals, schemes
-from llmzip.report.costs import turn_owners
-from llmzip.report.scores import Scores, stable_ranks
-from llmzip.report.stopping import Stopped
-from llmzip.report.texts import Text
-from llmzip.report.windows import evaluations, segments
+from llmzip.report.measure import estimate as e
+from llmzip.report.measure import intervals, schemes
+from llmzip.report.measure.costs import turn_owners
+from llmzip.report.measure.scores import Scores, stable_ranks
+from llmzip.report.measure.stopping import Stopped
+from llmzip.report.measure.texts import Text
+from llmzip.report.measure.windows import evaluations, segments
 
 UNIFORM = dict.fromkeys(range(256), 1 / 256)
 
@@ -217,7 +217,7 @@ def test_turns_belong_to_the_tokens_whose_bits_they_are():
 
 
 def test_turns_that_do_not_fit_are_refused():
-    from llmzip.report.costs import token_costs
+    from llmzip.report.measure.costs import token_costs
 
     with pytest.raises(ValueError, match="turns"):
         token_costs(np.zeros(2, np.uint32), np.zeros(2, np.uint8), 1, 4, False, b"\0", b"\0\0")
@@ -414,7 +414,7 @@ def test_a_longer_stride_never_looks_further_than_the_window():
 
 
 def test_windows_share_the_scoring_loop(monkeypatch):
-    from llmzip.report import windows
+    from llmzip.report.measure import windows
 
     calls = []
 

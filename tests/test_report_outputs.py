@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from known_models import DYADIC, KnownExaminer, dyadic_text, independent
 
+from llmzip import atomic
 from llmzip.errors import LlmzipError, UsageError
-from llmzip.report import compare_output, estimate_output, outputs, plots, ranking_output
-from llmzip.report.compare import Result, totals
-from llmzip.report.estimate import MODEL, estimate, window_rows
-from llmzip.report.ranking import AFTER, BEFORE, Score, collections, gap, together
-from llmzip.report.tables import Column, Table, grouped, render, to_csv, with_margin
-from llmzip.report.texts import Text
+from llmzip.report.contest.compare import Result, totals
+from llmzip.report.contest.ranking import AFTER, BEFORE, Score, collections, gap, together
+from llmzip.report.measure.estimate import MODEL, estimate, window_rows
+from llmzip.report.measure.texts import Text
+from llmzip.report.output import comparison, estimates, plots, rankings, targets
+from llmzip.report.output.tables import Column, Table, grouped, render, to_csv, with_margin
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_csv_reads_back():
 
 def test_estimate_outputs_agree(result):
     model, settings = {"name": "known"}, {"context": 64}
-    document = json.loads(json.dumps(estimate_output.document([result, result], model, settings, partial=False)))
+    document = json.loads(json.dumps(estimates.document([result, result], model, settings, partial=False)))
     assert (document["schema"], document["schema_version"]) == ("llmzip.estimate", 1)
     assert document["model"] == model and document["partial"] is False
     file = document["files"][0]
@@ -65,17 +66,17 @@ def test_estimate_outputs_agree(result):
     assert low < 1.75 < high
     assert [row["window"] for row in file["windows"]] == [15, 31]
     assert document["total"][0]["bits"] == pytest.approx(2 * alone["bits"], abs=0.01)
-    rows = list(csv.DictReader(io.StringIO(to_csv(estimate_output.csv_rows([result])))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(estimates.csv_rows([result])))))
     assert [row["window"] for row in rows] == [""] * 7 + ["15", "31"]
     assert float(rows[0]["bits_per_token"]) == pytest.approx(1.75, abs=1e-5)
-    text = render(estimate_output.tables([result, result]), "table")
+    text = render(estimates.tables([result, result]), "table")
     assert "1.7500 ±" in text and "2 texts together" in text and "a $odd$ <name>|.txt: 2,400 bytes" in text
 
 
 def test_partial_results_say_so(result):
-    assert "Partial" in render(estimate_output.tables([result], partial=True), "table")
-    assert "Partial" not in render(estimate_output.tables([result]), "table")
-    assert estimate_output.document([result], {}, {}, partial=True)["partial"] is True
+    assert "Partial" in render(estimates.tables([result], partial=True), "table")
+    assert "Partial" not in render(estimates.tables([result]), "table")
+    assert estimates.document([result], {}, {}, partial=True)["partial"] is True
 
 
 # -- pictures --------------------------------------------------------------------------------------------------------
@@ -139,16 +140,16 @@ def test_a_compressor_that_fails_everywhere_does_not_hide_the_totals():
 
 
 def test_comparison_outputs():
-    text = render(compare_output.tables(results(), ["cmix"], partial=False), "table")
+    text = render(comparison.tables(results(), ["cmix"], partial=False), "table")
     assert "Failed: xz -9e on c: does not restore the file." in text and "Not installed: cmix." in text
     assert "5 of 6 results gave back" in text and "2 files together" in text and "Partial" not in text
-    document = json.loads(json.dumps(compare_output.document(results(), ["cmix"], {"bytes": 5000}, partial=True)))
+    document = json.loads(json.dumps(comparison.document(results(), ["cmix"], {"bytes": 5000}, partial=True)))
     assert document["partial"] and document["schema"] == "llmzip.compare" and len(document["totals"]) == 2
     first, failed = document["results"][0], document["results"][-1]
     assert (first["adjusted"], first["bits_per_byte"], first["verified"]) == (5100, 0.8, True)
     assert (failed["verified"], failed["bits_per_byte"], failed["adjusted"]) == (False, None, None)
-    assert len(to_csv(compare_output.csv_rows(results())).splitlines()) == 7
-    assert "Partial" in render(compare_output.tables(results()[:1], [], partial=True), "markdown")
+    assert len(to_csv(comparison.csv_rows(results())).splitlines()) == 7
+    assert "Partial" in render(comparison.tables(results()[:1], [], partial=True), "markdown")
 
 
 # -- ranking ---------------------------------------------------------------------------------------------------------
@@ -163,20 +164,20 @@ def test_gaps_and_collections_of_scores():
 
 
 def test_ranking_outputs():
-    ranking = ranking_output.Ranking(day="2024-01-01")
+    ranking = rankings.Ranking(day="2024-01-01")
     for model, bits in (("worse", 300), ("better", 200), ("unfinished", 1)):
         ranking.described[model] = {"bytes": 7}
         ranking.scores[model] = [(BEFORE, Score(model, "x", bits, 100, 0.1, bits))]
         if model != "unfinished":
             ranking.scores[model].append((AFTER, Score(model, "x", bits + 50, 100, 0.1, bits)))
     assert ranking.ranked() == ["better", "worse", "unfinished"]
-    text = render(ranking_output.tables(ranking, partial=False), "table")
+    text = render(rankings.tables(ranking, partial=False), "table")
     assert "0.5000 ± 0.1414" in text and "x (after)" in text
-    document = json.loads(json.dumps(ranking_output.document(ranking, partial=False)))
+    document = json.loads(json.dumps(rankings.document(ranking, partial=False)))
     assert [model["model"] for model in document["models"]] == ranking.ranked()
     assert document["models"][0]["gap"]["gap"] == 0.5 and document["models"][2]["total"] is None
-    assert len(ranking_output.csv_rows(ranking)) == 5
-    assert list(ranking_output.groups(ranking)) == ["before 2024-01-01", "from 2024-01-01"]
+    assert len(rankings.csv_rows(ranking)) == 5
+    assert list(rankings.groups(ranking)) == ["before 2024-01-01", "from 2024-01-01"]
 
 
 LINES = b"""{"date": "2023-12-31", "text": "old"}
@@ -219,27 +220,27 @@ def test_lines_that_are_no_records_are_named(line):
 
 def test_targets_are_checked_first(tmp_path):
     good = tmp_path / "a.png"
-    outputs.check_target(str(good), (".png", ".svg"), force=False)
-    outputs.check_target(None, (".png",), force=False)
+    targets.check_target(str(good), (".png", ".svg"), force=False)
+    targets.check_target(None, (".png",), force=False)
     with pytest.raises(UsageError, match="must end in .png or .svg"):
-        outputs.check_target(str(tmp_path / "a.gif"), (".png", ".svg"), force=False)
+        targets.check_target(str(tmp_path / "a.gif"), (".png", ".svg"), force=False)
     with pytest.raises(LlmzipError, match="no folder"):
-        outputs.check_target(str(tmp_path / "no" / "a.png"), (".png",), force=False)
+        targets.check_target(str(tmp_path / "no" / "a.png"), (".png",), force=False)
     good.write_bytes(b"old")
     with pytest.raises(LlmzipError, match="already exists"):
-        outputs.check_target(str(good), (".png",), force=False)
-    outputs.check_target(str(good), (".png",), force=True)
+        targets.check_target(str(good), (".png",), force=False)
+    targets.check_target(str(good), (".png",), force=True)
 
 
 def test_files_are_whole_or_absent(tmp_path, monkeypatch):
     target = tmp_path / "a.html"
-    outputs.write_whole(str(target), b"new")
+    atomic.store(target, b"new")
     assert target.read_bytes() == b"new"
 
     def fail(descriptor):
         raise OSError(28, "no space")
 
-    monkeypatch.setattr(outputs.os, "fsync", fail)
+    monkeypatch.setattr(atomic.os, "fsync", fail)
     with pytest.raises(OSError, match="no space"):
-        outputs.write_whole(str(target), b"newer")
+        atomic.store(target, b"newer")
     assert target.read_bytes() == b"new" and list(tmp_path.iterdir()) == [target]

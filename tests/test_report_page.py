@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from known_models import PIECES, KnownExaminer, KnownModel
 
-from llmzip.report.estimate import estimate
-from llmzip.report.page import ALTERNATIVES, LEVELS, page, visible
-from llmzip.report.texts import Text
+from llmzip.report.measure.estimate import estimate
+from llmzip.report.measure.texts import Text
+from llmzip.report.output.page import ALTERNATIVES, LEVELS, page, visible
 
 HOSTILE = (
     "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\n"
@@ -269,11 +269,11 @@ def test_a_hostile_text_does_nothing(browser, tmp_path):
 
 @needs_browser
 def test_a_text_of_a_megabyte_can_be_read(browser, tmp_path):
-    from llmzip.report.columns import Columns
-    from llmzip.report.estimate import Estimate
-    from llmzip.report.examine import BlockFacts, Examination
-    from llmzip.report.scores import Scores
-    from llmzip.report.texts import count_units
+    from llmzip.report.measure.columns import Columns
+    from llmzip.report.measure.estimate import Estimate
+    from llmzip.report.measure.examine import BlockFacts, Examination
+    from llmzip.report.measure.scores import Scores
+    from llmzip.report.measure.texts import count_units
     from llmzip.text.tokens import TokenText
 
     words = [b"the", b" harbour", b" of", b" ships", b", and", b".\n", b" weather", b"\n\n"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmzip.errors import LlmzipError
-from llmzip.report.texts import characters_at, count_units, piece_size, take, to_text8, words_at
+from llmzip.report.measure.texts import characters_at, count_units, piece_size, take, to_text8, words_at
 
 
 def taken(data, **options):

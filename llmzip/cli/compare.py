@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from llmzip.cli import reports
+from llmzip.cli import measuring
 from llmzip.cli.options import Options, apply, coding_options, messages_options, model_options, progress_options
-from llmzip.cli.run import codec_settings, notice
+from llmzip.cli.run import make_codec, notice
 from llmzip.errors import LlmzipError, UsageError
 
 compare_options = apply(
     [
-        reports.files_argument,
+        measuring.files_argument,
         *model_options,
         *coding_options,
-        *reports.sample_options,
+        *measuring.sample_options,
         click.option("--only", metavar="NAME[,NAME]...", help="Compare only these compressors, like xz,zpaq."),
         click.option("--skip", metavar="NAME[,NAME]...", help="Leave these compressors out."),
-        *reports.format_options,
+        *measuring.format_options,
         click.option("-f", "--force", is_flag=True, help="Take what does not look like text, too."),
         *progress_options,
         *messages_options,
@@ -29,11 +30,10 @@ compare_options = apply(
 
 def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
     """Compare the compressors on each file and print the result; the exit code."""
-    from llmzip.codec import Codec
-    from llmzip.report import compare_output
-    from llmzip.report.compare import Result, compare_file
-    from llmzip.report.contenders import OURS, missing
-    from llmzip.report.models import describe
+    from llmzip.report.contest.compare import Result, compare_file
+    from llmzip.report.contest.contenders import OURS, missing
+    from llmzip.report.output import comparison
+    from llmzip.report.output.model_facts import model_document
 
     options = Options.of({name: value for name, value in parameters.items() if value is not None})
     names = choose(parameters["only"], parameters["skip"])
@@ -44,19 +44,19 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
     settings: dict[str, Any] = {}
     described: dict[str, Any] = {}
     if OURS in names:
-        settings = codec_settings(options)
+        settings = asdict(options.settings)
         # A model that cannot be loaded is told once, and before the others have worked for an hour.
-        with Codec(**settings) as codec:
-            described = describe(options.model, codec.session.model)
+        with make_codec(options) as codec:
+            described = model_document(options.model, codec.session.model)
     results: list[Result] = []
 
-    with reports.stopping() as request:
+    with measuring.stopping() as request:
 
         def one(path: str | None) -> None:
             sampled = {name: parameters[name] for name in ("sample", "seed", "text8", "force")}
-            text = reports.read(path, **sampled)
+            text = measuring.read(path, **sampled)
             failed = []
-            with reports.watched(text.name, len(names), options, request, unit=" compressors") as done:
+            with measuring.watched(text.name, len(names), options, request, unit=" compressors") as done:
                 for name in names:
                     found = compare_file(text.data, text.name, name, settings, described.get("bytes", 0), request.check)
                     results.append(found)
@@ -65,22 +65,22 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
             if failed:
                 raise LlmzipError("; ".join(f"{each.codec} {each.error}" for each in failed))
 
-        code = reports.each(files, options, one, request)
+        code = measuring.each(files, options, one, request)
     if request.made:
-        reports.stopped_notice(options)
+        measuring.stopped_notice(options)
     if results or form == "json":
-        reports.emit(
+        measuring.emit(
             form,
-            lambda: compare_output.tables(results, skipped, partial=request.made),
-            lambda: compare_output.csv_rows(results),
-            lambda: compare_output.document(results, skipped, described, partial=request.made),
+            lambda: comparison.tables(results, skipped, partial=request.made),
+            lambda: comparison.csv_rows(results),
+            lambda: comparison.document(results, skipped, described, partial=request.made),
         )
     return code
 
 
 def choose(only: str | None, skip: str | None) -> list[str]:
     """The compressors that are wanted, in the order of `NAMES`. Raises UsageError for a name that is none."""
-    from llmzip.report.contenders import NAMES
+    from llmzip.report.contest.contenders import NAMES
 
     def chosen(text: str) -> set[str]:
         found = set()

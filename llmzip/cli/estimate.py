@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from llmzip.cli import reports
+from llmzip import atomic
+from llmzip.cli import measuring
 from llmzip.cli.options import Options, apply, coding_options, messages_options, model_options, progress_options
-from llmzip.cli.run import codec_settings
+from llmzip.cli.run import make_examiner
 from llmzip.errors import UsageError
 
 _PICTURES = (".png", ".svg")
 
 estimate_options = apply(
     [
-        reports.files_argument,
+        measuring.files_argument,
         *model_options,
         *coding_options,
-        *reports.sample_options,
+        *measuring.sample_options,
         click.option(
             "--window",
             "windows",
             metavar="M[,M]...",
-            type=reports.Numbers(),
+            type=measuring.Numbers(),
             help="Also bits against the tokens of context, like 31,127,255,511.",
         ),
         click.option(
@@ -39,10 +41,10 @@ estimate_options = apply(
             default=2048,
             help="Tokens to score (default: 2048).",
         ),
-        *reports.format_options,
+        *measuring.format_options,
         click.option("--plot", metavar="FILE", help="Draw a picture into FILE.png or FILE.svg."),
         click.option("--html", metavar="FILE", help="Write the text, coloured by its bits, as a web page."),
-        reports.force_option,
+        measuring.force_option,
         *progress_options,
         *messages_options,
     ]
@@ -51,26 +53,25 @@ estimate_options = apply(
 
 def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
     """Estimate each file and print the result; the exit code."""
-    from llmzip.report import estimate_output, outputs
-    from llmzip.report.estimate import Estimate, estimate
-    from llmzip.report.examine import Examiner
-    from llmzip.report.models import describe
-    from llmzip.report.page import ALTERNATIVES
+    from llmzip.report.measure.estimate import Estimate, estimate
+    from llmzip.report.output import estimates, targets
+    from llmzip.report.output.model_facts import model_document
+    from llmzip.report.output.page import ALTERNATIVES
 
     plot, html, windows = parameters["plot"], parameters["html"], parameters["windows"] or ()
     if (plot or html) and len(files) > 1:
         raise UsageError(f"{'--plot' if plot else '--html'} shows one text: name one file")
-    outputs.check_target(plot, _PICTURES, force=parameters["force"])
-    outputs.check_target(html, (".html", ".htm"), force=parameters["force"])
+    targets.check_target(plot, _PICTURES, force=parameters["force"])
+    targets.check_target(html, (".html", ".htm"), force=parameters["force"])
     if plot:
-        outputs.require_matplotlib()
+        targets.require_matplotlib()
     given = {name: value for name, value in parameters.items() if value is not None}
     options = Options.of(given)
     results: list[Estimate] = []
 
     with (
-        reports.stopping() as request,
-        Examiner(**codec_settings(options), alternatives=ALTERNATIVES if html else 0) as examiner,
+        measuring.stopping() as request,
+        make_examiner(options, alternatives=ALTERNATIVES if html else 0) as examiner,
     ):
         model = examiner.session.model
         longest = options.context or model.window.context
@@ -83,8 +84,8 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
 
         def one(path: str | None) -> None:
             sampled = {name: parameters[name] for name in ("sample", "seed", "text8", "force")}
-            text = reports.read(path, **sampled)
-            with reports.watched(text.name, len(text.data), options, request) as done:
+            text = measuring.read(path, **sampled)
+            with measuring.watched(text.name, len(text.data), options, request) as done:
                 result = estimate(examiner, text, done)
             if result.measures:
                 results.append(result)
@@ -93,15 +94,15 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
             if result.partial:
                 return
             if plot:
-                from llmzip.report.plots import draw_estimate
+                from llmzip.report.output.plots import draw_estimate
 
-                outputs.write_whole(plot, draw_estimate(result, plot[-3:].lower(), request.check))
+                atomic.store(Path(plot), draw_estimate(result, plot[-3:].lower(), request.check))
             if html:
-                from llmzip.report.page import page
+                from llmzip.report.output.page import page
 
-                outputs.write_whole(html, page(result, model.pieces))
+                atomic.store(Path(html), page(result, model.pieces))
 
-        code = reports.each(files, options, one, request)
+        code = measuring.each(files, options, one, request)
         settings = {
             "context": longest,
             "mixing": options.mix,
@@ -110,24 +111,24 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
             "seed": parameters["seed"],
             "text8": parameters["text8"],
         }
-        described = describe(options.model, model)
+        described = model_document(options.model, model)
     if request.made:
-        reports.stopped_notice(options)
+        measuring.stopped_notice(options)
     if results or form == "json":
-        reports.emit(
+        measuring.emit(
             form,
-            lambda: estimate_output.tables(results, partial=request.made),
-            lambda: estimate_output.csv_rows(results),
-            lambda: estimate_output.document(results, described, settings, partial=request.made),
+            lambda: estimates.tables(results, partial=request.made),
+            lambda: estimates.csv_rows(results),
+            lambda: estimates.document(results, described, settings, partial=request.made),
         )
     return code
 
 
 def _windows(examiner: Any, result: Any, parameters: dict[str, Any], options: Options, request: Any) -> None:
-    from llmzip.report.estimate import window_rows
-    from llmzip.report.windows import evaluations
+    from llmzip.report.measure.estimate import window_rows
+    from llmzip.report.measure.windows import evaluations
 
     given = {"stride": parameters["window_stride"], "tokens": parameters["window_tokens"], "seed": parameters["seed"]}
     total = evaluations(len(result.columns.tokens), parameters["windows"], **given)
-    with reports.watched(f"{result.text.name} (windows)", total, options, request, unit=" tokens") as done:
+    with measuring.watched(f"{result.text.name} (windows)", total, options, request, unit=" tokens") as done:
         window_rows(examiner, result, parameters["windows"], **given, progress=done)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import errno
 import io
 import os
-import secrets
 import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from llmzip import atomic
 from llmzip.cli.options import SUFFIX
 from llmzip.errors import LlmzipError
 
@@ -194,8 +194,7 @@ class OutputFile:
                 self.stream.close()
                 raise LlmzipError(f"compressed data is not written to the terminal {self.path}; force it with -f")
             return self
-        name = f".llmzip-{secrets.token_hex(8)}.tmp"
-        self._temporary = os.path.join(os.path.dirname(self.path), name)
+        self._temporary = os.fspath(atomic.aside(os.path.dirname(self.path)))
         # Listed before it exists: a signal between the two steps must not leave it behind.
         _temporaries.add(self._temporary)
         try:
@@ -252,7 +251,7 @@ class OutputFile:
             _temporaries.discard(temporary)
         else:
             self._publish_new(temporary)
-        _sync_directory(os.path.dirname(self.path) or ".")
+        atomic.sync_folder(os.path.dirname(self.path) or ".")
 
     def _publish_new(self, temporary: str) -> None:
         try:
@@ -273,18 +272,6 @@ class OutputFile:
 def _refuse_same(source: Input, status: os.stat_result) -> None:
     if stat.S_ISREG(status.st_mode) and os.path.samestat(source.status, status):
         raise LlmzipError("input and output are the same file: name another output")
-
-
-def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some file systems cannot sync a directory.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def printable(path: str | Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from llmzip.cli.files import Input
 from llmzip.cli.options import Options
-from llmzip.cli.run import Session, name_of
+from llmzip.cli.run import Run, name_of
 from llmzip.container.format import VERSION, BlockKind, Header
 from llmzip.container.index import BlockEntry, MemberEntry, list_members, read_index
 from llmzip.container.streams import Cursor
@@ -36,7 +36,7 @@ def show(files: tuple[str, ...], options: Options) -> int:
         if not options.json:
             print(table(described, name_of(path)))
 
-    code = Session(options).for_each(files, one)
+    code = Run(options).for_each(files, one)
     if options.json:
         print(json.dumps({"llmzip": __version__, "files": found}, indent=2))
     return code

@@ -15,7 +15,7 @@ from llmzip.cli.compare import run as run_compare
 from llmzip.cli.estimate import estimate_options
 from llmzip.cli.estimate import run as run_estimate
 from llmzip.cli.files import remove_leftovers
-from llmzip.cli.models import models
+from llmzip.cli.model_commands import models
 from llmzip.cli.options import (
     Options,
     compress_options,
@@ -153,7 +153,7 @@ def _operate(operation: str, files: tuple[str, ...], parameters: dict[str, Any])
         from llmzip.cli.info import show
 
         return show(files, options)
-    session = run.Session(options)
+    session = run.Run(options)
     return session.for_each(files, getattr(session, operation))
 
 

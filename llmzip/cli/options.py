@@ -9,19 +9,19 @@ from typing import Any
 
 import click
 
+from llmzip.codec.head import MAX_STREAMS
+from llmzip.codec.settings import DEFAULT_BLOCK, LARGEST_CONTEXT, SMALLEST_BLOCK, SMALLEST_CONTEXT, Settings
 from llmzip.container.format import MAX_BLOCK
 from llmzip.errors import UsageError
 
 SUFFIX = ".llmz"
-DEFAULT_BLOCK = 4 << 20
-MIN_BLOCK = 4 << 10
 
 _SIZE = re.compile(r"(\d+)\s*([KM]?)(?:i?B)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the user asked for; commands without an option leave its default."""
+class Options(Settings):
+    """What the user asked for, of the codec and of the command; commands without an option leave its default."""
 
     output: str | None = None
     stdout: bool = False
@@ -31,16 +31,12 @@ class Options:
     verbose: bool = False
     progress: bool = True
     debug: bool = False
-    model: str | None = None
-    threads: int = 0
-    mix: bool = True
-    streams: int | None = None
-    context: int | None = None
-    block_size: int = DEFAULT_BLOCK
-    exact: bool | None = None
-    verify: bool = False
-    gpu_layers: int | None = None
     json: bool = False
+
+    @property
+    def settings(self) -> Settings:
+        """What is meant for the codec."""
+        return Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Options:
@@ -128,12 +124,23 @@ model_options = [
 ]
 coding_options = [
     click.option("--mix/--no-mix", default=True, help="Let the coder learn from the file as it goes (default: yes)."),
-    click.option("--streams", metavar="N", type=click.IntRange(1), help="Streams decoded in lock step in each block."),
-    click.option("--ctx", "context", metavar="N", type=click.IntRange(1), help="Window of the model, in tokens."),
+    click.option(
+        "--streams",
+        metavar="N",
+        type=click.IntRange(1, MAX_STREAMS),
+        help="Streams decoded in lock step in each block.",
+    ),
+    click.option(
+        "--ctx",
+        "context",
+        metavar="N",
+        type=click.IntRange(SMALLEST_CONTEXT, LARGEST_CONTEXT),
+        help="Window of the model, in tokens.",
+    ),
     click.option(
         "--block-size",
         metavar="SIZE",
-        type=Size(MIN_BLOCK, MAX_BLOCK),
+        type=Size(SMALLEST_BLOCK, MAX_BLOCK),
         default=DEFAULT_BLOCK,
         help="Like 512K (default: 4M).",
     ),

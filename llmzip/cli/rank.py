@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmzip.cli import reports
+from llmzip import atomic
+from llmzip.cli import measuring
 from llmzip.cli.options import Options, apply, messages_options, model_options, progress_options
-from llmzip.cli.run import codec_settings, name_of
+from llmzip.cli.run import make_examiner, name_of
 from llmzip.cli.run import report as report_error
 from llmzip.errors import LlmzipError
 from llmzip.model import BUILT_IN
 
 if TYPE_CHECKING:
-    from llmzip.report.examine import Examiner
-    from llmzip.report.ranking_output import Ranking
-    from llmzip.report.stopping import StopRequest
-    from llmzip.report.texts import Text
+    from llmzip.report.measure.examine import Examiner
+    from llmzip.report.measure.stopping import StopRequest
+    from llmzip.report.measure.texts import Text
+    from llmzip.report.output.rankings import Ranking
 
 rank_options = apply(
     [
-        reports.files_argument,
+        measuring.files_argument,
         click.option(
             "--model",
             "models",
@@ -35,13 +38,13 @@ rank_options = apply(
         click.option(
             "--split",
             metavar="DATE",
-            type=reports.Day(),
+            type=measuring.Day(),
             help="Compare texts from before and from after this day: by file time, or by the dates in JSON lines.",
         ),
-        *reports.sample_options,
-        *reports.format_options,
+        *measuring.sample_options,
+        *measuring.format_options,
         click.option("--plot", metavar="FILE", help="Draw a picture into FILE.png or FILE.svg."),
-        reports.force_option,
+        measuring.force_option,
         *progress_options,
         *messages_options,
     ]
@@ -50,29 +53,29 @@ rank_options = apply(
 
 def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
     """Score every model on every text and print the ranking; the exit code."""
-    from llmzip.report import outputs, ranking_output
-    from llmzip.report.ranking import collections, is_json_lines
+    from llmzip.report.contest.ranking import collections, is_json_lines
+    from llmzip.report.output import rankings, targets
 
     plot, day = parameters["plot"], parameters["split"]
-    outputs.check_target(plot, (".png", ".svg"), force=parameters["force"])
+    targets.check_target(plot, (".png", ".svg"), force=parameters["force"])
     if plot:
-        outputs.require_matplotlib()
+        targets.require_matplotlib()
     options = Options.of({name: value for name, value in parameters.items() if value is not None})
-    ranking = ranking_output.Ranking(day=day.isoformat() if day else None)
+    ranking = rankings.Ranking(day=day.isoformat() if day else None)
     texts: list[tuple[str | None, Text]] = []
 
-    with reports.stopping() as request:
+    with measuring.stopping() as request:
 
         def take(path: str | None) -> None:
             chosen = {name: parameters[name] for name in ("sample", "seed", "text8")}
             if is_json_lines(name_of(path)):
-                text = reports.read(path, force=parameters["force"])
+                text = measuring.read(path, force=parameters["force"])
             else:
-                text = reports.read(path, force=parameters["force"], **chosen)
+                text = measuring.read(path, force=parameters["force"], **chosen)
             modified = None if path is None else os.stat(path).st_mtime
             texts.extend(collections(text, day=day, modified=modified, **chosen))
 
-        code = reports.each(files, options, take, request)
+        code = measuring.each(files, options, take, request)
         for model in dict.fromkeys(parameters["models"] or (BUILT_IN,)) if texts else ():
             if request.made:
                 break
@@ -83,20 +86,20 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
             code = code or failed
     ranking.scores = {model: scores for model, scores in ranking.scores.items() if scores}
     if request.made:
-        reports.stopped_notice(options)
-        code = reports.STOPPED
+        measuring.stopped_notice(options)
+        code = measuring.STOPPED
     if ranking.scores or form == "json":
-        reports.emit(
+        measuring.emit(
             form,
-            lambda: ranking_output.tables(ranking, partial=request.made),
-            lambda: ranking_output.csv_rows(ranking),
-            lambda: ranking_output.document(ranking, partial=request.made),
+            lambda: rankings.tables(ranking, partial=request.made),
+            lambda: rankings.csv_rows(ranking),
+            lambda: rankings.document(ranking, partial=request.made),
         )
     if plot and ranking.scores and not request.made:
-        from llmzip.report.plots import draw_ranking
+        from llmzip.report.output.plots import draw_ranking
 
-        picture = draw_ranking(ranking.ranked(), ranking_output.groups(ranking), plot[-3:].lower())
-        outputs.write_whole(plot, picture)
+        picture = draw_ranking(ranking.ranked(), rankings.groups(ranking), plot[-3:].lower())
+        atomic.store(Path(plot), picture)
     return code
 
 
@@ -104,13 +107,11 @@ def _score(
     model: str, texts: list[tuple[str | None, Text]], options: Options, ranking: Ranking, request: StopRequest
 ) -> int:
     """Score one model on all texts; the exit code of the first that failed."""
-    from llmzip.report.examine import Examiner
-    from llmzip.report.models import describe
+    from llmzip.report.output.model_facts import model_document
 
     code = 0
-    settings = codec_settings(options) | {"model": model}
-    with Examiner(**settings) as examiner:
-        ranking.described[model] = describe(model, examiner.session.model)
+    with make_examiner(replace(options, model=model)) as examiner:
+        ranking.described[model] = model_document(model, examiner.session.model)
         ranking.scores[model] = []
         for side, text in texts:
             try:
@@ -131,10 +132,10 @@ def _score_text(
     ranking: Ranking,
     request: StopRequest,
 ) -> None:
-    from llmzip.report.estimate import estimate
-    from llmzip.report.ranking import score
+    from llmzip.report.contest.ranking import score
+    from llmzip.report.measure.estimate import estimate
 
-    with reports.watched(f"{model}: {text.name}", len(text.data), options, request) as done:
+    with measuring.watched(f"{model}: {text.name}", len(text.data), options, request) as done:
         result = estimate(examiner, text, done)
     # Part of a text could not be compared with what other models make of all of it.
     if not result.partial:

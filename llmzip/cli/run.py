@@ -7,7 +7,8 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from llmzip.cli.files import (
     Input,
@@ -25,34 +26,32 @@ from llmzip.errors import LlmzipError, UsageError
 if TYPE_CHECKING:
     from llmzip.codec import Codec
     from llmzip.codec.codec import Summary
+    from llmzip.codec.settings import Settings
+    from llmzip.report.measure.examine import Examiner
 
 STDIN_NAME = "(stdin)"
 
 
-def codec_settings(options: Options) -> dict[str, Any]:
-    """The arguments of `Codec` that were asked for, as plain values."""
-    return {
-        "model": options.model,
-        "threads": options.threads,
-        "mix": options.mix,
-        "streams": options.streams,
-        "context": options.context,
-        "exact": options.exact,
-        "gpu_layers": options.gpu_layers,
-        "block_size": options.block_size,
-        "verify": options.verify,
-        "show_downloads": shown(options),
-    }
+def codec_settings(options: Options) -> Settings:
+    """What the options say to a codec, at this terminal."""
+    return replace(options.settings, show_downloads=shown(options))
 
 
 def make_codec(options: Options) -> Codec:
     """The codec for these options; its libraries are imported here. Raises `LlmzipError`."""
     from llmzip.codec import Codec
 
-    return Codec(**codec_settings(options))
+    return Codec(settings=codec_settings(options))
 
 
-class Session:
+def make_examiner(options: Options, *, alternatives: int = 0) -> Examiner:
+    """The same as a codec that tells what it does. Raises `LlmzipError`."""
+    from llmzip.report.measure.examine import Examiner
+
+    return Examiner(settings=codec_settings(options), alternatives=alternatives)
+
+
+class Run:
     """One call of the program: its options and the codec, made when the first file needs it and kept for all."""
 
     def __init__(self, options: Options) -> None:
@@ -184,13 +183,13 @@ def report(error: BaseException, name: str | None, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     code = error.exit_code if isinstance(error, LlmzipError) else 1
-    message = describe(error)
+    message = explain(error)
     if message:
         notice(f"{name}: {message}" if name else message)
     return code
 
 
-def describe(error: BaseException) -> str:
+def explain(error: BaseException) -> str:
     """What went wrong, as one line; empty for a reader that has gone away, which needs no words."""
     if isinstance(error, LlmzipError):
         text = str(error)

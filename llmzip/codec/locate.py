@@ -10,6 +10,7 @@ from pathlib import Path
 from llmzip.errors import ModelError
 from llmzip.model import BUILT_IN, embedded
 from llmzip.model.base import LanguageModel
+from llmzip.model.split import stands_for_model
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _searched() -> Iterator[Path]:
     """GGUF files in the folders of `LLMZIP_MODEL_PATH`; of a split model its first part."""
     for folder in filter(None, os.environ.get("LLMZIP_MODEL_PATH", "").split(os.pathsep)):
         for path in sorted(Path(folder).expanduser().glob("*.gguf")):
-            if "-of-" not in path.stem or "-00001-of-" in path.stem:
+            if stands_for_model(path.name):
                 yield path
 
 

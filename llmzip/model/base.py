@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    # The command line reads this module for its limits, and starts faster without arrays.
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

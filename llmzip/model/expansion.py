@@ -8,12 +8,12 @@ and where no cache can be written a temporary folder serves.
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from llmzip import atomic
 from llmzip.errors import ModelError
 from llmzip.model.llama import expand
 from llmzip.model.places import cache_folder
@@ -27,18 +27,14 @@ def file_digest(path: Path) -> str:
 
 def _expand_into(folder: Path, source: Path, stem: str) -> Path:
     """Expand a GGUF into a folder: written aside, synced, then renamed into place."""
-    descriptor, name = tempfile.mkstemp(prefix=".expanding-", suffix=".gguf", dir=folder)
-    os.close(descriptor)
-    aside = Path(name)
+    temporary = atomic.aside(folder)
     try:
-        expand(source, aside)
-        with open(aside, "rb") as file:
-            os.fsync(file.fileno())
-        target = folder / f"{stem}{file_digest(aside)}.gguf"
-        os.replace(aside, target)
+        expand(source, temporary)
+        target = folder / f"{stem}{file_digest(temporary)}.gguf"
+        atomic.publish(temporary, target)
         return target
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def is_cached(identity: bytes) -> bool:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmzip.errors import LlmzipError, ModelError, UsageError
+from llmzip.model.split import all_parts, stands_for_model
 
 PREFIX = "hf:"
 _SPEC = re.compile(r"hf:([\w.-]+/[\w.-]+?)(?:/(.+\.gguf))?")
-_PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")
 _PREFERRED = ("Q4_K_M", "Q8_0", "F16", "BF16")
 
 
@@ -65,7 +65,7 @@ def _fetch(wanted: HubModel, progress: bool) -> tuple[Path, str]:
             siblings = HfApi(endpoint=endpoint).model_info(wanted.repository).siblings or []
             file = _choose(wanted.repository, [sibling.rfilename for sibling in siblings])
         place = f"{PREFIX}{wanted.repository}/{file}"
-        paths = [Path(hf_hub_download(wanted.repository, part, endpoint=endpoint)) for part in _all_parts(file)]
+        paths = [Path(hf_hub_download(wanted.repository, part, endpoint=endpoint)) for part in all_parts(file)]
         return paths[0], place
     except errors.GatedRepoError:
         raise ModelError(f"{place} asks for an agreement: accept it on the hub's page and set HF_TOKEN") from None
@@ -113,8 +113,7 @@ def _choose(repository: str, files: list[str]) -> str:
     """The only GGUF model of a repository, or the one of the usual quantisation. Raises ModelError."""
     models = []
     for name in sorted(files):
-        part = _PART.fullmatch(name)
-        if name.endswith(".gguf") and not (part and int(part[2]) > 1) and "mmproj" not in name.lower():
+        if name.endswith(".gguf") and stands_for_model(name) and "mmproj" not in name.lower():
             models.append(name)
     if not models:
         raise ModelError(f"hf:{repository} holds no GGUF file; look for a repository whose name ends in GGUF")
@@ -126,11 +125,3 @@ def _choose(repository: str, files: list[str]) -> str:
             return fitting[0]
     shown = ", ".join(models[:8]) + (", ..." if len(models) > 8 else "")
     raise ModelError(f"hf:{repository} holds several models, name one like hf:{repository}/{models[0]}: {shown}")
-
-
-def _all_parts(file: str) -> list[str]:
-    """The files of a model that is split into parts, or the file alone."""
-    match = _PART.fullmatch(file)
-    if not match:
-        return [file]
-    return [f"{match[1]}-{part:05d}-of-{match[3]}.gguf" for part in range(1, int(match[3]) + 1)]

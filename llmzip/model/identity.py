@@ -9,18 +9,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from llmzip.errors import ModelError
 from llmzip.model.gguf_file import GgufHeader, mapped, read_header
+from llmzip.model.split import all_parts
 
 IDENTITY_BYTES = 8
 _F32 = 0
 _REMEMBERED = "identities.json"
 _MOST_REMEMBERED = 500
-_PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")
 _DESCRIBING = ("general.", "GGUF.", "split.")
 
 
@@ -51,12 +50,7 @@ class ModelFacts:
 
 def model_files(path: Path) -> list[Path]:
     """The files of the model that one of them belongs to, the first part first. Raises ModelError for missing ones."""
-    match = _PART.fullmatch(path.name)
-    if not match:
-        files = [path]
-    else:
-        count = int(match[3])
-        files = [path.with_name(f"{match[1]}-{part:05d}-of-{match[3]}.gguf") for part in range(1, count + 1)]
+    files = [path.with_name(name) for name in all_parts(path.name)]
     missing = [file for file in files if not file.is_file()]
     if len(files) == 1 and missing:
         raise ModelError(f"there is no model file {path}; give --model the path of a GGUF file")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from llmzip import atomic
 
 
 def cache_folder() -> Path:
@@ -28,15 +29,7 @@ def data_folder() -> Path:
 def store_json(target: Path, document: Any) -> None:
     """Write a document whole or not at all: readers see the old one or the new one. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, aside = tempfile.mkstemp(prefix=f".{target.stem}-", dir=target.parent)
-    try:
-        with open(descriptor, "w") as file:
-            json.dump(document, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, target)
-    finally:
-        Path(aside).unlink(missing_ok=True)
+    atomic.store(target, json.dumps(document, indent=2).encode())
 
 
 def available_memory() -> int | None:

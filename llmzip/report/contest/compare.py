@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmzip.report.contenders import OURS
-from llmzip.report.worker import packed_name
+from llmzip.report.contest.contenders import OURS
+from llmzip.report.contest.worker import packed_name
 
 _POLL = 0.1  # seconds between looks at whether the user wants to stop
 
@@ -82,7 +82,7 @@ def compare_file(
 
 
 def _step(codec: str, action: str, folder: Path, settings: dict[str, Any], check: Callable[[], None]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "llmzip.report.worker", codec, action, str(folder), json.dumps(settings)]
+    command = [sys.executable, "-m", "llmzip.report.contest.worker", codec, action, str(folder), json.dumps(settings)]
     # A session of its own, so that Ctrl-C reaches this process alone, and the worker can be ended with its children.
     worker = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True

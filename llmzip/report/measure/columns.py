@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.report import intervals
-from llmzip.report.examine import BlockFacts
-from llmzip.report.texts import Counts, Text, characters_at, count_units, words_at
+from llmzip.report.measure import intervals
+from llmzip.report.measure.examine import BlockFacts
+from llmzip.report.measure.texts import Counts, Text, characters_at, count_units, words_at
 
 
 @dataclass(frozen=True)

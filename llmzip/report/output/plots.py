@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.report.estimate import Estimate
+from llmzip.report.measure.estimate import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -117,7 +117,7 @@ def verify(names: tuple[str, ...]) -> int:
 @_json
 def info(model: str, as_json: bool) -> int:
     """Tell what a model is and how llmzip would use it here."""
-    facts = describe(model)
+    facts = model_details(model)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return 0
@@ -126,7 +126,7 @@ def info(model: str, as_json: bool) -> int:
     return 0
 
 
-def describe(model: str) -> dict[str, Any]:
+def model_details(model: str) -> dict[str, Any]:
     """Facts on a model that is named; nothing is fetched. Raises ModelError."""
     from llmzip.codec.locate import resolve
     from llmzip.model import embedded, hub

@@ -1,9 +1,8 @@
-"""Pictures and pages as files: checked before the work begins, written whole or not at all."""
+"""Files for pictures and pages: whether they can be written is checked before the work begins."""
 
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,20 +24,6 @@ def check_target(path: str | None, suffixes: Sequence[str], *, force: bool) -> N
         raise LlmzipError(f"{path} already exists: nothing done; use -f to overwrite it")
     if not os.access(target.parent, os.W_OK):
         raise LlmzipError(f"{path}: no permission to write to {target.parent}")
-
-
-def write_whole(path: str, content: bytes) -> None:
-    """Write a file beside its target and give it the name at the end. Raises OSError."""
-    target = Path(path)
-    temporary = target.parent / f".llmzip-{secrets.token_hex(8)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def require_matplotlib() -> None:

@@ -16,13 +16,13 @@ import click
 from llmzip.cli.files import Input
 from llmzip.cli.options import Options, Size
 from llmzip.cli.progress import progress
-from llmzip.cli.run import Session, name_of, notice
+from llmzip.cli.run import Run, name_of, notice
 from llmzip.errors import LlmzipError
 
 if TYPE_CHECKING:
-    from llmzip.report.stopping import StopRequest
-    from llmzip.report.tables import Row, Table
-    from llmzip.report.texts import Text
+    from llmzip.report.measure.stopping import StopRequest
+    from llmzip.report.measure.texts import Text
+    from llmzip.report.output.tables import Row, Table
 
 STOPPED = 128 + signal.SIGINT
 
@@ -79,7 +79,7 @@ force_option = click.option("-f", "--force", is_flag=True, help="Overwrite; meas
 @contextmanager
 def stopping() -> Iterator[StopRequest]:
     """Ctrl-C as a request to stop, while the with statement lasts."""
-    from llmzip.report.stopping import stop_on_interrupt
+    from llmzip.report.measure.stopping import stop_on_interrupt
 
     with stop_on_interrupt() as request:
         yield request
@@ -87,7 +87,7 @@ def stopping() -> Iterator[StopRequest]:
 
 def read(path: str | None, *, force: bool, sample: int | None = None, seed: int = 0, text8: bool = False) -> Text:
     """The text of a file, or of standard input for None. Raises LlmzipError for what cannot be measured, OSError."""
-    from llmzip.report.texts import take
+    from llmzip.report.measure.texts import take
 
     with Input(path, follow=True) as source:
         if source.terminal:
@@ -102,10 +102,10 @@ def each(files: Sequence[str], options: Options, action: Callable[[str | None], 
         if not request.made:
             action(path)
 
-    from llmzip.report.stopping import Stopped
+    from llmzip.report.measure.stopping import Stopped
 
     try:
-        code = Session(options).for_each(tuple(files), one)
+        code = Run(options).for_each(tuple(files), one)
     except Stopped:
         return STOPPED
     return STOPPED if request.made else code
@@ -133,7 +133,7 @@ def emit(
     document: Callable[[], dict[str, Any]],
 ) -> None:
     """Print the result in one of `FORMATS`. Raises OSError when standard output does not take it."""
-    from llmzip.report.tables import render, to_csv
+    from llmzip.report.output.tables import render, to_csv
 
     if sys.stdout is None:
         raise LlmzipError("standard output is closed")

@@ -8,16 +8,16 @@ from typing import Any
 from llmzip.codec.locate import resolve
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel
+from llmzip.model.split import all_parts
 
 
 def model_bytes(named: str | Path | None) -> int:
     """Size of a model as it is stored, all its parts together. `named` as for `Codec`. Raises ModelError, OSError."""
     path = resolve(named).path or embedded.PACKED
-    parts = path.parent.glob(path.name.replace("-00001-of-", "-?????-of-")) if "-00001-of-" in path.name else [path]
-    return sum(part.stat().st_size for part in parts)
+    return sum(path.with_name(part).stat().st_size for part in all_parts(path.name))
 
 
-def describe(named: str | Path | None, model: LanguageModel) -> dict[str, Any]:
+def model_document(named: str | Path | None, model: LanguageModel) -> dict[str, Any]:
     """Name, identity, size and vocabulary of a model, for a JSON document."""
     return {
         "name": model.name,

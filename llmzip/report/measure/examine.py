@@ -18,9 +18,9 @@ from llmzip.codec.layout import Layout, Run
 from llmzip.codec.observer import Observer
 from llmzip.codec.pipeline import BlockPipeline, Cells
 from llmzip.container import BlockKind
-from llmzip.report.costs import token_costs
-from llmzip.report.scores import Scores
-from llmzip.report.stopping import Stopped
+from llmzip.report.measure.costs import token_costs
+from llmzip.report.measure.scores import Scores
+from llmzip.report.measure.stopping import Stopped
 from llmzip.text.tokens import TokenText
 
 STORED_BITS = 8  # what a byte costs that no token stands for

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from llmzip.report.compare import Result, Total, totals
-from llmzip.report.tables import Column, Row, Table, decimals, grouped
+from llmzip.report.contest.compare import Result, Total, totals
+from llmzip.report.output.tables import Column, Row, Table, decimals, grouped
 from llmzip.version import __version__
 
 SCHEMA = "llmzip.compare"

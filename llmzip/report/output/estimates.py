@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llmzip.report.estimate import MODEL, UNITS, Estimate, Measure
-from llmzip.report.tables import Column, Row, Table, grouped, with_margin
-from llmzip.report.windows import WindowRow
+from llmzip.report.measure.estimate import MODEL, UNITS, Estimate, Measure
+from llmzip.report.measure.windows import WindowRow
+from llmzip.report.output.tables import Column, Row, Table, grouped, with_margin
 from llmzip.version import __version__
 
 SCHEMA = "llmzip.estimate"
@@ -83,7 +83,7 @@ def _totals(results: Sequence[Estimate]) -> Table:
 
 def totals(results: Sequence[Estimate]) -> list[Measure]:
     """The measures that all texts have, summed up. There are no intervals: texts differ in more than chance."""
-    from llmzip.report.texts import Counts
+    from llmzip.report.measure.texts import Counts
 
     known = [None if r.counts.characters is None else r.counts.characters for r in results]
     counts = Counts(

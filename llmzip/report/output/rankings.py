@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmzip.report.ranking import AFTER, BEFORE, Gap, Score, gap, together
-from llmzip.report.tables import Column, Row, Table, decimals, grouped, with_margin
+from llmzip.report.contest.ranking import AFTER, BEFORE, Gap, Score, gap, together
+from llmzip.report.output.tables import Column, Row, Table, decimals, grouped, with_margin
 from llmzip.version import __version__
 
 SCHEMA = "llmzip.rank-models"

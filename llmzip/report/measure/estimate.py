@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from llmzip.report import schemes
-from llmzip.report.columns import Columns
-from llmzip.report.examine import STORED_BITS, Examination, Examiner
-from llmzip.report.texts import Counts, Text, count_units
-from llmzip.report.windows import WindowRow, default_stride, evaluate_window, segments
+from llmzip.report.measure import schemes
+from llmzip.report.measure.columns import Columns
+from llmzip.report.measure.examine import STORED_BITS, Examination, Examiner
+from llmzip.report.measure.texts import Counts, Text, count_units
+from llmzip.report.measure.windows import WindowRow, default_stride, evaluate_window, segments
 
 UNITS = ("character", "byte", "word", "token")
 

@@ -1,6 +1,6 @@
 """One step of one compressor in a process of its own, so that its time and its peak memory are its own.
 
-    python -m llmzip.report.worker NAME pack|unpack FOLDER SETTINGS
+    python -m llmzip.report.contest.worker NAME pack|unpack FOLDER SETTINGS
 
 FOLDER holds "original" and gets "packed" (or the tool's name for it), or the other way round "restored". SETTINGS is a
 JSON object of arguments of `Codec`. Prints a JSON object: `seconds`, `peak` (bytes), or `error`.
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from llmzip.report.contenders import Library, Tool, arguments, find
+from llmzip.report.contest.contenders import Library, Tool, arguments, find
 
 PACKED = "packed"
 

@@ -17,8 +17,8 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.report.estimate import MIXED, MODEL, QUANTISED, STORED, Estimate
-from llmzip.report.examine import BlockFacts
+from llmzip.report.measure.estimate import MIXED, MODEL, QUANTISED, STORED, Estimate
+from llmzip.report.measure.examine import BlockFacts
 
 ALTERNATIVES = 4
 """Likely tokens that the page tells of; what an `Examiner` for it has to keep."""
@@ -70,7 +70,7 @@ def page(result: Estimate, pieces: list[bytes]) -> bytes:
 
 
 def _asset(name: str) -> str:
-    return resources.files("llmzip.report").joinpath("assets", name).read_text("utf-8")
+    return resources.files("llmzip.report.output").joinpath("assets", name).read_text("utf-8")
 
 
 def _hash(text: str) -> str:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from llmzip.errors import LlmzipError
-from llmzip.report.estimate import MIXED, MODEL, Estimate
-from llmzip.report.texts import Text, to_text8
+from llmzip.report.measure.estimate import MIXED, MODEL, Estimate
+from llmzip.report.measure.texts import Text, to_text8
 
 BEFORE, AFTER = "before", "after"
 

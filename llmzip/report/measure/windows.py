@@ -18,10 +18,10 @@ from llmzip.codec.evaluation import Session, prefill
 from llmzip.codec.layout import Layout
 from llmzip.errors import LlmzipError
 from llmzip.model.base import Window
-from llmzip.report.columns import Columns
-from llmzip.report.scores import Scores
-from llmzip.report.stopping import Stopped
-from llmzip.report.texts import Counts
+from llmzip.report.measure.columns import Columns
+from llmzip.report.measure.scores import Scores
+from llmzip.report.measure.stopping import Stopped
+from llmzip.report.measure.texts import Counts
 
 SEGMENT = 64
 """Tokens that lie together among those that are scored; the unit of the intervals."""

@@ -1,0 +1,1 @@
+"""Contests: other compressors and other models beside this one, on the same texts."""

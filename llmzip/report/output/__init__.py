@@ -1,0 +1,1 @@
+"""Results as tables, CSV, JSON documents, pictures and pages."""
