@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard llmzip/*/*.c llmzip/*/*.h)
 
-.PHONY: help demo test bench tables drift portability clean
+.PHONY: help demo test lint bench tables drift portability clean
 .DEFAULT_GOAL := help
 
 help: ## Show this message
@@ -15,14 +15,20 @@ $(VENV)/.installed: $(SOURCES)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing llmzip into $(VENV) (building llama-cpp-python takes about 5 minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip setuptools
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
 	@touch $@
 
 demo: $(VENV)/.installed ## Set up, compress and restore a text, print the comparison
 	@$(BIN)/python benchmarks/demo.py
 
-test: $(VENV)/.installed ## Set up and run the tests
+test: lint ## Set up, check the code's style and types, run the tests
 	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed ## Check style and types (ruff, mypy --strict, clang-format)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "not formatted: run $(BIN)/ruff format"; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/clang-format --dry-run -Werror $(wildcard llmzip/*/*.c llmzip/*/*.h) || { echo "run $(BIN)/clang-format -i"; exit 1; }
 
 bench: $(VENV)/.installed ## Measure speed, memory and ratio (quiet machine, some minutes; BENCH_FILES=... for texts of your own)
 	@$(BIN)/python benchmarks/speed.py

@@ -62,7 +62,8 @@ class StandIn:
     def decompress_stream(self, source: BinaryIO, sink: BinaryIO, progress: Report = None) -> SimpleNamespace:
         start = time.monotonic()
         original = blocks = compressed = 0
-        for event in read_members(source):
+        members = read_members(source)
+        for event in members:
             if isinstance(event, Block):
                 if event.kind not in classic.CLASSIC:
                     raise CorruptError(f"{event.where}: a model block")
@@ -70,7 +71,7 @@ class StandIn:
                     data = classic.decode(event.kind, event.payload, event.original_length)
                 except CorruptError as error:
                     raise CorruptError(f"{event.where}: {error}") from None
-                event.accept(data)
+                members.accept(event, data)
                 write_all(sink, data)
                 original += len(data)
                 blocks += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,3 +61,36 @@ def test_the_hard_side_has_no_model_and_the_container_no_numbers() -> None:
 def test_rooms_are_small() -> None:
     for path in [*ROOT.rglob("*.py"), *ROOT.rglob("*.c")]:
         assert len(path.read_text().splitlines()) <= 400, path
+
+
+def private_names_of_others(path: Path) -> Iterator[str]:
+    """Names with a leading underscore that a file takes from another package: imported, or attributes that only others
+    define."""
+    tree = ast.parse(path.read_text())
+    package = path.parent
+    own = "".join(each.read_text() for each in package.rglob("*.py"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("llmzip."):
+            home = ROOT.parent / node.module.replace(".", "/")
+            if home.parent != package and home != package:
+                yield from (alias.name for alias in node.names if is_private(alias.name))
+        elif isinstance(node, ast.Attribute) and is_private(node.attr):
+            # An attribute of something that is made elsewhere: the package itself never sets, defines or slots it.
+            name = re.escape(node.attr)
+            if not re.search(rf"(self|cls)\.{name}\b|def {name}\(|^\s*{name}\b.*[:=]|class {name}\b", own, re.M):
+                yield node.attr
+
+
+def is_private(name: str) -> bool:
+    # Native modules are named so by custom; dunder names belong to the language.
+    return name.startswith("_") and not name.startswith("__") and name not in ("_mixer", "_masses", "_")
+
+
+ALLOWED_ATTRIBUTES: set[str] = set()
+
+
+@pytest.mark.parametrize("folder", ["llmzip", "benchmarks", "tools"])
+def test_private_names_stay_in_their_package(folder: str) -> None:
+    for path in (ROOT.parent / folder).rglob("*.py"):
+        found = set(private_names_of_others(path)) - ALLOWED_ATTRIBUTES
+        assert not found, f"{path}: {sorted(found)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable
@@ -454,3 +455,24 @@ def test_group_that_cannot_be_kept_gets_no_rights(tool: Tool, monkeypatch: pytes
     os.chmod("a", 0o674)
     assert tool("a").code == 0
     assert stat.S_IMODE(os.stat("a.llmz").st_mode) == 0o644
+
+
+def commands(command, path=("llmzip",)):
+    """Every command and subcommand with its name."""
+    yield " ".join(path), command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, (*path, name))
+
+
+def test_every_option_is_documented(corpora):
+    from llmzip.cli.main import bare, program
+
+    pages = corpora.parent / "docs"
+    documented = "".join(page.read_text() for page in pages.glob("*.md"))
+    missing = []
+    for name, command in [*commands(program), ("llmzip", bare)]:
+        for option in command.params:
+            for flag in [*option.opts, *option.secondary_opts] if hasattr(option, "hidden") and not option.hidden else ():
+                if flag.startswith("--") and not re.search(re.escape(flag) + r"(?![\w-])", documented):
+                    missing.append(f"{name} {flag}")
+    assert not missing

@@ -24,7 +24,8 @@ from llmzip.container import (
     read_index,
     read_members,
 )
-from llmzip.container.format import MAX_HEADER, encode_reversed, encode_varint, read_varint
+from llmzip.container.fields import encode_reversed, encode_varint, read_varint
+from llmzip.container.format import MAX_HEADER
 from llmzip.container.index import list_members
 from llmzip.errors import CorruptError
 
@@ -61,12 +62,13 @@ def member(blocks: list[tuple[BlockKind, bytes]], header: Header = HEADER) -> by
 
 def content(data: bytes) -> bytes:
     pieces = []
-    for event in read_members(io.BytesIO(data)):
+    members = read_members(io.BytesIO(data))
+    for event in members:
         if isinstance(event, Block):
             if event.kind is BlockKind.MODEL:
                 raise CorruptError("a model block, which this test does not decode")
             original = classic.decode(event.kind, event.payload, event.original_length)
-            event.accept(original)
+            members.accept(event, original)
             pieces.append(original)
     return b"".join(pieces)
 
@@ -143,9 +145,10 @@ def test_short_reads_and_writes() -> None:
     writer.finish()
     assert bytes(sink.written) == member(blocks)
     events = []
-    for event in read_members(Trickle(bytes(sink.written))):
+    members = read_members(Trickle(bytes(sink.written)))
+    for event in members:
         if isinstance(event, Block):
-            event.accept(classic.decode(event.kind, event.payload, event.original_length))
+            members.accept(event, classic.decode(event.kind, event.payload, event.original_length))
         events.append(type(event))
     assert events == [Header, Block, Block, Footer]
 
@@ -196,8 +199,8 @@ def test_a_wrong_block_is_refused() -> None:
     block = next(events)
     for wrong in (b"abd", b"ab", b"abcd", b""):
         with pytest.raises(CorruptError, match=rf"block 1 at byte {len(header.pack())}"):
-            block.accept(wrong)
-    block.accept(b"abc")
+            events.accept(block, wrong)
+    events.accept(block, b"abc")
 
 
 def test_overhead_of_a_small_text() -> None:

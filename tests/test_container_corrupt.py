@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from test_container import HEADER, content, member
 
 from llmzip.container import MAX_BLOCK, BlockKind, Header, classic, read_index, read_members
-from llmzip.container.format import MAGIC, encode_reversed, encode_varint
+from llmzip.container.fields import encode_reversed, encode_varint
+from llmzip.container.format import MAGIC
 from llmzip.container.index import list_members
 from llmzip.errors import CorruptError
 
@@ -251,9 +252,10 @@ def test_many_blocks_are_read_in_bounded_memory() -> None:
     source = io.BytesIO(data)
     tracemalloc.start()
     try:
-        for event in read_members(source):
-            if hasattr(event, "accept"):
-                event.accept(event.payload)
+        members = read_members(source)
+        for event in members:
+            if hasattr(event, "kind"):
+                members.accept(event, event.payload)
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()

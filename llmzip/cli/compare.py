@@ -47,7 +47,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
         settings = asdict(options.settings)
         # A model that cannot be loaded is told once, and before the others have worked for an hour.
         with make_codec(options) as codec:
-            described = model_document(options.model, codec.session.model)
+            described = model_document(options.named, codec.session.model)
     results: list[Result] = []
 
     with measuring.stopping() as request:

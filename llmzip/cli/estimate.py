@@ -111,7 +111,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
             "seed": parameters["seed"],
             "text8": parameters["text8"],
         }
-        described = model_document(options.model, model)
+        described = model_document(options.named, model)
     if request.made:
         measuring.stopped_notice(options)
     if results or form == "json":

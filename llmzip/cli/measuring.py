@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STOPPED = 128 + signal.SIGINT
 
 
-class Day(click.ParamType):
+class Day(click.ParamType[date]):
     """A day like 2024-07-01."""
 
     name = "date"
@@ -42,7 +42,7 @@ class Day(click.ParamType):
             self.fail(f"{value!r} is no date: write it like 2024-07-01", param, ctx)
 
 
-class Numbers(click.ParamType):
+class Numbers(click.ParamType[tuple[int, ...]]):
     """Whole numbers with commas between them."""
 
     name = "numbers"
@@ -132,7 +132,7 @@ def emit(
     rows: Callable[[], Sequence[Row]],
     document: Callable[[], dict[str, Any]],
 ) -> None:
-    """Print the result in one of `FORMATS`. Raises OSError when standard output does not take it."""
+    """Print the result as a table, JSON, CSV or Markdown (`form`). Raises OSError when standard output does not take it."""
     from llmzip.report.output.tables import render, to_csv
 
     if sys.stdout is None:

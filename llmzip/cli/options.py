@@ -16,6 +16,9 @@ from llmzip.errors import UsageError
 
 SUFFIX = ".llmz"
 
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+
 _SIZE = re.compile(r"(\d+)\s*([KM]?)(?:i?B)?", re.IGNORECASE)
 
 
@@ -69,7 +72,7 @@ def parse_size(text: str) -> int:
     return int(match[1]) << {"": 0, "K": 10, "M": 20}[match[2].upper()]
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A size like 512K, not below `least` and not above `most` (None: no limit)."""
 
     name = "size"
@@ -158,10 +161,10 @@ _verify = [
 ]
 
 
-def apply(decorators: list[Callable]) -> Callable[[Callable], Callable]:
+def apply(decorators: list[Decorator]) -> Decorator:
     """One decorator that puts these before a command, in their order."""
 
-    def decorate(command: Callable) -> Callable:
+    def decorate(command: Command) -> Command:
         for decorator in reversed(decorators):
             command = decorator(command)
         return command

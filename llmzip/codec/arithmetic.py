@@ -17,7 +17,8 @@ from llmzip.codec.evaluation import Disagreement, Session, in_steps, prefill
 from llmzip.codec.layout import Layout
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.coding.tree import VocabularyTree
-from llmzip.container.format import encode_varint, read_varint
+from llmzip.container import Fields
+from llmzip.container.fields import encode_varint
 from llmzip.errors import ArithmeticMismatchError, CorruptError
 from llmzip.model._masses import Masses
 from llmzip.model.base import Window
@@ -62,20 +63,12 @@ class Probe:
     @classmethod
     def unpack(cls, extra: bytes | None) -> Probe:
         """From the header's extra. Raises CorruptError."""
-        at = 0
-
-        def take(count: int) -> bytes:
-            nonlocal at
-            at += count
-            if extra is None or at > len(extra):
-                raise CorruptError("exact arithmetic without a complete fingerprint of it: the file is damaged")
-            return extra[at - count : at]
-
-        rows = read_varint(take, "the fingerprint of the arithmetic")
+        fields = Fields(extra or b"", "exact arithmetic without a complete fingerprint of it: the file is damaged")
+        rows = fields.varint("the fingerprint of the arithmetic")
         if not 1 <= rows <= MOST_ROWS:
             raise CorruptError(f"impossible steps of {rows} rows: the file is damaged")
-        fingerprint = take(_DIGEST)
-        text = (extra or b"")[at:].decode("utf-8", "replace")
+        fingerprint = fields.take(_DIGEST)
+        text = fields.rest().decode("utf-8", "replace")
         return cls(rows, fingerprint, "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
 
 

@@ -18,7 +18,18 @@ from llmzip.codec.evaluation import Session
 from llmzip.codec.observer import SILENT, Observer
 from llmzip.codec.pipeline import BlockPipeline, ShareDone, silent
 from llmzip.codec.settings import Settings
-from llmzip.container import Block, BlockKind, Footer, Header, MemberWriter, classic, read_members, write_all
+from llmzip.container import (
+    Block,
+    BlockKind,
+    Footer,
+    Header,
+    MemberEntry,
+    MemberWriter,
+    classic,
+    read_indexed_block,
+    read_members,
+    write_all,
+)
 from llmzip.container.streams import PIECE, read_piece
 from llmzip.errors import ArithmeticMismatchError, CorruptError
 from llmzip.model.base import LanguageModel
@@ -147,13 +158,14 @@ class Codec:
         """
         began, summary = time.monotonic(), summary or Summary()
         header = Header()
-        for event in read_members(source):
+        members = read_members(source)
+        for event in members:
             if isinstance(event, Header):
                 header = event
             elif isinstance(event, Block):
                 report = _Reporter(progress, event.original_length)
                 data, repaired = self.decode_block(header, event, report)
-                event.accept(data)
+                members.accept(event, data)
                 summary.repaired += repaired
                 summary.count_text(data)
                 yield data
@@ -186,6 +198,13 @@ class Codec:
             return decode_block(pipeline, block.payload, block.original_length, block.fits, progress or silent)
         except (CorruptError, ArithmeticMismatchError) as error:
             raise type(error)(f"{block.where}: {error}") from None
+
+    def decode_indexed(self, file: BinaryIO, member: MemberEntry, number: int) -> bytes:
+        """The original of block `number` (from 0) of a member of a seekable file; `member` is from `read_index`.
+
+        No other block is read. Raises as `decode_block`, and OSError as the file does.
+        """
+        return self.decode_block(member.header, read_indexed_block(file, member, number))[0]
 
 
 class MemberCompressor:

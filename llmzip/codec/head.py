@@ -7,7 +7,8 @@ from binascii import crc_hqx
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llmzip.container.format import encode_varint, read_varint
+from llmzip.container import Fields
+from llmzip.container.fields import encode_varint, read_varint
 from llmzip.errors import CorruptError
 
 # format: limits, flags and check of a model block's head.
@@ -51,26 +52,20 @@ class BlockHead:
     @classmethod
     def unpack(cls, payload: bytes, original_length: int) -> tuple[BlockHead, bytes]:
         """The head and the range coder's bytes behind it. Raises CorruptError."""
-        at = _CHECK.size
-        if len(payload) < at or crc_hqx(payload[at:], 0) != _CHECK.unpack_from(payload)[0]:
+        stored = payload[_CHECK.size :]
+        if len(payload) < _CHECK.size or crc_hqx(stored, 0) != _CHECK.unpack_from(payload)[0]:
             raise CorruptError("the stored bytes do not match their check: the file is damaged; get it again")
-
-        def take(count: int) -> bytes:
-            nonlocal at
-            if at + count > len(payload):
-                raise CorruptError("a model block ends inside its head: the file is damaged")
-            at += count
-            return payload[at - count : at]
+        fields = Fields(stored, "a model block ends inside its head: the file is damaged")
 
         def number(most: int, what: str) -> int:
-            value = read_varint(take, "a model block's head")
+            value = fields.varint("a model block's head")
             if value > most:
                 raise CorruptError(
                     f"a model block claims {value} {what}, more than its {original_length} bytes allow: damaged"
                 )
             return value
 
-        flags = take(1)[0]
+        flags = fields.take(1)[0]
         if flags & ~(_CRLF | _LITERALS):
             raise CorruptError(f"a model block has unknown flags {flags:#04x}: damaged, or made by a newer llmzip")
         # Every token and every literal stands for at least one byte.
@@ -83,5 +78,5 @@ class BlockHead:
             position = 0
             for _ in range(number(original_length, "literals")):
                 position += number(tokens - position, "tokens before a literal")
-                literals.append((position, take(number(original_length, "literal bytes"))))
-        return cls(bool(flags & _CRLF), tokens, streams, literals), payload[at:]
+                literals.append((position, fields.take(number(original_length, "literal bytes"))))
+        return cls(bool(flags & _CRLF), tokens, streams, literals), fields.rest()

@@ -1,4 +1,8 @@
-from typing_extensions import Buffer
+from typing import Any
+
+from numpy.typing import NDArray
+
+Buffer = bytes | bytearray | memoryview | NDArray[Any]
 
 PARTS: tuple[str, ...]
 

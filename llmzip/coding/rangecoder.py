@@ -45,7 +45,8 @@ class TurnEncoder:
 
     def finish(self) -> bytes:
         """All turns so far as bytes."""
-        return self._coder.get_compressed().astype(_WORD).tobytes().rstrip(b"\0")
+        words: NDArray[np.uint32] = self._coder.get_compressed()
+        return words.astype(_WORD).tobytes().rstrip(b"\0")
 
 
 class TurnDecoder:
@@ -65,6 +66,7 @@ class TurnDecoder:
             self._chances = np.empty(count)
         chances = np.multiply(probabilities, _SCALE, out=self._chances[:count])
         try:
-            return self._coder.decode(_TURN, chances).astype(np.uint8)
+            bits: NDArray[np.int32] = self._coder.decode(_TURN, chances)
         except (AssertionError, ValueError) as error:
             raise CorruptError("the coded text is damaged: the range coder met data that no encoder writes") from error
+        return bits.astype(np.uint8)

@@ -43,7 +43,7 @@ typedef struct {
 int sets_create(Sets *part, Tables *tables, const int32_t *first, int inputs, int on);
 void sets_free(Sets *part);
 
-/* How far the shortest lists lean, each in nine classes (0 = silent). */
+/* How far the shortest lists lean, each in eight classes (0 = silent). Rows are counted by nines. */
 static inline uint32_t sets_trend(const Evidence *found) {
     uint32_t row = 0;
     for (int i = 0; i < LEANINGS; i++) {

@@ -5,6 +5,7 @@ Payloads are opaque here: this package frames, checks and finds them. `classic` 
 
 from __future__ import annotations
 
+from llmzip.container.fields import Fields
 from llmzip.container.format import (
     CODER,
     MAX_BLOCK,
@@ -14,8 +15,8 @@ from llmzip.container.format import (
     BlockKind,
     Header,
 )
-from llmzip.container.index import BlockEntry, MemberEntry, read_index
-from llmzip.container.reader import Block, Footer, read_members
+from llmzip.container.index import BlockEntry, MemberEntry, read_index, read_indexed_block
+from llmzip.container.reader import Block, Footer, MemberReader, read_members
 from llmzip.container.streams import read_piece, write_all
 from llmzip.container.writer import MemberSummary, MemberWriter
 
@@ -28,12 +29,15 @@ __all__ = [
     "Block",
     "BlockEntry",
     "BlockKind",
+    "Fields",
     "Footer",
     "Header",
     "MemberEntry",
+    "MemberReader",
     "MemberSummary",
     "MemberWriter",
     "read_index",
+    "read_indexed_block",
     "read_members",
     "read_piece",
     "write_all",

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import lzma
 from functools import cache
+from typing import TYPE_CHECKING
 
 from llmzip.container.format import BlockKind, Bytes
 from llmzip.errors import CorruptError
 
+if TYPE_CHECKING:
+    import zstandard
+
 CLASSIC = (BlockKind.RAW, BlockKind.ZSTD, BlockKind.XZ, BlockKind.BROTLI)
 """The kinds that this module codes."""
 
-# format: a zstd frame or brotli stream needs no larger window than this.
+# format: a zstd frame needs no larger window than this. Brotli's is at most 16 MiB by its own rules.
 MAX_WINDOW_LOG = 26
 _SMALL = 4096
 _SLOW_BROTLI = 8 << 20
@@ -25,7 +29,7 @@ def encode(kind: BlockKind, data: Bytes) -> bytes:
     if kind is BlockKind.RAW:
         return bytes(data)
     if kind is BlockKind.ZSTD:
-        return _zstd(19).compress(data)
+        return bytes(_zstd(19).compress(data))
     if kind is BlockKind.XZ:
         filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": _dictionary(len(data))}]
         return lzma.compress(data, lzma.FORMAT_RAW, filters=filters)
@@ -34,7 +38,7 @@ def encode(kind: BlockKind, data: Bytes) -> bytes:
 
         # Quality 11 takes seconds a MiB; on large blocks 9 keeps a fallback from outlasting the model.
         quality = 11 if len(data) <= _SLOW_BROTLI else 9
-        return brotli.compress(bytes(data), quality=quality, lgwin=24)
+        return bytes(brotli.compress(bytes(data), quality=quality, lgwin=24))
     raise ValueError(f"{kind!r} is not a classic kind")
 
 
@@ -81,7 +85,7 @@ def _dictionary(length: int) -> int:
 
 
 @cache
-def _zstd(level: int):
+def _zstd(level: int) -> zstandard.ZstdCompressor:
     import zstandard
 
     # The block records length and check already.

@@ -6,11 +6,12 @@ Every constant here is part of the format: changing one changes the files.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from zlib import crc32
 
+from llmzip.container.fields import Fields, encode_varint
 from llmzip.errors import CorruptError
 
 Bytes = bytes | bytearray | memoryview
@@ -28,8 +29,6 @@ MAX_EXPANSION = 1024
 """A payload is at most this many bytes longer than what it stands for."""
 MAX_HEADER = 65536
 """Largest length of the header's fields, in bytes."""
-MAX_VARINT = 10
-"""Longest varint, in bytes."""
 
 MODEL_ID_SIZE = 8
 DIGEST_SIZE = 8
@@ -61,37 +60,6 @@ class BlockKind(IntEnum):
     BROTLI = 5
 
 
-def encode_varint(value: int) -> bytes:
-    """Unsigned LEB128, 1 to 10 bytes. Raises `ValueError` outside 0 to 2^64 - 1."""
-    if not 0 <= value < 1 << 64:
-        raise ValueError(f"{value} does not fit a varint")
-    encoded = bytearray()
-    while value >= 0x80:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-def read_varint(take: Callable[[int], bytes], place: str) -> int:
-    """One varint, byte by byte from `take(1)`. Raises `CorruptError` if it is over-long or exceeds 64 bits."""
-    value = 0
-    for position in range(MAX_VARINT):
-        byte = take(1)[0]
-        value |= (byte & 0x7F) << (7 * position)
-        if byte < 0x80:
-            # format: exactly one encoding per number, so that equal content means equal bytes.
-            if (byte == 0 and position) or value >= 1 << 64:
-                break
-            return value
-    raise CorruptError(f"malformed number in {place}: the file is damaged")
-
-
-def encode_reversed(value: int) -> bytes:
-    """A varint stored backwards, to be read from its end towards the front."""
-    return encode_varint(value)[::-1]
-
-
 def pack_u32(value: int) -> bytes:
     """Four bytes, little-endian."""
     return _U32.pack(value)
@@ -99,7 +67,7 @@ def pack_u32(value: int) -> bytes:
 
 def unpack_u32(data: bytes) -> int:
     """The number in four little-endian bytes."""
-    return _U32.unpack(data)[0]
+    return int.from_bytes(data, "little")
 
 
 @dataclass(frozen=True)
@@ -151,35 +119,27 @@ class Header:
         header in the file) is for the message.
         """
         where = f"header at byte {offset}"
-        taken = 0
-
-        def take(count: int) -> bytes:
-            nonlocal taken
-            if taken + count > len(fields):
-                raise CorruptError(f"{where}: a field runs over its end: the file is damaged")
-            taken += count
-            return fields[taken - count : taken]
-
-        features, coder = take(2)
+        cursor = Fields(fields, f"{where}: a field runs over its end: the file is damaged")
+        features, coder = cursor.take(2)
         if features & ~KNOWN_FEATURES:
             raise CorruptError(f"{where}: unknown features {features:#04x}; made by a newer llmzip: update this one")
         if coder != CODER:
             raise CorruptError(f"{where}: coder version {coder}, not {CODER}; made by a newer llmzip: update this one")
-        tolerance, context, parts = (read_varint(take, where) for _ in range(3))
+        tolerance, context, parts = (cursor.varint(where) for _ in range(3))
         exact = bool(features & FEATURE_EXACT)
         if exact and tolerance:
             raise CorruptError(f"{where}: exact arithmetic with tolerance {tolerance}: the file is damaged")
-        model = take(MODEL_ID_SIZE)
+        model = cursor.take(MODEL_ID_SIZE)
         extras: dict[int, bytes] = {}
         last = -1
-        while taken < len(fields):
-            tag = read_varint(take, where)
+        while cursor.left:
+            tag = cursor.varint(where)
             # format: tags ascend strictly, so that a header has one encoding and no tag twice.
             if tag <= last:
                 raise CorruptError(f"{where}: extra {tag} out of order: the file is damaged")
             if tag % 2 and tag not in KNOWN_TAGS:
                 raise CorruptError(f"{where}: needs the unknown extra {tag}; made by a newer llmzip: update this one")
-            extras[tag] = take(read_varint(take, where))
+            extras[tag] = cursor.take(cursor.varint(where))
             last = tag
         return cls(
             exact=exact,

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from zlib import crc32
 
+from llmzip.container.fields import MAX_VARINT, Fields, encode_reversed
 from llmzip.container.format import (
     CHECK_SIZE,
     DIGEST_SIZE,
     FOOTER_MARKER,
-    MAX_VARINT,
     BlockKind,
     Header,
-    encode_reversed,
     pack_block_head,
-    read_varint,
     unpack_u32,
 )
-from llmzip.container.reader import Block, Footer, read_block_head, read_header, read_members
+from llmzip.container.reader import Block, Footer, read_block, read_block_head, read_header, read_members
 from llmzip.container.streams import Cursor
 from llmzip.errors import CorruptError
 
@@ -83,6 +81,21 @@ def list_members(source: BinaryIO) -> list[MemberEntry]:
     return members
 
 
+def read_indexed_block(file: BinaryIO, member: MemberEntry, number: int) -> Block:
+    """Block `number` (from 0) of a member that `read_index` found: its head and payload as stored, its check to be verified.
+
+    Raises `CorruptError`, `OSError`; IndexError for a block that the member does not have.
+    """
+    entry = member.blocks[number]
+    file.seek(entry.offset)
+    block = read_block(Cursor(file, entry.offset), number)
+    if block is None:
+        raise CorruptError(
+            f"block {number + 1} at byte {entry.offset} is not there: the file has changed or is damaged"
+        )
+    return block
+
+
 def _entry(kind: BlockKind, offset: int, original: int, payload: int) -> BlockEntry:
     head = len(pack_block_head(kind, original, payload))
     return BlockEntry(kind, offset, head + payload + CHECK_SIZE, original, offset + head, payload)
@@ -93,18 +106,9 @@ def _member_before(file: BinaryIO, end: int) -> MemberEntry:
     start = max(0, end - 2 * MAX_VARINT)
     file.seek(start)
     tail = Cursor(file, start).take(end - start)[::-1]
-    taken = 0
-
-    def take(count: int) -> bytes:
-        nonlocal taken
-        if taken + count > len(tail):
-            raise CorruptError("the sizes at the end run over the start")
-        taken += count
-        return tail[taken - count : taken]
-
-    footer_size = read_varint(take, "the sizes at the end")
-    member_size = read_varint(take, "the sizes at the end")
-    footer_end = end - taken
+    sizes = Fields(tail, "the sizes at the end run over the start")
+    footer_size, member_size = (sizes.varint("the sizes at the end") for _ in range(2))
+    footer_end = end - sizes.taken
     offset = footer_end - member_size
     if offset < 0 or footer_size > member_size:
         raise CorruptError("the sizes at the end do not fit the file")
@@ -115,12 +119,14 @@ def _member_before(file: BinaryIO, end: int) -> MemberEntry:
     if header is None:
         raise CorruptError("no header")
     blocks, footer = _read_indexed(file, cursor.offset, footer_end - footer_size, footer_end, end)
-    if encode_reversed(member_size) + encode_reversed(footer_size) != tail[:taken][::-1]:
+    if encode_reversed(member_size) + encode_reversed(footer_size) != tail[: sizes.taken][::-1]:
         raise CorruptError("the sizes at the end are malformed")
     return MemberEntry(offset, end - offset, header, blocks, footer)
 
 
-def _read_indexed(file: BinaryIO, offset: int, footer_offset: int, footer_end: int, end: int) -> tuple[list, Footer]:
+def _read_indexed(
+    file: BinaryIO, offset: int, footer_offset: int, footer_end: int, end: int
+) -> tuple[list[BlockEntry], Footer]:
     """Blocks and footer of a member whose first block is at `offset`."""
     file.seek(footer_offset)
     cursor = Cursor(file, footer_offset, "the footer")

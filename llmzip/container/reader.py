@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import BinaryIO
 from zlib import crc32
 
+from llmzip.container.fields import encode_reversed, encode_varint
 from llmzip.container.format import (
     CHECK_SIZE,
     DIGEST_SIZE,
@@ -21,8 +22,6 @@ from llmzip.container.format import (
     Bytes,
     Header,
     block_check,
-    encode_reversed,
-    encode_varint,
     foreign_magic,
     pack_block_head,
     unpack_u32,
@@ -57,7 +56,7 @@ class _Member:
 class Block:
     """One block as stored: `index` counts from 0 within its member, `offset` is its byte in the input.
 
-    The payload's bytes are not checked before it is decoded: decode it defensively, then call `accept`.
+    The payload's bytes are not checked before it is decoded: decode it defensively, then `verify`.
     """
 
     kind: BlockKind
@@ -67,24 +66,11 @@ class Block:
     payload_length: int
     payload: bytes
     check: int
-    _member: _Member = field(repr=False, compare=False)
 
     @property
     def where(self) -> str:
         """The block's place for messages, counted from 1."""
         return f"block {self.index + 1} at byte {self.offset}"
-
-    def accept(self, original: Bytes) -> None:
-        """Take `original` as the decoded block, if it is: raises `CorruptError` naming block and offset if not.
-
-        Every block is accepted once, in order, before the next event is asked for; nothing of it may be passed on
-        before.
-        """
-        self.verify(original)
-        if self._member.accepted != self.index:
-            raise RuntimeError(f"{self.where} accepted out of order")
-        self._member.accepted += 1
-        self._member.content_digest.update(original)
 
     def verify(self, original: Bytes) -> None:
         """Raises `CorruptError` unless `original` is what the block's check was made from."""
@@ -111,30 +97,53 @@ class Footer:
     end: int
 
 
-def read_members(source: BinaryIO, *, payloads: bool = True) -> Iterator[Header | Block | Footer]:
-    """The events of every member in turn: a `Header`, its `Block`s, its `Footer`.
+class MemberReader(Iterator["Header | Block | Footer"]):
+    """The events of every member in turn: a `Header`, its `Block`s, its `Footer`; all plain data.
 
-    `source` is read forwards only, to its end; at least one member is required. With `payloads=False` payloads are
-    passed over (empty in the events), nothing need be accepted, and contents go unverified.
+    `source` is read forwards only, to its end; at least one member is required. Each block is accepted, in order,
+    before the next event is asked for. With `payloads=False` payloads are passed over (empty in the events), nothing need
+    be accepted, and contents go unverified.
     Raises `CorruptError` for anything that is not a complete, undamaged sequence of members, and `OSError` as the
     source does. When the last event has come out, total, index and digest of every member have been verified.
     """
-    cursor = Cursor(source)
-    while True:
-        offset = cursor.offset
-        header = read_header(cursor)
-        if header is None:
-            return
-        yield header
-        member = _Member(offset)
+
+    def __init__(self, source: BinaryIO, *, payloads: bool = True) -> None:
+        self._payloads = payloads
+        self._member = _Member(0)
+        self._events = self._read(Cursor(source))
+
+    def __next__(self) -> Header | Block | Footer:
+        return next(self._events)
+
+    def accept(self, block: Block, original: Bytes) -> None:
+        """Take `original` as the decoded block, if it is: raises `CorruptError` naming block and offset if not.
+
+        Nothing of it may be passed on before.
+        """
+        block.verify(original)
+        if self._member.accepted != block.index:
+            raise RuntimeError(f"{block.where} accepted out of order")
+        self._member.accepted += 1
+        self._member.content_digest.update(original)
+
+    def _read(self, cursor: Cursor) -> Iterator[Header | Block | Footer]:
         while True:
-            block = _read_block(cursor, member, payloads)
-            if block is None:
-                break
-            yield block
-            if payloads and member.accepted != member.blocks:
-                raise RuntimeError(f"{block.where} was not accepted")
-        yield _read_footer(cursor, member, payloads)
+            offset = cursor.offset
+            header = read_header(cursor)
+            if header is None:
+                return
+            yield header
+            member = self._member = _Member(offset)
+            while (block := _read_next_block(cursor, member, self._payloads)) is not None:
+                yield block
+                if self._payloads and member.accepted != member.blocks:
+                    raise RuntimeError(f"{block.where} was not accepted")
+            yield _read_footer(cursor, member, self._payloads)
+
+
+def read_members(source: BinaryIO, *, payloads: bool = True) -> MemberReader:
+    """The events of all members of `source`."""
+    return MemberReader(source, payloads=payloads)
 
 
 def read_header(cursor: Cursor) -> Header | None:
@@ -196,20 +205,26 @@ def read_block_head(cursor: Cursor, place: str) -> tuple[BlockKind, int, int] | 
     return kind, original, payload
 
 
-def _read_block(cursor: Cursor, member: _Member, payloads: bool) -> Block | None:
+def read_block(cursor: Cursor, index: int, *, payload: bool = True) -> Block | None:
+    """The block at the cursor, number `index` of its member, without its payload if so wanted; None at a footer's marker."""
     offset = cursor.offset
-    head = read_block_head(cursor, f"block {member.blocks + 1} at byte {offset}")
+    head = read_block_head(cursor, f"block {index + 1} at byte {offset}")
     if head is None:
         return None
     kind, original, length = head
-    payload = b""
-    if payloads:
-        payload = cursor.take(length)
+    stored = b""
+    if payload:
+        stored = cursor.take(length)
     else:
         cursor.skip(length)
-    check = unpack_u32(cursor.take(CHECK_SIZE))
-    block = Block(kind, member.blocks, offset, original, length, payload, check, member)
-    member.add(encode_varint(cursor.offset - offset) + encode_varint(original), original)
+    return Block(kind, index, offset, original, length, stored, unpack_u32(cursor.take(CHECK_SIZE)))
+
+
+def _read_next_block(cursor: Cursor, member: _Member, payload: bool) -> Block | None:
+    offset = cursor.offset
+    block = read_block(cursor, member.blocks, payload=payload)
+    if block is not None:
+        member.add(encode_varint(cursor.offset - offset) + encode_varint(block.original_length), block.original_length)
     return block
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import select
 from typing import BinaryIO
 
-from llmzip.container.format import Bytes, encode_varint, read_varint
+from llmzip.container.fields import encode_varint, read_varint
+from llmzip.container.format import Bytes
 from llmzip.errors import CorruptError, LlmzipError
 
 PIECE = 1 << 20

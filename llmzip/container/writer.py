@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import BinaryIO
 from zlib import crc32
 
+from llmzip.container.fields import encode_reversed, encode_varint
 from llmzip.container.format import (
     CHECK_SIZE,
     DIGEST_SIZE,
@@ -17,8 +18,6 @@ from llmzip.container.format import (
     Bytes,
     Header,
     block_check,
-    encode_reversed,
-    encode_varint,
     pack_block_head,
     pack_u32,
 )

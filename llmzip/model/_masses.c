@@ -36,7 +36,7 @@ typedef struct {
     double *heap;                    /* rows x 2*width sums; heap[1] is the root */
 } Masses;
 
-/* max over a row; eight lanes so that it vectorises and its order is fixed */
+/* max over a row; sixteen lanes so that it vectorises and its order is fixed */
 CLONES static float row_max(const float *x, Py_ssize_t n) {
     float lane[16];
     for (int j = 0; j < 16; j++) lane[j] = -FLT_MAX;

@@ -48,8 +48,11 @@ def fetch(spec: str, *, progress: bool = True) -> tuple[Path, str]:
 
 def _fetch(wanted: HubModel, progress: bool) -> tuple[Path, str]:
     # The library reads its settings when it is imported: the bars' too.
+    from logging import ERROR
+
     from huggingface_hub import HfApi, errors, hf_hub_download
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars, logging
+    from huggingface_hub.utils import logging
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     endpoint = os.environ.get("HF_ENDPOINT") or None
     place = f"{PREFIX}{wanted.repository}"
@@ -58,7 +61,7 @@ def _fetch(wanted: HubModel, progress: bool) -> tuple[Path, str]:
         disable_progress_bars()
     verbosity = logging.get_verbosity()
     if not progress:
-        logging.set_verbosity_error()
+        logging.set_verbosity(ERROR)
     try:
         file = wanted.file
         if file is None:

@@ -11,6 +11,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from llmzip.errors import ModelError
 from llmzip.model.gguf_file import GgufHeader, mapped, read_header
@@ -165,7 +166,7 @@ def _memory_file() -> Path:
     return cache_folder() / _REMEMBERED
 
 
-def _recall() -> dict:
+def _recall() -> dict[str, Any]:
     try:
         known = json.loads(_memory_file().read_bytes())
     except (OSError, ValueError):
@@ -173,7 +174,7 @@ def _recall() -> dict:
     return known if isinstance(known, dict) else {}
 
 
-def _remember(known: dict) -> None:
+def _remember(known: dict[str, Any]) -> None:
     """Best effort: without it the next run hashes again."""
     from llmzip.model.places import store_json
 

@@ -11,6 +11,7 @@ import ctypes
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import llama_cpp
 import numpy as np
@@ -30,11 +31,14 @@ _SPARE_POSITIONS = 8  # of a model that has no others, for the rows that pad a s
 _errors: list[str] = []
 
 
-@llama_cpp.llama_log_callback
 def _keep_errors(level: int, text: bytes, _user_data: object) -> None:
     """llama.cpp logs to stderr, which is the user's: stay silent, keep the errors for our own message."""
     if level == _LEVEL_ERROR and len(_errors) < _MOST_ERRORS:
         _errors.append(text.decode("utf-8", "replace").strip())
+
+
+# Kept for as long as llama.cpp may call it.
+_LOG_CALLBACK = llama_cpp.llama_log_callback(_keep_errors)
 
 
 def _reason(otherwise: str = "llama.cpp gave no reason") -> str:
@@ -52,7 +56,7 @@ def _start() -> None:
     if not _started:
         # CUDA multiplies F32 matrices in TF32, with 10 bits of mantissa, unless told otherwise before it starts.
         os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
-        llama_cpp.llama_log_set(_keep_errors, ctypes.c_void_p(0))
+        llama_cpp.llama_log_set(_LOG_CALLBACK, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         _started = True
 
@@ -181,7 +185,8 @@ class LlamaModel:
         width = (
             llama_cpp.llama_model_n_embd(self._model) * max(1, llama_cpp.llama_model_n_head_kv(self._model)) // heads
         )
-        return 8 * llama_cpp.llama_model_n_layer(self._model) * width * (context if self.rewinds else 1)
+        layers: int = llama_cpp.llama_model_n_layer(self._model)
+        return int(8 * layers * width * (context if self.rewinds else 1))
 
     def _piece(self, token: int) -> bytes:
         """Bytes of a token; empty for control tokens, which never stand for text of the user's."""
@@ -263,12 +268,11 @@ class LlamaEvaluator:
         self._stream_counts, self._wanted = np.ones(n, np.int32), np.ones(n, np.int8)
         self._stream_pointers = (self._streams.ctypes.data + 4 * np.arange(n)).astype(np.uintp)
 
-        def pointer(array: NDArray, kind: type) -> object:
+        def pointer(array: NDArray[Any], kind: Any) -> Any:
             return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))
 
         batch = llama_cpp.llama_batch()
         batch.token = pointer(self._tokens, llama_cpp.llama_token)
-        batch.embd = None
         batch.pos = pointer(self._positions, llama_cpp.llama_pos)
         batch.n_seq_id = pointer(self._stream_counts, ctypes.c_int32)
         batch.seq_id = pointer(self._stream_pointers, ctypes.POINTER(ctypes.c_int32))

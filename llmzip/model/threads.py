@@ -71,7 +71,8 @@ class ThreadTuner:
         cost = seconds / rows
         known = self._cost.get(self.threads)
         # A probe replaces what is known of a slower choice: it is seen too seldom for an average.
-        smooth = known is not None and self.threads == self.best
-        self._cost[self.threads] = known + _SMOOTHING * (cost - known) if smooth else cost
+        if known is not None and self.threads == self.best:
+            cost = known + _SMOOTHING * (cost - known)
+        self._cost[self.threads] = cost
         self._total += seconds
         self._tried[self.threads] = self._total

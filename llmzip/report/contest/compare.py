@@ -99,13 +99,14 @@ def _step(codec: str, action: str, folder: Path, settings: dict[str, Any], check
         _end(worker)
         raise
     try:
-        return json.loads(output.splitlines()[-1])
+        told: dict[str, Any] = json.loads(output.splitlines()[-1])
+        return told
     except (IndexError, ValueError):
         said = complaint.decode("utf-8", "replace").strip().splitlines()
         return {"error": said[-1] if said else f"ended with status {worker.returncode}"}
 
 
-def _end(worker: subprocess.Popen) -> None:
+def _end(worker: subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(worker.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -101,13 +101,13 @@ def _unzstd(data: bytes) -> bytes:
 def _brotli(data: bytes) -> bytes:
     import brotli
 
-    return brotli.compress(data, quality=11, lgwin=24)
+    return bytes(brotli.compress(data, quality=11, lgwin=24))
 
 
 def _unbrotli(data: bytes) -> bytes:
     import brotli
 
-    return brotli.decompress(data)
+    return bytes(brotli.decompress(data))
 
 
 LIBRARIES = (

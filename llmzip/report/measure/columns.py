@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ class Columns:
     def of(self, indices: NDArray[np.intp], bits: NDArray[np.float64], group: NDArray[np.intp]) -> Columns:
         """Only the tokens at these indices, with other bits and blocks."""
 
-        def pick(column: NDArray | None) -> NDArray | None:
+        def pick(column: NDArray[Any] | None) -> NDArray[Any] | None:
             return None if column is None else column[indices]
 
         return Columns(
@@ -113,16 +114,16 @@ class Columns:
         return widths
 
 
-def _join(parts: list[NDArray], kind: type) -> NDArray:
+def _join(parts: list[NDArray[Any]], kind: type) -> NDArray[Any]:
     return np.concatenate(parts) if parts else np.empty(0, kind)
 
 
-def _join_known(parts: list[NDArray | None]) -> NDArray | None:
+def _join_known(parts: list[NDArray[Any] | None]) -> NDArray[Any] | None:
     known = [part for part in parts if part is not None]
     return np.concatenate(known) if known and len(known) == len(parts) else None
 
 
-def _groups(blocks: Sequence[BlockFacts], offsets: Sequence[NDArray], text: Text) -> NDArray[np.int64]:
+def _groups(blocks: Sequence[BlockFacts], offsets: Sequence[NDArray[Any]], text: Text) -> NDArray[np.int64]:
     """Runs of `intervals.BLOCK` tokens; in a sample its pieces, since those are independent, not their parts."""
     if not text.sampled:
         return np.arange(sum(len(block.text.tokens) for block in blocks)) // intervals.BLOCK

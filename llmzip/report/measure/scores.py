@@ -58,7 +58,7 @@ class Scores:
 
 def stable_ranks(logits: NDArray[np.float32], tokens: NDArray[np.int32], own: NDArray[np.float32]) -> NDArray[np.int32]:
     """Places (rows,) of the tokens in a stable descending sort of each row: among equals the smaller id comes first."""
-    ranks = np.count_nonzero(logits > own[:, None], axis=1)
+    ranks: NDArray[np.int64] = np.count_nonzero(logits > own[:, None], axis=1)
     tied = np.flatnonzero(np.count_nonzero(logits == own[:, None], axis=1) > 1)
     for row in tied:
         ranks[row] += np.count_nonzero(logits[row, : tokens[row]] == own[row])

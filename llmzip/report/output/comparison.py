@@ -59,7 +59,8 @@ def _figures(result: Result | Total) -> Row:
 def tables(results: Sequence[Result], skipped: Sequence[str], *, partial: bool) -> list[Table]:
     """One table: the compressors on each file, smallest result first; of several files their totals below."""
     files = list(dict.fromkeys(result.file for result in results))
-    rows, sections = [], []
+    rows: list[Row] = []
+    sections = []
     for file in files:
         mine = sorted((r for r in results if r.file == file and r.error is None), key=lambda r: r.compressed)
         sections.append(len(rows))

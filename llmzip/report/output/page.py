@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator
 from html import escape
 from importlib import resources
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,7 +179,7 @@ def _fixed(bits: NDArray[np.float64]) -> NDArray[np.uint16]:
     return np.clip(np.rint(np.nan_to_num(bits) * _FRACTION), 0, 65535).astype("<u2")
 
 
-def _column(name: str, values: NDArray) -> str:
+def _column(name: str, values: NDArray[Any]) -> str:
     return f'<script type="text/plain" id={name}>{base64.b64encode(values.tobytes()).decode()}</script>\n'
 
 

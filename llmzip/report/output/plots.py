@@ -9,7 +9,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,14 +43,14 @@ CLASSIC: dict[str, Callable[[bytes], int]] = {
 }
 
 
-def marginal_costs(data: bytes, size: Callable[[bytes], int], steps: int) -> tuple[NDArray, NDArray]:
+def marginal_costs(data: bytes, size: Callable[[bytes], int], steps: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Places (steps,) in the middle of equal stretches, and bits per byte that each adds to the compressed size."""
     ends = np.linspace(0, len(data), steps + 1).astype(int)
     sizes = np.array([size(data[:end]) for end in ends])
     return (ends[1:] + ends[:-1]) / 2, 8 * np.diff(sizes) / np.maximum(np.diff(ends), 1)
 
 
-def smoothed(lengths: NDArray[np.int64], bits: NDArray[np.float64], points: int) -> tuple[NDArray, NDArray]:
+def smoothed(lengths: NDArray[np.int64], bits: NDArray[np.float64], points: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Places in the middle of about equal stretches, and bits per byte there, from tokens of `lengths` bytes, (n,)."""
     ends = np.cumsum(lengths)
     edges = np.unique(np.searchsorted(ends, np.linspace(0, ends[-1], points + 1)[1:]) + 1)
@@ -61,7 +61,7 @@ def smoothed(lengths: NDArray[np.int64], bits: NDArray[np.float64], points: int)
     return ((places[1:] + places[:-1]) / 2)[keep], (np.diff(totals)[keep] / np.diff(places)[keep])
 
 
-def rank_bins(ranks: NDArray[np.int32], bits: NDArray[np.float64]) -> tuple[list[str], NDArray, NDArray]:
+def rank_bins(ranks: NDArray[np.int32], bits: NDArray[np.float64]) -> tuple[list[str], NDArray[Any], NDArray[Any]]:
     """Labels of the bins 0, 1, 2-3, 4-7, ... of ranks, with the share of tokens and the share of bits in each."""
     which = np.where(ranks > 0, np.floor(np.log2(np.maximum(ranks, 1))).astype(int) + 1, 0)
     count = int(which.max()) + 1
