@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,3 +95,10 @@ def test_private_names_stay_in_their_package(folder: str) -> None:
     for path in (ROOT.parent / folder).rglob("*.py"):
         found = set(private_names_of_others(path)) - ALLOWED_ATTRIBUTES
         assert not found, f"{path}: {sorted(found)}"
+
+
+def test_the_picture_of_the_rooms_is_true() -> None:
+    sys.path.insert(0, str(ROOT.parent / "tools"))
+    import rooms
+
+    assert rooms.written() == rooms.graph(), "run `python tools/rooms.py --write`"

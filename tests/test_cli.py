@@ -472,7 +472,9 @@ def test_every_option_is_documented(corpora):
     missing = []
     for name, command in [*commands(program), ("llmzip", bare)]:
         for option in command.params:
-            for flag in [*option.opts, *option.secondary_opts] if hasattr(option, "hidden") and not option.hidden else ():
+            for flag in (
+                [*option.opts, *option.secondary_opts] if hasattr(option, "hidden") and not option.hidden else ()
+            ):
                 if flag.startswith("--") and not re.search(re.escape(flag) + r"(?![\w-])", documented):
                     missing.append(f"{name} {flag}")
     assert not missing

@@ -4,14 +4,15 @@ import io
 import random
 
 import pytest
-from fakes import FakeModel
+from fakes import PIECES, FakeModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmzip.codec.codec import Codec
 from llmzip.codec.head import BlockHead
+from llmzip.codec.observer import Observer
 from llmzip.codec.settings import SMALLEST_BLOCK
-from llmzip.container import BlockKind, Header, read_members
+from llmzip.container import BlockKind, Header, read_index, read_members
 from llmzip.errors import CorruptError, ModelError, UsageError
 from llmzip.model import embedded
 
@@ -216,3 +217,65 @@ def test_the_model_is_loaded_late_and_kept(model_always):
     assert codec.session is first
     codec.close()
     assert codec.fake.open_evaluators == 0
+
+
+def test_blocks_one_by_one_through_the_index(model_always):
+    text = SENTENCE * 300 + random_bytes(20_000)
+    packed = FakeCodec(block_size=SMALLEST_BLOCK).compress(text) + FakeCodec(mix=False).compress(SENTENCE)
+    file = io.BytesIO(packed)
+    members = read_index(file)
+    codec = FakeCodec()
+    found = [codec.decode_indexed(file, member, n) for member in members for n in range(len(member.blocks))]
+    assert b"".join(found) == text + SENTENCE and len(members) == 2 and len(found) > 5
+    assert codec.decode_indexed(file, members[0], 3) == found[3], "in any order"
+    damaged = bytearray(packed)
+    damaged[members[0].blocks[1].payload_offset + 9] ^= 1
+    with pytest.raises(CorruptError, match="block 2 at byte"):
+        codec.decode_indexed(io.BytesIO(bytes(damaged)), members[0], 1)
+    assert codec.decode_indexed(io.BytesIO(bytes(damaged)), members[0], 2) == found[2]
+
+
+def test_data_may_come_in_any_pieces_and_blocks_leave_as_they_are_done(model_always):
+    text = SENTENCE * 300
+    sink = io.BytesIO()
+    compressor = FakeCodec(block_size=SMALLEST_BLOCK).compressor(sink)
+    sizes = []
+    for at in range(0, len(text), 1000):
+        compressor.feed(text[at : at + 1000])
+        sizes.append(len(sink.getvalue()))
+    assert compressor.finish().original == len(text)
+    assert sink.getvalue() == FakeCodec(block_size=SMALLEST_BLOCK).compress(text)
+    assert len(set(sizes)) > 3, "written on the way"
+    decoded = FakeCodec().decoded(io.BytesIO(sink.getvalue()))
+    assert next(decoded) == text[: len(next(iter(FakeCodec().decoded(io.BytesIO(sink.getvalue())))))]
+    assert len(b"".join(decoded)) < len(text)
+
+
+def test_observers_are_told_of_every_block(model_always):
+    told = []
+
+    class Watcher(Observer):
+        def begins(self, data, pipeline):
+            told.append(("begins", len(data)))
+
+        def tokens(self, text, crlf, layout):
+            told.append(("tokens", layout.count))
+
+        def logits(self, indices, logits):
+            assert logits.shape == (len(indices), len(PIECES))
+
+        def cells(self, cells):
+            told.append(("cells", len(cells.states)))
+
+        def turns(self, run, bits, probabilities):
+            assert 2 * len(bits) == len(probabilities)
+
+        def stored(self, kind, payload):
+            told.append(("stored", kind))
+
+    text = SENTENCE * 120
+    packed, plain = io.BytesIO(), FakeCodec(block_size=SMALLEST_BLOCK).compress(text)
+    FakeCodec(block_size=SMALLEST_BLOCK).compress_stream(io.BytesIO(text), packed, observer=Watcher())
+    assert packed.getvalue() == plain, "looking on changes nothing"
+    assert [what for what, _ in told] == ["begins", "tokens", "cells", "stored"] * (len(told) // 4)
+    assert sum(size for what, size in told if what == "begins") == len(text)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-
 _PIPE_WIDTH = 240  # columns of a table that goes to no terminal: wide enough to cut nothing
 
 Row = dict[str, Any]
