@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from texts import CORPORA
 
 from llmzip.codec import policy
 from llmzip.codec.agreement import Coding
@@ -22,8 +23,6 @@ from llmzip.codec.pipeline import BlockPipeline, Cells
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.container import BlockKind, Header, MemberWriter
 from llmzip.model import embedded
-
-CORPORA = Path(__file__).parent.parent / "corpora"
 
 
 def bench_text() -> bytes:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from texts import texts
 
 from llmzip.codec.agreement import Coding
 from llmzip.codec.codec import Codec
@@ -27,8 +28,6 @@ from llmzip.model import embedded
 
 PARTS = {name: 1 << bit for bit, name in enumerate(_mixer.PARTS)}
 ALL = sum(PARTS.values())
-ROOT = Path(__file__).parent.parent
-TEXTS = {".txt", ".md", ".rst", ".html", ".c", ".py", ".csv", ".log", ".json"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def turns_of(files: list[Path], folder: Path | None) -> Iterator[Turns]:
         yield from (Turns.load(path) for path in sorted(folder.glob("*.npz")))
         return
     if not files:
-        files = [path for path in sorted((ROOT / "corpora").iterdir()) if path.suffix in TEXTS]
+        files = texts()
     with Codec() as codec:
         pipeline = BlockPipeline(codec.session, Coding(embedded.WINDOW, 0, True))
         for path in files:

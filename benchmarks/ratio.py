@@ -9,19 +9,17 @@ import sys
 from pathlib import Path
 
 from baselines import ALWAYS, WHERE_INSTALLED
-from measure import CORPORA, stages
+from measure import stages
+from texts import texts
 
 from llmzip.codec.codec import Codec
 
-TEXTS = (".txt", ".md", ".rst", ".html", ".c", ".py", ".csv", ".log", ".json")
 OWN = ("model", "no mix", "llmzip")
 
 
 def files() -> list[Path]:
     """What to measure."""
-    if len(sys.argv) > 1:
-        return [Path(name) for name in sys.argv[1:]]
-    return [path for path in sorted(CORPORA.iterdir()) if path.suffix in TEXTS and path.name != "README.md"]
+    return [Path(name) for name in sys.argv[1:]] or texts()
 
 
 def main() -> None:

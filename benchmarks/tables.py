@@ -16,19 +16,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from texts import texts
+
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", ROOT / "docs" / "estimate.md")
-SUFFIXES = (".txt", ".md", ".rst", ".html", ".c", ".py", ".csv", ".log", ".json")
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- /table -->)", re.DOTALL)
 
 Document = dict[str, Any]
-
-
-def texts() -> list[Path]:
-    """The texts of corpora/, without the program and the page that come with them."""
-    found = (ROOT / "corpora").iterdir()
-    beside = ("README.md", "make_records.py")
-    return sorted(path for path in found if path.suffix in SUFFIXES and path.name not in beside)
 
 
 def ask(command: str, files: list[Path]) -> Document:
