@@ -11,7 +11,7 @@ from pathlib import Path
 
 from known_models import DYADIC, independent
 
-from llmzip.codec import locate
+from llmzip.codec import choice, locate
 from llmzip.model import embedded
 
 
@@ -23,6 +23,7 @@ def main() -> None:
         time.sleep(0.03)
 
     model.on_evaluate = slow
+    choice.TABLE = b""
     locate.load = lambda *_, **__: model
     from llmzip.cli.main import main as command
 

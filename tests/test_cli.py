@@ -359,7 +359,9 @@ def test_options_reach_the_codec(tool: Tool) -> None:
     assert tool("-d", "--exact", "a.llmz", "-o", "b").code == 0
     assert tool.options.exact is True
     assert tool("-t", "a.llmz").code == 0
-    assert coding(tool.options) == (0, None, True, None, None, 4 << 20, None, False)
+    assert coding(tool.options) == (0, None, True, None, None, None, None, False) and tool.options.level == 6
+    for level in range(1, 10):
+        assert tool(f"-{level}", "-fc", "a").code == 0 and tool.options.level == level
 
 
 def test_blocks_that_did_not_come_back_are_told(tool: Tool) -> None:

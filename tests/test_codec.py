@@ -255,7 +255,7 @@ def test_observers_are_told_of_every_block(model_always):
     told = []
 
     class Watcher(Observer):
-        def begins(self, data, pipeline):
+        def begins(self, data, network):
             told.append(("begins", len(data)))
 
         def tokens(self, text, crlf, layout):

@@ -135,7 +135,7 @@ FIELDS = HEAD[len(MAGIC) + 2 : -4]
         (header_of(b"\x82" + FIELDS[1:]), "newer"),
         (header_of(FIELDS[:1] + b"\2" + FIELDS[2:]), "coder version 2"),
         (header_of(b"\1" + FIELDS[1:]), "exact"),
-        (header_of(FIELDS + b"\5\0"), "unknown extra 5"),
+        (header_of(FIELDS + b"\7\0"), "unknown extra 7"),
         (header_of(FIELDS + b"\2\0"), "out of order"),
         (header_of(FIELDS + b"\4\5abc"), "runs over"),
         (header_of(FIELDS + b"\x84\x80\0"), "malformed"),

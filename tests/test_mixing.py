@@ -235,14 +235,22 @@ def test_wrong_calls_are_refused() -> None:
         mixer.encode_steps(np.tile(ranks, 2), np.tile(states, 2), np.tile(cells, (2, 1)), 2)
     with pytest.raises(RuntimeError, match="block"):
         mixer.next_block(1, 1)
-    low, out, prefixes = _mixer.Mixer(300, CENTRES, 2, 5), np.zeros(2, np.uint16), np.zeros(2, np.uint32)
-    with pytest.raises(RuntimeError, match="predicted"):
-        low.update(b"\0\0", prefixes)
-    assert low.predict(b"\0\0", out) == 2
-    with pytest.raises(RuntimeError, match="turns"):
-        low.predict(b"\0\0", out)
-    with pytest.raises(ValueError, match="bits"):
-        low.update(b"\0", prefixes)
+    low, decoder, prefixes = _mixer.Mixer(300, CENTRES, 2, 5), _mixer.Decoder(b"abc"), np.zeros(2, np.uint32)
+    with pytest.raises(ValueError, match="cells"):
+        low.decode_level(decoder, b"\0", prefixes)
+    with pytest.raises(ValueError, match="prefixes"):
+        low.decode_level(decoder, b"\0\0", prefixes[:1])
+    with pytest.raises(TypeError, match="decoder"):
+        low.decode_level(b"abc", b"\0\0", prefixes)
+    low.decode_level(decoder, b"\0\0", prefixes)
+    for early in (
+        lambda: low.decode_states(decoder, np.zeros(2, np.uint8)),
+        lambda: low.decode_steps(decoder, prefixes),
+    ):
+        with pytest.raises(RuntimeError, match="step"):
+            early()
+    with pytest.raises(TypeError, match="Table"):
+        _mixer.Mixer(300, CENTRES, 2, 5, table=b"")
     for leaves, streams, tokens in ((1, 1, 1), (1 << 19, 1, 1), (10, 0, 1), (10, 1, 1 << 29)):
         with pytest.raises(ValueError, match="must be"):
             Mixer(leaves, streams, tokens)

@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def known(monkeypatch):
+    monkeypatch.setattr("llmzip.codec.choice.TABLE", b"")  # of another vocabulary
     monkeypatch.setattr(locate, "load", lambda *_, **__: independent(DYADIC, embedded.WINDOW))
 
 

@@ -39,6 +39,10 @@ def parser() -> argparse.ArgumentParser:
     plan = step("plan", "move the end of a training that is running")
     plan.add_argument("--run", default="run", help="name of the run")
     plan.add_argument("--budget-tokens", type=int, required=True, help="new end, in tokens since the run's beginning")
+    ngrams = step("ngrams", "count the prepared tokens and write the table of n-grams")
+    ngrams.add_argument("--output", required=True, metavar="FILE", help="where the table is written")
+    ngrams.add_argument("--vocabulary", metavar="GGUF", help="model whose vocabulary it is; default: the embedded one")
+    ngrams.add_argument("--size", type=float, default=14.2, help="of the table, about, in millions of bytes")
     average = step("average", "the weighted mean of checkpoints of one shape, as a checkpoint")
     average.add_argument("checkpoints", nargs="+", help="checkpoint files (.pt)")
     average.add_argument("--parts", nargs="+", type=float, help="share of each (default: equal)")
@@ -86,6 +90,10 @@ def main(arguments: list[str] | None = None) -> int:
             from .train import move_end
 
             move_end(config, options.run, options.budget_tokens)
+        elif options.step == "ngrams":
+            from .table import write_table
+
+            write_table(config, options.vocabulary, Path(options.output), int(options.size * 1e6))
         elif options.step == "average":
             from . import checkpoint
 

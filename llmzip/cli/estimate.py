@@ -106,7 +106,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
         settings = {
             "context": longest,
             "mixing": options.mix,
-            "block_size": options.block_size,
+            "block_size": options.block_bytes,
             "sample": parameters["sample"],
             "seed": parameters["seed"],
             "text8": parameters["text8"],

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from llmzip.codec.head import MAX_STREAMS
-from llmzip.codec.settings import DEFAULT_BLOCK, LARGEST_CONTEXT, SMALLEST_BLOCK, SMALLEST_CONTEXT, Settings
+from llmzip.codec.settings import LARGEST_CONTEXT, SMALLEST_BLOCK, SMALLEST_CONTEXT, Settings
 from llmzip.container.format import MAX_BLOCK
 from llmzip.errors import UsageError
 
@@ -125,7 +125,22 @@ model_options = [
         "--gpu-layers", metavar="N", type=click.IntRange(0), help="Layers on a GPU (default: all of an own model)."
     ),
 ]
+_LEVELS = {
+    1: "Fast: the table of n-grams and the mixer, no network (-2 and -3 are the same).",
+    6: "Network, table and mixer (the default; -4 and -5 are the same).",
+    9: "Smallest: one stream and larger blocks; slow to decompress (-7 and -8 are the same).",
+}
+
+
+def _level(level: int) -> Decorator:
+    return click.option(
+        f"-{level}", "level", flag_value=level, type=int, help=_LEVELS.get(level, ""), hidden=level not in _LEVELS
+    )
+
+
+level_options = [_level(level) for level in range(1, 10)]
 coding_options = [
+    *level_options,
     click.option("--mix/--no-mix", default=True, help="Let the coder learn from the file as it goes (default: yes)."),
     click.option(
         "--streams",
@@ -144,8 +159,7 @@ coding_options = [
         "--block-size",
         metavar="SIZE",
         type=Size(SMALLEST_BLOCK, MAX_BLOCK),
-        default=DEFAULT_BLOCK,
-        help="Like 512K (default: 4M).",
+        help="Like 512K (default: 4M; 16M from -7 on).",
     ),
     click.option(
         "--exact/--portable",

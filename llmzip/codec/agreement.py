@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from llmzip.codec.arithmetic import Probe
-from llmzip.container import TAG_PROBE, Header
+from llmzip.container import NO_MODEL, TAG_PROBE, TAG_TABLE, Header
 from llmzip.errors import CorruptError
 from llmzip.model.base import Window
+
+_TABLE_IDENTITY = 8
 
 
 @dataclass(frozen=True)
 class Coding:
-    """How the blocks of a member are coded.
+    """How blocks are coded: by a network, a table of n-grams, or both.
 
-    tolerance: drift of log odds in units of 1e-6. probe: in exact files, what the arithmetic must reproduce.
+    window: of the network; None without one. tolerance: drift of log odds in units of 1e-6. probe: in exact files, what
+    the arithmetic must reproduce. table: the table's identity, b"" without one.
     """
 
-    window: Window
+    window: Window | None
     tolerance: int
     mixing: bool
     probe: Probe | None = None
+    table: bytes = b""
 
     @property
     def exact(self) -> bool:
@@ -31,6 +35,11 @@ class Coding:
     def rows(self) -> int:
         """Rows of a step at least."""
         return self.probe.rows if self.probe else 1
+
+    @property
+    def alone(self) -> Coding:
+        """The coding of blocks that leave the network out."""
+        return replace(self, window=None, tolerance=0, probe=None)
 
 
 @dataclass(frozen=True)
@@ -44,13 +53,17 @@ class Agreement:
     def header(self) -> Header:
         """The header that tells a reader."""
         coding = self.coding
-        extras = self.extras | ({TAG_PROBE: coding.probe.pack()} if coding.probe else {})
+        extras = dict(self.extras)
+        if coding.probe:
+            extras[TAG_PROBE] = coding.probe.pack()
+        if coding.table:
+            extras[TAG_TABLE] = coding.table
         return Header(
             exact=coding.exact,
             mixing=coding.mixing,
             tolerance=coding.tolerance,
-            context=coding.window.context,
-            parts=coding.window.parts,
+            context=coding.window.context if coding.window else 0,
+            parts=coding.window.parts if coding.window else 0,
             model=self.identity,
             extras=extras,
         )
@@ -59,10 +72,15 @@ class Agreement:
 def coding_of(header: Header) -> Coding:
     """What a header says of its blocks. Raises CorruptError for what no encoder writes."""
     probe = Probe.unpack(header.extras.get(TAG_PROBE)) if header.exact else None
+    table = header.extras.get(TAG_TABLE, b"")
+    if table and (len(table) != _TABLE_IDENTITY or not header.mixing):
+        raise CorruptError("an impossible table of n-grams in the header: the file is damaged")
+    if header.model == NO_MODEL and header.context == 0:
+        return Coding(None, header.tolerance, header.mixing, probe, table)
     try:
         window = Window(header.context, header.parts)
     except ValueError:
         raise CorruptError(
             f"impossible window ({header.context} tokens in {header.parts} parts): the file is damaged"
         ) from None
-    return Coding(window, header.tolerance, header.mixing, probe)
+    return Coding(window, header.tolerance, header.mixing, probe, table)

@@ -14,10 +14,12 @@ from llmzip.codec.evaluation import Session
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.codec.settings import Settings
-from llmzip.container import TAG_NAME, Header
-from llmzip.errors import ModelError
+from llmzip.coding.table_file import IDENTITY as TABLE
+from llmzip.container import NO_MODEL, TAG_NAME, Header
+from llmzip.errors import CorruptError, ModelError
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel, Window
+from llmzip.text.embedded_vocabulary import pieces
 
 
 @dataclass
@@ -41,6 +43,7 @@ class ModelChoice:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._held: _Held | None = None
+        self._alone: BlockPipeline | None = None
 
     @property
     def session(self) -> Session:
@@ -57,12 +60,17 @@ class ModelChoice:
         if self._held and not self._held.chosen and not self._is_default(self._held):
             self.close()
         settings = self._settings
+        if not settings.network:
+            return Agreement(NO_MODEL, Coding(None, 0, True, table=TABLE))
+        table = TABLE if settings.mix else b""
         if settings.model is None and not settings.exact:
-            return Agreement(embedded.IDENTITY, self._portable(embedded.WINDOW))
+            return Agreement(embedded.IDENTITY, replace(self._portable(embedded.WINDOW), table=table))
         held = self._hold()
         model = held.session.model
         extras = {} if model.identity == embedded.IDENTITY else {TAG_NAME: model.name.encode()}
-        coding = self._portable(model.window)
+        if table and tuple(model.pieces) != pieces():
+            table = b""
+        coding = replace(self._portable(model.window), table=table)
         if model.exact:
             held.made = held.made or arithmetic.probe(held.session)
             return Agreement(model.identity, replace(coding, tolerance=0, probe=held.made), extras)
@@ -79,12 +87,17 @@ class ModelChoice:
         self._hold(exact=True)
         return self.for_writing()
 
-    def for_reading(self, header: Header) -> Coding:
-        """How the blocks of a file are coded; its model is held afterwards and, for exact files, its arithmetic proven.
+    def for_reading(self, header: Header, network: bool = True) -> Coding:
+        """How blocks of a file are coded, with its network or without it.
 
-        Raises CorruptError, ModelError, ArithmeticMismatchError.
+        With it, its model is held afterwards and, for exact files, its arithmetic proven. Raises CorruptError, ModelError,
+        ArithmeticMismatchError.
         """
         coding = coding_of(header)
+        if not network:
+            return coding.alone
+        if coding.window is None:
+            raise CorruptError("a block needs a network and the header names none: the file is damaged")
         if self._held is None or not self._held.serves(header.model, header.exact):
             self.close()
             self._held = self._needed(header)
@@ -94,7 +107,11 @@ class ModelChoice:
         return coding
 
     def pipeline(self, coding: Coding) -> BlockPipeline:
-        """The pipeline of the model held, kept from block to block."""
+        """The pipeline of the model held, kept from block to block; without a network, that of the table alone."""
+        if coding.window is None:
+            if self._alone is None or self._alone.coding != coding:
+                self._alone = BlockPipeline(None, coding)
+            return self._alone
         held = self._hold()
         if held.pipeline is None or held.pipeline.coding != coding:
             held.pipeline = BlockPipeline(held.session, coding)

@@ -15,6 +15,7 @@ from llmzip.codec.choice import ModelChoice
 from llmzip.codec.cutting import Cutter
 from llmzip.codec.decoding import decode_block
 from llmzip.codec.evaluation import Session
+from llmzip.codec.head import BlockHead
 from llmzip.codec.observer import SILENT, Observer
 from llmzip.codec.pipeline import BlockPipeline, ShareDone, silent
 from llmzip.codec.settings import Settings
@@ -33,8 +34,10 @@ from llmzip.container import (
 from llmzip.container.streams import PIECE, read_piece
 from llmzip.errors import ArithmeticMismatchError, CorruptError
 from llmzip.model.base import LanguageModel
+from llmzip.text.tokens import TokenText
 
 _ENCODING = 0.3  # about the share of encoding in the time of encoding and decoding
+_TABLE_SHARE = 0.1  # about the share of the table in the time of table and network
 
 BytesDone = Callable[[int], None]
 """Told how many bytes of the original were newly done."""
@@ -121,7 +124,7 @@ class Codec:
         Raises ModelError, and OSError as source and sink do.
         """
         compressor = self.compressor(sink, progress, observer)
-        while piece := read_piece(source, min(PIECE, self.settings.block_size)):
+        while piece := read_piece(source, min(PIECE, self.settings.block_bytes)):
             compressor.feed(piece)
         return compressor.finish()
 
@@ -188,7 +191,9 @@ class Codec:
             elif header.continued:
                 raise CorruptError("uses a feature that this llmzip cannot decode (continued mixing): update it")
             else:
-                pipeline = self.choice.pipeline(self.choice.for_reading(header))
+                network = BlockHead.unpack(block.payload, block.original_length)[0].network
+                coding = self.choice.for_reading(header, network or header.exact)
+                pipeline = self.choice.pipeline(coding if network else coding.alone)
         except CorruptError as error:
             raise CorruptError(f"{block.where}: {error}") from None
         if block.kind is not BlockKind.MODEL:
@@ -222,7 +227,7 @@ class MemberCompressor:
         self._settings, self._choice, self._progress, self._observer = settings, choice, progress, observer
         agreement = choice.for_writing()
         self._coding = agreement.coding
-        self._cutter = Cutter(settings.block_size)
+        self._cutter = Cutter(settings.block_bytes)
         self._writer = MemberWriter(sink, agreement.header())
 
     def feed(self, data: bytes) -> None:
@@ -240,11 +245,10 @@ class MemberCompressor:
 
     def _write(self, data: bytes) -> None:
         report = _Reporter(self._progress, len(data))
-        pipeline = self._choice.pipeline(self._coding)
         encoding = _portion(report, 0, _ENCODING) if self._settings.verify else report
-        self._observer.begins(data, pipeline)
-        kind, payload, tokens = self._encode(data, pipeline, encoding)
-        if self._settings.verify and kind is BlockKind.MODEL and not self._restores(payload, data, pipeline, report):
+        self._observer.begins(data, self._network)
+        kind, payload, tokens = self._encode(data, encoding)
+        if self._settings.verify and kind is BlockKind.MODEL and not self._restores(payload, data, report):
             kind, payload = classic.smallest(data)
             tokens, self._summary.unverified = 0, self._summary.unverified + 1
         self._observer.stored(kind, payload)
@@ -253,23 +257,49 @@ class MemberCompressor:
         self._summary.tokens += tokens
         self._summary.count_text(data)
 
-    def _encode(self, data: bytes, pipeline: BlockPipeline, report: ShareDone) -> tuple[BlockKind, bytes, int]:
+    def _network(self) -> BlockPipeline:
+        """The pipeline with everything that the member may use; loads the model."""
+        return self._choice.pipeline(self._coding)
+
+    def _encode(self, data: bytes, report: ShareDone) -> tuple[BlockKind, bytes, int]:
         """Kind, payload and number of tokens of a block: the smallest of the model's and the classic codecs' work."""
         by_zstd = len(classic.encode(BlockKind.ZSTD, data))
-        if policy.unpromising(data, by_zstd, pipeline):
+        alone = self._choice.pipeline(self._coding.alone) if self._coding.table else None
+        first = alone or self._network()
+        if policy.unpromising(data, by_zstd, first):
             return *classic.smallest(data), 0
-        text, crlf = pipeline.tokens_of(data)
-        stream_bytes = pipeline.session.model.stream_bytes(self._coding.window.context)
-        streams = policy.streams_for(len(text.tokens), self._coding.window, self._settings.streams, stream_bytes)
-        payload = pipeline.encode(text, crlf, streams, observer=self._observer, progress=report)
+        text, crlf = first.tokens_of(data)
+        payload = self._by_table(text, crlf, alone, report) if alone else b""
+        if self._coding.window and (not alone or self._network_pays(text, 8 * len(payload) / len(data), alone)):
+            by_network = self._by_network(text, crlf, report)
+            if not payload or len(by_network) < len(payload):
+                payload = by_network
         if policy.beyond_classic(by_zstd, len(payload)):
             return BlockKind.MODEL, payload, len(text.tokens)
         kind, best = classic.smallest(data)
         return (kind, best, 0) if len(best) < len(payload) else (BlockKind.MODEL, payload, len(text.tokens))
 
-    @staticmethod
-    def _restores(payload: bytes, data: bytes, pipeline: BlockPipeline, report: ShareDone) -> bool:
+    def _by_table(self, text: TokenText, crlf: bool, alone: BlockPipeline, report: ShareDone) -> bytes:
+        """The payload without the network: one stream, since nothing is gained by more."""
+        share = _portion(report, 0, _TABLE_SHARE) if self._coding.window else report
+        return alone.encode(text, crlf, 1, progress=share)
+
+    def _network_pays(self, text: TokenText, bits: float, alone: BlockPipeline) -> bool:
+        return self._settings.thorough or policy.network_pays(text, bits, alone, self._network)
+
+    def _by_network(self, text: TokenText, crlf: bool, report: ShareDone) -> bytes:
+        """The payload with the network."""
+        pipeline, settings = self._network(), self._settings
+        stream_bytes = pipeline.session.model.stream_bytes(pipeline.window.context)
+        wanted = settings.streams or (1 if settings.thorough else None)
+        streams = policy.streams_for(len(text.tokens), pipeline.window, wanted, stream_bytes)
+        share = _portion(report, _TABLE_SHARE, 1) if self._coding.table else report
+        return pipeline.encode(text, crlf, streams, observer=self._observer, progress=share)
+
+    def _restores(self, payload: bytes, data: bytes, report: ShareDone) -> bool:
         """Whether a model block decodes to its data here as it is: drift beyond the tolerance would show."""
+        network = BlockHead.unpack(payload, len(data))[0].network
+        pipeline = self._choice.pipeline(self._coding if network else self._coding.alone)
         try:
             decode_block(pipeline, payload, len(data), data.__eq__, _portion(report, _ENCODING, 1), repairing=False)
         except CorruptError:

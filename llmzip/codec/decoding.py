@@ -36,6 +36,8 @@ def decode_block(
     Raises CorruptError for damage, ArithmeticMismatchError where drift must have exceeded the tolerance by far.
     """
     head, words = BlockHead.unpack(payload, original_length)
+    if head.network != pipeline.network:
+        raise RuntimeError("the block is for another pipeline")
     failure = CorruptError("the check does not match: the file is damaged; get it again")
     try:
         data = _reading(pipeline, head, words, progress, None)
@@ -72,8 +74,14 @@ def _tokens(
     """Tokens of a block in the order of the text, (count,)."""
     if not layout.count:
         return np.empty(0, np.int32)
-    tree, window, model = pipeline.tree, pipeline.coding.window, pipeline.session.model
-    mixer, coder = pipeline.mixer(layout), TurnDecoder(words)
+    mixer, coder, tree = pipeline.mixer(layout), TurnDecoder(words), pipeline.tree
+    if not pipeline.network:
+        coded_ranks = np.empty(layout.count, np.uint32)
+        for run in layout.runs():
+            coded_ranks[run.start : run.stop] = mixer.decode_steps(coder, run.stop - run.start)
+            progress(run.stop / layout.count)
+        return tree.order[coded_ranks][layout.rows]
+    window, model = pipeline.window, pipeline.session.model
     masses = Masses(tree.order, layout.streams)
     evaluation = Steps(pipeline.session, layout.streams, layout.steps, window, pipeline.coding.rows)
     coded = np.empty(layout.count, np.int32)

@@ -15,6 +15,7 @@ from llmzip.errors import CorruptError
 MAX_STREAMS = 256
 _CRLF = 1
 _LITERALS = 2
+_TABLE_ALONE = 4
 _CHECK = struct.Struct("<H")
 
 
@@ -26,10 +27,12 @@ class BlockHead:
     tokens: int
     streams: int
     literals: list[tuple[int, bytes]]
+    network: bool = True  # whether the model's network takes part, or the table of n-grams is all there is
 
     def payload(self, words: bytes) -> bytes:
         """The payload of a block: a check of what follows, this head, the range coder's bytes."""
-        head = bytearray([_CRLF * self.crlf | _LITERALS * bool(self.literals)])
+        flags = _CRLF * self.crlf | _LITERALS * bool(self.literals) | _TABLE_ALONE * (not self.network)
+        head = bytearray([flags])
         head += encode_varint(self.tokens) + encode_varint(self.streams)
         if self.literals:
             head += encode_varint(len(self.literals))
@@ -66,7 +69,7 @@ class BlockHead:
             return value
 
         flags = fields.take(1)[0]
-        if flags & ~(_CRLF | _LITERALS):
+        if flags & ~(_CRLF | _LITERALS | _TABLE_ALONE):
             raise CorruptError(f"a model block has unknown flags {flags:#04x}: damaged, or made by a newer llmzip")
         # Every token and every literal stands for at least one byte.
         tokens = number(original_length, "tokens")
@@ -79,4 +82,4 @@ class BlockHead:
             for _ in range(number(original_length, "literals")):
                 position += number(tokens - position, "tokens before a literal")
                 literals.append((position, fields.take(number(original_length, "literal bytes"))))
-        return cls(bool(flags & _CRLF), tokens, streams, literals), fields.rest()
+        return cls(bool(flags & _CRLF), tokens, streams, literals, not flags & _TABLE_ALONE), fields.rest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 class Observer:
     """Told by `Codec.compress_stream` what it does, block by block; override what is of interest.
 
-    For each block: `begins`; where the model is tried on it `tokens`, `logits` (several times), `cells`, `turns` (several
+    For each block: `begins`; where the network codes it `tokens`, `logits` (several times), `cells`, `turns` (several
     times); then `stored`. Arrays belong to the codec: copy what is kept, change nothing. What is raised ends the work.
     """
 
-    def begins(self, data: bytes, pipeline: BlockPipeline) -> None:
-        """A block of the original, and the pipeline that may code it."""
+    def begins(self, data: bytes, network: Callable[[], BlockPipeline]) -> None:
+        """A block of the original; `network` gives the pipeline that may code it, with everything the member may use."""
 
     def tokens(self, text: TokenText, crlf: bool, layout: Layout) -> None:
         """The block as tokens, and how they lie in streams; crlf: CRLF was turned into LF before."""

@@ -2,6 +2,8 @@
 
     data --tokens_of--> tokens --evaluate--> logits --quantise--> cells --turns--> bits and probabilities --words--> bytes
 
+Without a network there are no logits and no cells: the table of n-grams inside the mixer is the model.
+
 `encode` goes all the way; studies and benchmarks take single steps. `decoding` is the way back.
 """
 
@@ -17,14 +19,18 @@ from llmzip.codec.agreement import Coding
 from llmzip.codec.arithmetic import measured_tolerance
 from llmzip.codec.evaluation import Disagreement, Session, in_steps, prefill
 from llmzip.codec.head import BlockHead
-from llmzip.codec.layout import Layout, Run
+from llmzip.codec.layout import CODED_ROWS, Layout, Run
 from llmzip.codec.observer import SILENT, Observer
 from llmzip.codec.quantiser import Quantiser
 from llmzip.coding.mixing import Mixer
 from llmzip.coding.rangecoder import TurnEncoder
+from llmzip.coding.table_file import find_table
 from llmzip.coding.tree import VocabularyTree
+from llmzip.errors import CorruptError
 from llmzip.model._masses import Masses
+from llmzip.model.base import Window
 from llmzip.text import newlines
+from llmzip.text.embedded_vocabulary import embedded_vocabulary
 from llmzip.text.tokens import TokenText, Vocabulary
 
 _SAMPLE = (
@@ -38,6 +44,15 @@ ShareDone = Callable[[float], None]
 
 def silent(share: float) -> None:
     """Progress that nobody looks at."""
+
+
+def _told(
+    turns: Iterable[tuple[Run, bytes, bytes]], layout: Layout, progress: ShareDone
+) -> Iterator[tuple[Run, bytes, bytes]]:
+    """The same turns; progress hears of them."""
+    for run, bits, probabilities in turns:
+        yield run, bits, probabilities
+        progress(run.stop / layout.count)
 
 
 @dataclass(frozen=True)
@@ -54,11 +69,38 @@ class BlockPipeline:
     vocabulary: bytes to tokens; tree: tokens to turns; quantiser: log odds to cells.
     """
 
-    def __init__(self, session: Session, coding: Coding) -> None:
-        self.session, self.coding = session, coding
-        self.vocabulary = Vocabulary(session.model.pieces, session.model.tokenize)
-        self.tree = VocabularyTree(session.model.pieces)
+    def __init__(self, session: Session | None, coding: Coding) -> None:
+        if session is None and not coding.table:
+            raise CorruptError("neither a network nor a table of n-grams is named: the file is damaged")
+        self.coding, self._session = coding, session
+        if session:
+            self.vocabulary = Vocabulary(session.model.pieces, session.model.tokenize)
+        else:
+            self.vocabulary = embedded_vocabulary()
+        self.tree = VocabularyTree(self.vocabulary.pieces)
         self.quantiser = Quantiser(coding.tolerance)
+        self.table = find_table(coding.table) if coding.table else None
+        if self.table and self.table.vocabulary != self.tree.leaves:
+            raise CorruptError("the table of n-grams is not of the model's vocabulary: the file is damaged")
+
+    @property
+    def network(self) -> bool:
+        """Whether a network takes part."""
+        return self._session is not None
+
+    @property
+    def session(self) -> Session:
+        """The network."""
+        if self._session is None:
+            raise RuntimeError("a pipeline without a network has no session")
+        return self._session
+
+    @property
+    def window(self) -> Window:
+        """The network's window."""
+        if self.coding.window is None:
+            raise RuntimeError("a pipeline without a network has no window")
+        return self.coding.window
 
     def mixer(self, layout: Layout, mixing: bool | None = None) -> Mixer:
         """The mixer of a block, fresh; mixing: None = as the coding says."""
@@ -68,6 +110,7 @@ class BlockPipeline:
             layout.count,
             mix=self.coding.mixing if mixing is None else mixing,
             flags=self.coding.tolerance > 0,
+            table=self.table,
         )
 
     def tokens_of(self, data: bytes) -> tuple[TokenText, bool]:
@@ -82,7 +125,7 @@ class BlockPipeline:
 
         Some tokens may come twice: the last one counts.
         """
-        window, rows = self.coding.window, self.coding.rows
+        window, rows = self.window, self.coding.rows
         if self.coding.exact and rows == 1:
             yield from in_steps(self.session, tokens, layout, window, 1)
             return
@@ -135,18 +178,26 @@ class BlockPipeline:
         return found
 
     def turns(
-        self, tokens: NDArray[np.int32], layout: Layout, cells: Cells, *, mixing: bool | None = None
+        self,
+        tokens: NDArray[np.int32],
+        layout: Layout,
+        cells: Cells | None,
+        *,
+        mixing: bool | None = None,
+        most: int = CODED_ROWS,
     ) -> Iterator[tuple[Run, bytes, bytes]]:
         """Turns of each run of rows: bits (uint8) and probabilities of bit 1 (uint16, in 1/65536) as raw bytes.
 
-        mixing: None = as the coding says.
+        cells: None without a network. mixing: None = as the coding says. most: rows of a run.
         """
         ranks = np.empty(layout.count, np.uint32)
         ranks[layout.rows] = self.tree.ranks[tokens]
         mixer = self.mixer(layout, mixing)
-        for run in layout.runs():
+        no_states = np.zeros(0 if cells else layout.count, np.uint8)
+        for run in layout.runs(most):
             rows = slice(run.start, run.stop)
-            yield run, *mixer.encode_steps(ranks[rows], cells.states[rows], cells.cells[rows], run.active)
+            states, of_rows = (cells.states[rows], cells.cells[rows]) if cells else (no_states[rows], None)
+            yield run, *mixer.encode_steps(ranks[rows], states, of_rows, run.active)
 
     def words(self, turns: Iterable[tuple[Run, bytes, bytes]], observer: Observer = SILENT) -> bytes:
         """The range coder's bytes for turns in coding order."""
@@ -167,6 +218,9 @@ class BlockPipeline:
     ) -> bytes:
         """The payload for a block's tokens, in `streams` streams."""
         tokens, layout = text.tokens, Layout(len(text.tokens), streams)
+        if not self.network:
+            words = self.words(_told(self.turns(tokens, layout, None), layout, progress))
+            return BlockHead(crlf, layout.count, streams, text.literals, network=False).payload(words)
         observer.tokens(text, crlf, layout)
         cells = self.quantise(tokens, layout, observer=observer, progress=progress)
         observer.cells(cells)

@@ -1,22 +1,33 @@
-"""Choices that are the encoder's alone: how many streams, and which blocks the model should not be tried on."""
+"""Choices that are the encoder's alone: how many streams, which blocks are no text, which ones the network is for."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
 from llmzip.codec.head import MAX_STREAMS
+from llmzip.codec.layout import Layout, Run
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.model.base import Window
+from llmzip.text.tokens import TokenText
 
 MOST_STREAMS = 32
 WINDOWS_PER_STREAM = 8
 
 _CACHES = 1 << 30  # bytes for the caches of all streams
 
-_PROBED = 1 << 16  # bytes: shorter blocks are not worth a look beforehand
+_PROBED = 1 << 14  # bytes: shorter blocks are not worth a look beforehand
 _SAMPLE, _SAMPLES = 2048, 4
-_REPETITIVE = 200  # zstd shrinks the block to one part in so many
+_REPETITIVE = 200  # zstd shrinks the block to one part in so many: a network would take minutes for next to nothing
 _UNLIKE_TEXT = 0.45  # tokens a byte; English has 0.28
 _RANDOM = 0.95  # bytes a byte: nothing gained
 _HOPELESS = 1.3  # mixing seldom takes more than a quarter off
+
+_TRIAL = 2560  # tokens on which the network is tried; it counts how it does on the later half of them
+# What the network must take off to be worth its time: a share of the size, and bits of a byte of the original.
+_WORTH, _WORTH_BITS = 0.03, 0.03
+_REGULAR = 0.3  # bits of a byte: what is so regular has little left to take off
 
 
 def streams_for(tokens: int, window: Window, wanted: int | None, stream_bytes: int = 0) -> int:
@@ -32,14 +43,14 @@ def streams_for(tokens: int, window: Window, wanted: int | None, stream_bytes: i
 
 
 def unpromising(data: bytes, classic_length: int, pipeline: BlockPipeline) -> bool:
-    """True for blocks on which the model would spend minutes only to lose against a classic codec.
+    """True for blocks that would take long, only to lose against a classic codec: no text (programs, images, archives), by
+    a few samples, or for a network what repeats itself all over.
 
-    classic_length: what zstd makes of the block. Such blocks repeat themselves so much that zstd leaves next to nothing,
-    or are no text (programs, images, archives), for which a few samples are put to the test.
+    classic_length: what zstd makes of the block.
     """
     if len(data) < _PROBED:
         return False
-    if classic_length * _REPETITIVE < len(data):
+    if pipeline.network and classic_length * _REPETITIVE < len(data):
         return True
     # Not at the ends, where a block often holds a bit of what lies beside it.
     starts = [len(data) * (2 * i + 1) // (2 * _SAMPLES) for i in range(_SAMPLES)]
@@ -48,6 +59,36 @@ def unpromising(data: bytes, classic_length: int, pipeline: BlockPipeline) -> bo
         return False
     by_model = len(pipeline.encode(text, False, 1)) / (_SAMPLE * _SAMPLES)
     return by_model > min(_HOPELESS * classic_length / len(data), _RANDOM)
+
+
+def network_pays(text: TokenText, bits: float, alone: BlockPipeline, network: Callable[[], BlockPipeline]) -> bool:
+    """Whether the network makes a block so much smaller than the table alone that it is worth its time.
+
+    bits: of a byte of the block, by the table alone. network: is asked for only if it has to be tried.
+    """
+    tokens = text.tokens
+    if bits < _REGULAR:
+        return False
+    if len(tokens) <= 2 * _TRIAL:
+        return True
+    start = (len(tokens) - _TRIAL) // 2
+    trial = tokens[start : start + _TRIAL]
+    layout, half = Layout(_TRIAL, 1), _TRIAL // 2
+    with_table = _bits_behind(half, alone.turns(trial, layout, None, most=half))
+    tried = network()
+    with_network = _bits_behind(half, tried.turns(trial, layout, tried.quantise(trial, layout), most=half))
+    original = sum(len(alone.vocabulary.pieces[token]) for token in trial[half:].tolist())
+    return with_table - with_network > max(_WORTH * with_table, _WORTH_BITS * original)
+
+
+def _bits_behind(start: int, turns: Iterable[tuple[Run, bytes, bytes]]) -> float:
+    """Bits of the turns of rows from `start` on."""
+    total = 0.0
+    for run, bits, probabilities in turns:
+        if run.start >= start:
+            right = np.frombuffer(probabilities, np.uint16) / 65536
+            total -= float(np.log2(np.where(np.frombuffer(bits, np.uint8), right, 1 - right)).sum())
+    return total
 
 
 def beyond_classic(classic_length: int, model_length: int) -> bool:

@@ -11,7 +11,8 @@ from llmzip.errors import UsageError
 from llmzip.model import BUILT_IN
 from llmzip.model.base import LanguageModel
 
-DEFAULT_BLOCK = 4 << 20
+DEFAULT_LEVEL, LAST_WITHOUT_NETWORK, FIRST_THOROUGH = 6, 3, 7
+DEFAULT_BLOCK, THOROUGH_BLOCK = 4 << 20, 16 << 20
 SMALLEST_BLOCK = 1 << 12
 SMALLEST_CONTEXT, LARGEST_CONTEXT = 16, 1 << 20
 
@@ -23,13 +24,15 @@ class Settings:
     model: a GGUF file, a registered name, `hf:OWNER/REPO[/FILE]`, or a loaded model (which stays the caller's to close); None: the
         embedded model.
     threads: of llama.cpp; 0 = as many as help. Never changes the bytes that come back.
-    mix: whether the adaptive mixer is used.
-    streams: of a block, 1 to 256; None = by its length.
+    level: 1 to 9, as of xz and zstd. 1 to 3: the table of n-grams and the mixer, no network. 4 to 6: network, table and mixer.
+        7 to 9: the same in one stream and larger blocks, slow to decompress (docs/levels.md).
+    mix: whether the adaptive mixer is used; without it there is the network alone.
+    streams: of a block that the network codes, 1 to 256; None = by level and length.
     context: tokens of a window, 16 to 2**20; None = the model's own.
     exact: evaluate quantised weights as they are, for files that need this machine's arithmetic; None = only where the
         model is too large for F32.
     gpu_layers: layers on a GPU; None = all of an own model, none of the embedded one.
-    block_size: bytes of a block, 4 KiB to 64 MiB.
+    block_size: bytes of a block, 4 KiB to 64 MiB; None = by level.
     verify: decode every block again before it is written, and store what does not come back by a classic codec.
     show_downloads: progress on stderr while a model is fetched from the hub.
 
@@ -37,18 +40,27 @@ class Settings:
     """
 
     model: str | Path | LanguageModel | None = None
+    level: int = DEFAULT_LEVEL
     threads: int = 0
     mix: bool = True
     streams: int | None = None
     context: int | None = None
     exact: bool | None = None
     gpu_layers: int | None = None
-    block_size: int = DEFAULT_BLOCK
+    block_size: int | None = None
     verify: bool = False
     show_downloads: bool = True
 
     def __post_init__(self) -> None:
-        if not SMALLEST_BLOCK <= self.block_size <= MAX_BLOCK:
+        if not 1 <= self.level <= 9:
+            raise UsageError(f"levels go from 1 to 9: there is no level {self.level}")
+        if not self.network and not self.mix:
+            raise UsageError(
+                f"level {self.level} has no network, and without mixing nothing would be left: use level 4 to 9"
+            )
+        if not self.network and self.model is not None:
+            raise UsageError(f"level {self.level} uses no model's network: use level 4 to 9 with --model")
+        if self.block_size is not None and not SMALLEST_BLOCK <= self.block_size <= MAX_BLOCK:
             raise UsageError(f"a block must hold {SMALLEST_BLOCK} to {MAX_BLOCK} bytes, not {self.block_size}")
         if self.streams is not None and not 1 <= self.streams <= MAX_STREAMS:
             raise UsageError(f"there can be 1 to {MAX_STREAMS} streams, not {self.streams}")
@@ -58,6 +70,21 @@ class Settings:
             raise UsageError(f"the number of threads cannot be {self.threads}")
         if self.gpu_layers is not None and self.gpu_layers < 0:
             raise UsageError(f"the number of layers on a GPU cannot be {self.gpu_layers}")
+
+    @property
+    def network(self) -> bool:
+        """Whether new files may use the network."""
+        return self.level > LAST_WITHOUT_NETWORK
+
+    @property
+    def thorough(self) -> bool:
+        """Whether size counts more than time."""
+        return self.level >= FIRST_THOROUGH
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of a block of new files."""
+        return self.block_size or (THOROUGH_BLOCK if self.thorough else DEFAULT_BLOCK)
 
     @property
     def named(self) -> str | Path | None:

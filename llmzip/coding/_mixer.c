@@ -1,6 +1,5 @@
 /* Python face of the mixer: argument checks, buffers, order of calls. The work is in turns.c and predictor.c. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "pytypes.h"
 #include <limits.h>
 
 #include "logistic.h"
@@ -12,9 +11,11 @@
 
 typedef struct {
     PyObject_HEAD Turns turns;
-    int awaits_bits; /* predict was called, update was not */
-    int busy;        /* a call runs without the interpreter lock */
+    TableObject *table; /* NULL where there is none */
+    int busy;           /* a call runs without the interpreter lock */
 } MixerObject;
+
+static PyTypeObject *table_type, *decoder_type;
 
 /* ---- life of the object ---- */
 
@@ -23,7 +24,6 @@ static int lay_out(MixerObject *m, unsigned long streams, unsigned long tokens) 
         PyErr_SetString(PyExc_ValueError, "streams must be 1 to 65536 and tokens at most 2**28");
         return -1;
     }
-    m->awaits_bits = 0;
     if (turns_lay_out(&m->turns, (uint32_t)streams, (uint32_t)tokens)) {
         PyErr_NoMemory();
         return -1;
@@ -32,14 +32,15 @@ static int lay_out(MixerObject *m, unsigned long streams, unsigned long tokens) 
 }
 
 static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"leaves", "cells", "streams", "tokens", "mix", "flags", "memory", "parts", NULL};
+    static char *names[] = {"leaves", "cells", "streams", "tokens", "mix", "flags", "memory", "parts", "table", NULL};
     unsigned long leaves, streams, tokens;
     int mix = 1, flags = 0;
     Py_buffer cells;
     Py_ssize_t memory = (Py_ssize_t)256 << 20;
     unsigned int parts = UINT_MAX;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ky*kk|$ppnI", names, &leaves, &cells, &streams, &tokens, &mix,
-                                     &flags, &memory, &parts))
+    PyObject *table = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ky*kk|$ppnIO", names, &leaves, &cells, &streams, &tokens, &mix,
+                                     &flags, &memory, &parts, &table))
         return -1;
     int result = -1;
     if (m->turns.streams) {
@@ -48,6 +49,10 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
         PyErr_SetString(PyExc_ValueError, "leaves must be 2 to 2**18");
     } else if (cells.itemsize != 2 || cells.len < 2 || cells.len > 512) {
         PyErr_SetString(PyExc_ValueError, "cells must be 1 to 256 items of int16");
+    } else if (table != Py_None && !PyObject_TypeCheck(table, table_type)) {
+        PyErr_SetString(PyExc_TypeError, "table must be a Table");
+    } else if (table != Py_None && ((TableObject *)table)->ngrams.vocabulary != leaves) {
+        PyErr_SetString(PyExc_ValueError, "the table is of another vocabulary");
     } else if (memory < (Py_ssize_t)1 << 20) {
         PyErr_SetString(PyExc_ValueError, "memory must be at least 1 MiB");
     } else if (tokens > TOKENS_MAX) {
@@ -56,10 +61,12 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
         int16_t centres[256];
         memcpy(centres, cells.buf, (size_t)cells.len);
         if (turns_create(&m->turns, (uint32_t)leaves, centres, (uint32_t)(cells.len / 2), (uint32_t)tokens, mix, flags,
-                         (size_t)memory, parts))
+                         (size_t)memory, parts, table == Py_None ? NULL : &((TableObject *)table)->ngrams))
             PyErr_NoMemory();
-        else
+        else {
+            if (table != Py_None) m->table = (TableObject *)Py_NewRef(table);
             result = lay_out(m, streams, tokens);
+        }
     }
     PyBuffer_Release(&cells);
     return result;
@@ -67,6 +74,7 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
 
 static void mixer_dealloc(MixerObject *m) {
     turns_free(&m->turns);
+    Py_XDECREF(m->table);
     PyTypeObject *type = Py_TYPE(m);
     type->tp_free((PyObject *)m);
     Py_DECREF(type);
@@ -103,7 +111,7 @@ static PyObject *mixer_encode_steps(MixerObject *m, PyObject *args) {
     Turns *t = &m->turns;
     Py_buffer ranks, states, cells;
     unsigned long active;
-    if (!PyArg_ParseTuple(args, "y*y*y*k", &ranks, &states, &cells, &active)) return NULL;
+    if (!PyArg_ParseTuple(args, "y*y*z*k", &ranks, &states, &cells, &active)) return NULL;
     PyObject *result = NULL, *out_bits = NULL, *out_probabilities = NULL;
     if (enter(m, t->level == t->depth, "a step is not finished")) goto done;
     if (active < 1 || active != turns_active(t)) {
@@ -120,7 +128,7 @@ static PyObject *mixer_encode_steps(MixerObject *m, PyObject *args) {
         wrong_size("states");
         goto done;
     }
-    if ((size_t)cells.len != tokens * t->depth) {
+    if (cells.buf ? (size_t)cells.len != tokens * t->depth : !t->predictor) {
         wrong_size("cells");
         goto done;
     }
@@ -139,9 +147,10 @@ static PyObject *mixer_encode_steps(MixerObject *m, PyObject *args) {
     uint16_t *probabilities = (uint16_t *)PyBytes_AS_STRING(out_probabilities);
     size_t n = 0;
     m->busy = 1;
-    Py_BEGIN_ALLOW_THREADS for (size_t step = 0; step < steps;
-                                step++, rank += active, state += active, cell += active * t->depth) n =
-        turns_encode(t, rank, state, cell, bits, probabilities, n);
+    Py_BEGIN_ALLOW_THREADS for (size_t step = 0; step < steps; step++, rank += active, state += active) {
+        n = turns_encode(t, rank, state, cell, bits, probabilities, n);
+        if (cell) cell += active * t->depth;
+    }
     Py_END_ALLOW_THREADS m->busy = 0;
     if (_PyBytes_Resize(&out_bits, (Py_ssize_t)n)) goto done;
     if (_PyBytes_Resize(&out_probabilities, (Py_ssize_t)(2 * n))) goto done;
@@ -155,82 +164,82 @@ done:
     return result;
 }
 
-static PyObject *mixer_flag_probability(MixerObject *m, PyObject *args) {
-    int flag;
-    if (!PyArg_ParseTuple(args, "i", &flag)) return NULL;
-    if (flag < 0 || flag > 1) {
-        PyErr_SetString(PyExc_ValueError, "flag must be 0 (unsafe) or 1 (escaped)");
+/* The decoder of an argument; NULL with an exception. */
+static RangeDecoder *decoder_of(PyObject *object) {
+    if (!PyObject_TypeCheck(object, decoder_type) || !((DecoderObject *)object)->buffer.obj) {
+        PyErr_SetString(PyExc_TypeError, "decoder must be a Decoder");
         return NULL;
     }
-    return PyLong_FromLong(turns_flag(&m->turns, flag));
+    return &((DecoderObject *)object)->decoder;
 }
 
-static PyObject *mixer_learn_flags(MixerObject *m, PyObject *args) {
-    int flag;
-    Py_buffer bits;
-    if (!PyArg_ParseTuple(args, "iy*", &flag, &bits)) return NULL;
-    if (flag < 0 || flag > 1) {
-        PyErr_SetString(PyExc_ValueError, "flag must be 0 (unsafe) or 1 (escaped)");
-        PyBuffer_Release(&bits);
-        return NULL;
-    }
-    const uint8_t *bit = bits.buf;
-    for (Py_ssize_t i = 0; i < bits.len; i++) turns_learn_flag(&m->turns, flag, bit[i] & 1);
-    PyBuffer_Release(&bits);
-    Py_RETURN_NONE;
-}
-
-static PyObject *mixer_predict(MixerObject *m, PyObject *args) {
-    Py_buffer cells, out;
-    if (!PyArg_ParseTuple(args, "y*w*", &cells, &out)) return NULL;
+static PyObject *mixer_decode_states(MixerObject *m, PyObject *args) {
+    PyObject *object;
+    Py_buffer out;
+    if (!PyArg_ParseTuple(args, "Ow*", &object, &out)) return NULL;
     PyObject *result = NULL;
-    uint32_t active = turns_active(&m->turns);
-    if (enter(m, !m->awaits_bits && active > 0, "predict: the turns before were not given, or the block is done"))
+    RangeDecoder *decoder = decoder_of(object);
+    if (!decoder || enter(m, m->turns.level == m->turns.depth && turns_active(&m->turns), "a step is not finished"))
         goto done;
-    if ((size_t)cells.len < active) {
-        wrong_size("cells");
-        goto done;
-    }
-    if ((size_t)out.len < 2 * (size_t)active || (uintptr_t)out.buf % 2) {
-        wrong_size("probabilities");
+    if ((size_t)out.len != turns_active(&m->turns)) {
+        wrong_size("states");
         goto done;
     }
-    if (m->turns.level == m->turns.depth) turns_begin(&m->turns);
-    turns_predict(&m->turns, cells.buf, 1, out.buf);
-    m->awaits_bits = 1;
-    result = PyLong_FromUnsignedLong(m->turns.n_coded);
+    turns_decode_states(&m->turns, decoder, out.buf);
+    result = Py_NewRef(Py_None);
 done:
-    PyBuffer_Release(&cells);
     PyBuffer_Release(&out);
     return result;
 }
 
-static PyObject *mixer_update(MixerObject *m, PyObject *args) {
-    Py_buffer bits, prefixes;
-    if (!PyArg_ParseTuple(args, "y*w*", &bits, &prefixes)) return NULL;
+static PyObject *mixer_decode_level(MixerObject *m, PyObject *args) {
+    PyObject *object;
+    Py_buffer cells, prefixes;
+    if (!PyArg_ParseTuple(args, "Oz*w*", &object, &cells, &prefixes)) return NULL;
     PyObject *result = NULL;
-    uint32_t active = turns_active(&m->turns);
-    if (enter(m, m->awaits_bits, "update: nothing was predicted")) goto done;
-    if ((size_t)bits.len != m->turns.n_coded) {
-        wrong_size("bits");
+    Turns *t = &m->turns;
+    RangeDecoder *decoder = decoder_of(object);
+    uint32_t active = turns_active(t);
+    if (!decoder || enter(m, active > 0, "the block is done")) goto done;
+    if (cells.buf ? (size_t)cells.len < active : !t->predictor) {
+        wrong_size("cells");
         goto done;
     }
     if ((size_t)prefixes.len < 4 * (size_t)active || (uintptr_t)prefixes.buf % 4) {
         wrong_size("prefixes");
         goto done;
     }
-    turns_update(&m->turns, bits.buf);
-    m->awaits_bits = 0;
-    if (m->turns.level == m->turns.depth) {
-        turns_end(&m->turns, prefixes.buf);
-        result = Py_NewRef(Py_True);
-    } else {
-        turns_prefixes(&m->turns, prefixes.buf);
-        result = Py_NewRef(Py_False);
-    }
+    if (t->level == t->depth) turns_begin(t);
+    turns_decode_level(t, decoder, cells.buf, prefixes.buf);
+    result = PyBool_FromLong(t->level == t->depth);
 done:
-    PyBuffer_Release(&bits);
+    PyBuffer_Release(&cells);
     PyBuffer_Release(&prefixes);
+    return result;
+}
+
+static PyObject *mixer_decode_steps(MixerObject *m, PyObject *args) {
+    PyObject *object;
+    Py_buffer ranks;
+    if (!PyArg_ParseTuple(args, "Ow*", &object, &ranks)) return NULL;
+    PyObject *result = NULL;
+    Turns *t = &m->turns;
+    RangeDecoder *decoder = decoder_of(object);
+    if (!decoder || enter(m, t->level == t->depth && t->predictor, "a step is not finished, or there is no mixing"))
+        goto done;
+    if (ranks.len % 4 || (uintptr_t)ranks.buf % 4) {
+        wrong_size("ranks");
+        goto done;
+    }
+    size_t room = (size_t)ranks.len / 4, n = 0;
+    uint32_t *rank = ranks.buf;
+    m->busy = 1;
+    Py_BEGIN_ALLOW_THREADS for (uint32_t active; (active = turns_active(t)) && n + active <= room && !decoder->broken;
+                                n += active) turns_decode_step(t, decoder, rank + n);
+    Py_END_ALLOW_THREADS m->busy = 0;
+    result = PyLong_FromSize_t(n);
+done:
+    PyBuffer_Release(&ranks);
     return result;
 }
 
@@ -254,14 +263,12 @@ static PyMethodDef mixer_methods[] = {
      "next_block(streams, tokens)\n--\n\nLay out the next block; what was learnt stays."},
     {"encode_steps", (PyCFunction)mixer_encode_steps, METH_VARARGS,
      "encode_steps(ranks, states, cells, active)\n--\n\nWhole steps: (bits as bytes, uint16 probabilities as bytes)."},
-    {"flag_probability", (PyCFunction)mixer_flag_probability, METH_VARARGS,
-     "flag_probability(flag)\n--\n\nProbability of 'unsafe' (0) or of 'escaped' (1), in 1/65536."},
-    {"learn_flags", (PyCFunction)mixer_learn_flags, METH_VARARGS,
-     "learn_flags(flag, bits)\n--\n\nThe flags that were coded with flag_probability(flag)."},
-    {"predict", (PyCFunction)mixer_predict, METH_VARARGS,
-     "predict(cells, probabilities)\n--\n\nThe undecided turns of this level; returns how many."},
-    {"update", (PyCFunction)mixer_update, METH_VARARGS,
-     "update(bits, prefixes)\n--\n\nTheir outcome; fills prefixes; True at the end of a step."},
+    {"decode_states", (PyCFunction)mixer_decode_states, METH_VARARGS,
+     "decode_states(decoder, out)\n--\n\nStates (uint8) of the tokens of a step."},
+    {"decode_level", (PyCFunction)mixer_decode_level, METH_VARARGS,
+     "decode_level(decoder, cells, prefixes)\n--\n\nThe turns of a level; fills prefixes; True at the end of a step."},
+    {"decode_steps", (PyCFunction)mixer_decode_steps, METH_VARARGS,
+     "decode_steps(decoder, ranks)\n--\n\nWhole steps that need no cells, as many as fit; how many ranks they gave."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -334,10 +341,15 @@ static PyObject *part_names(void) {
 PyMODINIT_FUNC PyInit__mixer(void) {
     logistic_init();
     maps_init();
+    ngrams_init();
     PyObject *m = PyModule_Create(&module);
     if (!m) return NULL;
     PyObject *type = PyType_FromSpec(&mixer_spec), *parts = part_names();
-    if (!type || !parts || PyModule_AddObjectRef(m, "Mixer", type) < 0 || PyModule_AddObjectRef(m, "PARTS", parts) < 0)
+    table_type = (PyTypeObject *)PyType_FromSpec(&table_spec);
+    decoder_type = (PyTypeObject *)PyType_FromSpec(&decoder_spec);
+    if (!type || !parts || !table_type || !decoder_type || PyModule_AddObjectRef(m, "Mixer", type) < 0
+        || PyModule_AddObjectRef(m, "PARTS", parts) < 0 || PyModule_AddObjectRef(m, "Table", (PyObject *)table_type) < 0
+        || PyModule_AddObjectRef(m, "Decoder", (PyObject *)decoder_type) < 0)
         Py_CLEAR(m);
     Py_XDECREF(type);
     Py_XDECREF(parts);

@@ -83,7 +83,8 @@ static inline void counters_update(Counters *part, CountersLane *lane, const Tur
     }
 }
 
-static inline void counters_take(CountersLane *lane, const Turn *turn, uint32_t bit) {
+static inline void counters_take(const Counters *part, CountersLane *lane, const Turn *turn, uint32_t bit) {
+    (void)part;
     (void)lane, (void)turn, (void)bit;
 }
 

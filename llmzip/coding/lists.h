@@ -57,7 +57,8 @@ static inline void lists_update(Lists *part, ListsLane *lane, const Turn *turn, 
     for (int i = 0; i < LISTS; i++) votes_update(lane->votes + i, bit);
 }
 
-static inline void lists_take(ListsLane *lane, const Turn *turn, uint32_t bit) {
+static inline void lists_take(const Lists *part, ListsLane *lane, const Turn *turn, uint32_t bit) {
+    (void)part;
     for (int i = 0; i < LISTS; i++) votes_take(lane->votes + i, turn, bit);
 }
 

@@ -64,7 +64,8 @@ static inline void match_update(MatchPart *part, MatchPartLane *lane, const Turn
     *lane->entry = map_update(*lane->entry, right, 255);
 }
 
-static inline void match_take(MatchPartLane *lane, const Turn *turn, uint32_t bit) {
+static inline void match_take(const MatchPart *part, MatchPartLane *lane, const Turn *turn, uint32_t bit) {
+    (void)part;
     if (lane->expected != TOKEN_UNKNOWN && (lane->expected >> turn->shift & 1) != bit) lane->expected = TOKEN_UNKNOWN;
 }
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MEMORY = 256 << 20
 """Bytes that the tables may come to at most; short blocks take much less."""
 
-_UNSAFE, _ESCAPED = 0, 1
+Table = _mixer.Table
 
 
 class Mixer:
@@ -35,18 +35,22 @@ class Mixer:
     leaves: size of the vocabulary, 2 to 2**18. streams, tokens: shape of the first block; `tokens` also sizes the
     tables.
     mix: off, every turn costs what its cell says (for study). flags: tokens have a state (portable arithmetic).
+    table: of n-grams, for this vocabulary.
     Raises ValueError for arguments out of range, MemoryError.
     """
 
     def __init__(
-        self, leaves: int, streams: int, tokens: int, *, mix: bool = True, flags: bool = True, memory: int = MEMORY
+        self,
+        leaves: int,
+        streams: int,
+        tokens: int,
+        *,
+        mix: bool = True,
+        flags: bool = True,
+        memory: int = MEMORY,
+        table: Table | None = None,
     ) -> None:
-        self._mixer = _mixer.Mixer(leaves, CENTRES, streams, tokens, mix=mix, flags=flags, memory=memory)
-        self._flags = flags
-        self._allocate(streams)
-
-    def _allocate(self, streams: int) -> None:
-        self._probabilities = np.empty(streams, np.uint16)
+        self._mixer = _mixer.Mixer(leaves, CENTRES, streams, tokens, mix=mix, flags=flags, memory=memory, table=table)
         self._prefixes = np.zeros(streams, np.uint32)
 
     @property
@@ -62,32 +66,25 @@ class Mixer:
     def next_block(self, streams: int, tokens: int) -> None:
         """Go on with another block; what was learnt stays. Raises RuntimeError in the middle of one."""
         self._mixer.next_block(streams, tokens)
-        self._allocate(streams)
+        self._prefixes = np.zeros(streams, np.uint32)
 
     def encode_steps(
-        self, ranks: NDArray[np.uint32], states: NDArray[np.uint8], cells: NDArray[np.uint8], active: int
+        self, ranks: NDArray[np.uint32], states: NDArray[np.uint8], cells: NDArray[np.uint8] | None, active: int
     ) -> tuple[bytes, bytes]:
         """Bits (uint8) and probabilities (uint16) of all turns of whole steps, in coding order, as raw bytes.
 
-        ranks, states: (steps * active,); cells: (steps * active, depth), what belongs to forced turns is not read.
+        ranks, states: (steps * active,); cells: (steps * active, depth), what belongs to forced turns is not read; None where
+        there is no model but the table.
         All in coding order, C-contiguous; `active` streams take part in each of the steps. Raises ValueError.
         """
         return self._mixer.encode_steps(ranks, states, cells, active)
 
     def decode_states(self, coder: TurnDecoder, active: int) -> NDArray[np.uint8]:
         """States (active,) of the tokens of this step; all 0 where flags are not in use. Raises CorruptError."""
-        if not self._flags:
-            return np.zeros(active, np.uint8)
-        states = self._decode_flags(coder, _UNSAFE, active)
-        if states.any():
-            unsafe = np.flatnonzero(states)
-            states[unsafe] += self._decode_flags(coder, _ESCAPED, len(unsafe))
+        states = np.empty(active, np.uint8)
+        self._mixer.decode_states(coder.native, states)
+        coder.check()
         return states
-
-    def _decode_flags(self, coder: TurnDecoder, flag: int, count: int) -> NDArray[np.uint8]:
-        bits = coder.decode(np.full(count, self._mixer.flag_probability(flag), np.uint16))
-        self._mixer.learn_flags(flag, bits)
-        return bits
 
     def decode_turns(self, coder: TurnDecoder, cells: NDArray[np.uint8]) -> NDArray[np.uint32]:
         """Decode the turns of one level; cells: (active,), those of forced turns are not read.
@@ -95,6 +92,16 @@ class Mixer:
         Returns the bits of the ranks known so far, (active,), after the last level the ranks themselves: a view that
         the next call overwrites. Raises CorruptError.
         """
-        count = self._mixer.predict(cells, self._probabilities)
-        self._mixer.update(coder.decode(self._probabilities[:count]), self._prefixes)
+        self._mixer.decode_level(coder.native, cells, self._prefixes)
+        coder.check()
         return self._prefixes[: len(cells)]
+
+    def decode_steps(self, coder: TurnDecoder, count: int) -> NDArray[np.uint32]:
+        """Ranks of the next tokens, in coding order: whole steps, at most `count` ranks. Only without cells and flags.
+
+        Raises CorruptError.
+        """
+        ranks = np.empty(count, np.uint32)
+        done = self._mixer.decode_steps(coder.native, ranks)
+        coder.check()
+        return ranks[:done]

@@ -22,6 +22,7 @@
 #include "residuals.h"
 #include "sets.h"
 #include "sparse.h"
+#include "table.h"
 
 /* format: the order of parts that share a table decides what is replaced in it. */
 #define INPUT_PARTS(X)                                                                                                 \
@@ -29,7 +30,8 @@
     X(residuals, Residuals, RESIDUALS_INPUTS)                                                                          \
     X(lists, Lists, LISTS_INPUTS)                                                                                      \
     X(sparse, Sparse, SPARSE_INPUTS)                                                                                   \
-    X(match, MatchPart, MATCH_INPUTS)
+    X(match, MatchPart, MATCH_INPUTS)                                                                                  \
+    X(table, Table, TABLE_INPUTS)
 
 /* Behind them: what weighs and refines the inputs. */
 #define STAGES(X) X(sets) X(gate) X(final)

@@ -82,7 +82,7 @@ static int stages_create(Predictor *p, const Sizing *sizing) {
 }
 
 Predictor *predictor_create(uint32_t leaves, const int16_t *cells, uint32_t n_cells, uint32_t tokens, size_t memory,
-                            uint32_t parts) {
+                            uint32_t parts, const struct Ngrams *ngrams) {
     Predictor *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     p->parts = parts;
@@ -92,7 +92,7 @@ Predictor *predictor_create(uint32_t leaves, const int16_t *cells, uint32_t n_ce
         p->cell_logit[i] = clip_logit(cells[i]);
         p->cell_coarse[i] = (uint8_t)coarse_class(p->cell_logit[i]);
     }
-    const Sizing sizing = {tokens < 64 ? 64 : tokens, memory};
+    const Sizing sizing = {tokens < 64 ? 64 : tokens, memory, ngrams};
     int failed = tables_create(&p->tables, leaves, tokens, memory);
 #define CREATE(name, ...) failed = failed || name##_create(&p->name, &p->tables, &sizing);
     INPUT_PARTS(CREATE)
@@ -193,11 +193,17 @@ static int32_t predict_lane(Predictor *p, Lane *lane) {
     return probability;
 }
 
-/* What is thought of a lane's turn outside the mixer. */
-static void set_opinion(Predictor *p, Turn *turn, const uint8_t *cells, ptrdiff_t stride) {
+/* Where log odds stand in for a cell: a class of their own for every CELL_WIDTH. */
+enum { CELL_WIDTH = 90 };
+
+/* What is thought of a lane's turn outside the mixer: by the network, or where there is none by the table. */
+static void set_opinion(Predictor *p, Lane *lane, const uint8_t *cells, ptrdiff_t stride) {
+    Turn *turn = &lane->turn;
+    int32_t table = table_ask(&p->table, &lane->table, turn);
     if (!cells) {
-        turn->cell = turn->model = 0;
-        turn->coarse = coarse_class(0);
+        turn->model = table;
+        turn->coarse = coarse_class(table);
+        turn->cell = 128 + (uint32_t)(table + LOGIT_MAX) / CELL_WIDTH; /* below 128 + 64 */
         return;
     }
     uint32_t cell = cells[(ptrdiff_t)turn->stream * stride];
@@ -222,7 +228,7 @@ uint32_t predictor_predict(Predictor *p, const uint8_t *cells, ptrdiff_t stride,
         }
         uint64_t first_right = ((uint64_t)turn->node * 2 + 1 - ((uint64_t)2 << p->level)) << rest;
         if (first_right >= p->tables.leaves) continue; /* no leaf there: the turn is forced */
-        set_opinion(p, turn, cells, stride);
+        set_opinion(p, lane, cells, stride);
         probabilities[n] = (uint16_t)predict_lane(p, lane);
         lanes[n] = p->coded[n] = s;
         n++;
@@ -256,7 +262,7 @@ void predictor_update(Predictor *p, const uint8_t *bits) {
             bit = bits[i++] & 1;
             update_lane(p, lane, (int)bit);
         }
-#define TAKE(name, ...) name##_take(&lane->name, turn, bit);
+#define TAKE(name, ...) name##_take(&p->name, &lane->name, turn, bit);
         INPUT_PARTS(TAKE)
 #undef TAKE
         turn->node = turn->node * 2 + bit;

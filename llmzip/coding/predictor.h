@@ -9,15 +9,17 @@
 #include <stdint.h>
 
 typedef struct Predictor Predictor;
+struct Ngrams;
 
 /* Names of the parts that a study may switch off, in the order of their bits (parts.h); `predictor_parts` of them. */
 extern const char *const predictor_part_names[];
 extern const int predictor_parts;
 
-/* cells: n log odds (1/256 nat). tokens sizes the tables, memory (bytes) bounds them. parts: a bit for each that is in use.
+/* cells: n log odds (1/256 nat). tokens sizes the tables, memory (bytes) bounds them. parts: a bit for each that is in use. ngrams: the static table, or NULL;
+ * it must outlive the predictor.
  * NULL when there is no memory. */
 Predictor *predictor_create(uint32_t leaves, const int16_t *cells, uint32_t n_cells, uint32_t tokens, size_t memory,
-                            uint32_t parts);
+                            uint32_t parts, const struct Ngrams *ngrams);
 void predictor_free(Predictor *p);
 
 /* Lay out a block of `tokens` in `streams` streams; what was learnt stays. 0, or -1 when there is no memory. */

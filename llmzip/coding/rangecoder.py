@@ -13,6 +13,7 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from llmzip.coding import _mixer
 from llmzip.errors import CorruptError
 
 # `perfect` must be given: without it the library prints a warning on stdout, which may be the user's pipe, and its
@@ -50,23 +51,19 @@ class TurnEncoder:
 
 
 class TurnDecoder:
-    """Reads back what a TurnEncoder wrote, given the same probabilities."""
+    """Reads back what a TurnEncoder wrote, given the same probabilities. The loop is native; `native` is its object."""
 
     def __init__(self, data: bytes) -> None:
-        words = np.frombuffer(data + bytes(-len(data) % 4), _WORD).astype(np.uint32)
-        self._coder = constriction.stream.queue.RangeDecoder(words)
-        self._chances = np.empty(64)
+        self.native = _mixer.Decoder(data)
 
     def decode(self, probabilities: NDArray[np.uint16]) -> NDArray[np.uint8]:
         """Bits (n,) of the next turns. Raises CorruptError where the data cannot come from an encoder."""
-        count = len(probabilities)
-        if count == 0:
-            return np.empty(0, np.uint8)
-        if count > len(self._chances):
-            self._chances = np.empty(count)
-        chances = np.multiply(probabilities, _SCALE, out=self._chances[:count])
-        try:
-            bits: NDArray[np.int32] = self._coder.decode(_TURN, chances)
-        except (AssertionError, ValueError) as error:
-            raise CorruptError("the coded text is damaged: the range coder met data that no encoder writes") from error
-        return bits.astype(np.uint8)
+        bits = np.frombuffer(self.native.decode(np.ascontiguousarray(probabilities, np.uint16)), np.uint8)
+        self.check()
+        return bits
+
+    def check(self) -> None:
+        """Raises CorruptError where the data so far cannot come from an encoder."""
+        # An encoder's words stand for all turns but for zeros at the end, and the state looks two words ahead.
+        if self.native.broken:
+            raise CorruptError("the coded text is damaged: the range coder met data that no encoder writes")

@@ -88,7 +88,8 @@ static inline void residuals_update(Residuals *part, ResidualsLane *lane, const 
     }
 }
 
-static inline void residuals_take(ResidualsLane *lane, const Turn *turn, uint32_t bit) {
+static inline void residuals_take(const Residuals *part, ResidualsLane *lane, const Turn *turn, uint32_t bit) {
+    (void)part;
     (void)lane, (void)turn, (void)bit;
 }
 

@@ -52,7 +52,8 @@ static inline void sparse_update(Sparse *part, SparseLane *lane, const Turn *tur
     for (int i = 0; i < SPARSE; i++) votes_update(lane->votes + i, bit);
 }
 
-static inline void sparse_take(SparseLane *lane, const Turn *turn, uint32_t bit) {
+static inline void sparse_take(const Sparse *part, SparseLane *lane, const Turn *turn, uint32_t bit) {
+    (void)part;
     for (int i = 0; i < SPARSE; i++) votes_take(lane->votes + i, turn, bit);
 }
 

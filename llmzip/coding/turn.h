@@ -37,10 +37,13 @@ typedef struct {
 /* A table of a part: `size` zeroed bytes, counted; NULL when there is no memory. */
 void *part_table(Tables *tables, size_t size);
 
-/* How large the tables of the parts are to be: for so many tokens, within so many bytes. */
+struct Ngrams;
+
+/* How large the tables of the parts are to be: for so many tokens, within so many bytes; and data from outside. */
 typedef struct {
     uint64_t tokens;
     size_t bytes;
+    const struct Ngrams *ngrams; /* the static table, NULL if there is none */
 } Sizing;
 
 /* A token begins: the last ones before it (0 = latest) and hashes of the last 1, 2, ... of them. */
@@ -72,6 +75,7 @@ typedef struct {
     uint32_t length;                             /* of the match that has an opinion, 0 = none */
     uint32_t expected;                           /* 1: it expects a left turn, 2: a right one, 0: nothing */
     uint32_t last, before;                       /* tokens */
+    uint32_t support;                            /* what the static table rests on: order and number of followers */
 } Evidence;
 
 #endif

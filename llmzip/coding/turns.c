@@ -10,14 +10,14 @@
 static const int32_t flag_start[2] = {128, 64};
 
 int turns_create(Turns *t, uint32_t leaves, const int16_t *centres, uint32_t n_cells, uint32_t tokens, int mix,
-                 int flags, size_t memory, uint32_t parts) {
+                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams) {
     t->leaves = leaves;
     while ((UINT32_C(1) << t->depth) < leaves) t->depth++;
     t->n_cells = n_cells;
     t->flags = flags;
     for (uint32_t i = 0; i < n_cells; i++) t->cell_probability[i] = (uint16_t)squash(centres[i]);
     for (int i = 0; i < 2; i++) t->flag_probability[i] = map_entry(flag_start[i], i ? 0 : 30);
-    if (mix) t->predictor = predictor_create(leaves, centres, n_cells, tokens, memory, parts);
+    if (mix) t->predictor = predictor_create(leaves, centres, n_cells, tokens, memory, parts, ngrams);
     return mix && !t->predictor ? -1 : 0;
 }
 
@@ -25,7 +25,11 @@ static void free_lanes(Turns *t) {
     free(t->lanes);
     free(t->ranks);
     free(t->prefixes);
+    free(t->probabilities);
+    free(t->bits);
     t->lanes = t->ranks = t->prefixes = NULL;
+    t->probabilities = NULL;
+    t->bits = NULL;
 }
 
 void turns_free(Turns *t) {
@@ -40,7 +44,9 @@ int turns_lay_out(Turns *t, uint32_t streams, uint32_t tokens) {
     t->lanes = calloc(streams, sizeof *t->lanes);
     t->ranks = calloc(streams, sizeof *t->ranks);
     t->prefixes = calloc(streams, sizeof *t->prefixes);
-    if (!t->lanes || !t->ranks || !t->prefixes) return -1;
+    t->probabilities = calloc(streams, sizeof *t->probabilities);
+    t->bits = calloc(streams, sizeof *t->bits);
+    if (!t->lanes || !t->ranks || !t->prefixes || !t->probabilities || !t->bits) return -1;
     if (t->predictor && predictor_block(t->predictor, streams, tokens)) return -1;
     t->streams = streams;
     t->tokens = tokens;
@@ -130,11 +136,46 @@ size_t turns_encode(Turns *t, const uint32_t *rank, const uint8_t *state, const 
         for (int flag = 0; flag < 2; flag++) n = encode_flags(t, flag, state, bits, probabilities, n);
     turns_begin(t);
     for (uint32_t level = 0; level < t->depth; level++) {
-        uint32_t coded = turns_predict(t, cell + level, t->depth, probabilities + n);
+        uint32_t coded = turns_predict(t, cell ? cell + level : NULL, t->depth, probabilities + n);
         for (uint32_t i = 0; i < coded; i++) bits[n + i] = rank[t->lanes[i]] >> (t->depth - 1 - level) & 1;
         turns_update(t, bits + n);
         n += coded;
     }
     turns_end(t, t->ranks);
     return n;
+}
+
+void turns_decode_states(Turns *t, RangeDecoder *decoder, uint8_t *states) {
+    uint32_t active = turns_active(t);
+    memset(states, 0, active);
+    if (!t->flags) return;
+    for (int flag = 0; flag < 2; flag++) {
+        uint16_t p = turns_flag(t, flag);
+        for (uint32_t s = 0; s < active; s++)
+            if (states[s] >= flag) t->bits[s] = (uint8_t)range_turn(decoder, p);
+        for (uint32_t s = 0; s < active; s++)
+            if (states[s] >= flag) turns_learn_flag(t, flag, t->bits[s]);
+        for (uint32_t s = 0; s < active; s++)
+            if (states[s] >= flag) states[s] = (uint8_t)(states[s] + t->bits[s]);
+    }
+}
+
+static void decode_level(Turns *t, RangeDecoder *decoder, const uint8_t *cells) {
+    uint32_t coded = turns_predict(t, cells, 1, t->probabilities);
+    for (uint32_t i = 0; i < coded; i++) t->bits[i] = (uint8_t)range_turn(decoder, t->probabilities[i]);
+    turns_update(t, t->bits);
+}
+
+void turns_decode_level(Turns *t, RangeDecoder *decoder, const uint8_t *cells, uint32_t *prefixes) {
+    decode_level(t, decoder, cells);
+    if (t->level == t->depth)
+        turns_end(t, prefixes);
+    else
+        turns_prefixes(t, prefixes);
+}
+
+void turns_decode_step(Turns *t, RangeDecoder *decoder, uint32_t *ranks) {
+    turns_begin(t);
+    for (uint32_t level = 0; level < t->depth; level++) decode_level(t, decoder, NULL);
+    turns_end(t, ranks);
 }

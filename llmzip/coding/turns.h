@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "predictor.h"
+#include "rangedecoder.h"
 
 typedef struct {
     Predictor *predictor; /* NULL when mixing is off */
@@ -18,6 +19,8 @@ typedef struct {
     uint32_t step, level; /* level: depth = before a step, 0..depth-1 within one */
     uint32_t n_coded;
     uint32_t *lanes, *ranks;
+    uint16_t *probabilities; /* of a level that is being decoded, and its bits */
+    uint8_t *bits;
     uint32_t *prefixes; /* kept here when mixing is off */
     uint16_t cell_probability[256];
     uint32_t flag_probability[2]; /* MapEntry: a token is unsafe; an unsafe one is escaped */
@@ -25,7 +28,7 @@ typedef struct {
 
 /* centres: n_cells log odds (1/256 nat); memory in bytes. 0, or -1 when there is no memory. */
 int turns_create(Turns *t, uint32_t leaves, const int16_t *centres, uint32_t n_cells, uint32_t tokens, int mix,
-                 int flags, size_t memory, uint32_t parts);
+                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams);
 void turns_free(Turns *t);
 
 /* Lay out a block; what was learnt stays. 0, or -1 when there is no memory, after which nothing else may be called. */
@@ -49,5 +52,14 @@ void turns_end(Turns *t, uint32_t *ranks);
 /* A whole step whose tokens are known: appends at `n` of bits and probabilities (room: depth + 2 a token); the new n. */
 size_t turns_encode(Turns *t, const uint32_t *rank, const uint8_t *state, const uint8_t *cell, uint8_t *bits,
                     uint16_t *probabilities, size_t n);
+
+/* The way back. States (0, 1, 2) of a step's tokens; 0 where flags are not in use. */
+void turns_decode_states(Turns *t, RangeDecoder *decoder, uint8_t *states);
+
+/* The turns of a level, after turns_begin; prefixes: bits of the ranks known so far, at the end of a step the ranks. */
+void turns_decode_level(Turns *t, RangeDecoder *decoder, const uint8_t *cells, uint32_t *prefixes);
+
+/* A whole step without cells and flags. */
+void turns_decode_step(Turns *t, RangeDecoder *decoder, uint32_t *ranks);
 
 #endif

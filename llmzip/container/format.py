@@ -43,7 +43,11 @@ TAG_NAME = 2
 """Extra: name of the model or a hint where to find it, UTF-8."""
 TAG_PROBE = 3
 """Extra: probe fingerprint of the arithmetic, for exact mode."""
-KNOWN_TAGS = frozenset({TAG_NAME, TAG_PROBE})
+TAG_TABLE = 5
+"""Extra: identity of the table of n-grams, for members whose blocks use it."""
+NO_MODEL = bytes(MODEL_ID_SIZE)
+"""In place of a model's identity: no block needs one."""
+KNOWN_TAGS = frozenset({TAG_NAME, TAG_PROBE, TAG_TABLE})
 
 FOOTER_MARKER = 0
 

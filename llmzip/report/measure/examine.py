@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
@@ -115,7 +116,8 @@ class _Notes(Observer):
         self.blocks: list[BlockFacts] = []
         self._alternatives = alternatives
 
-    def begins(self, data: bytes, pipeline: BlockPipeline) -> None:
+    def begins(self, data: bytes, network: Callable[[], BlockPipeline]) -> None:
+        pipeline = network()
         self._data, self._pipeline, self._evaluated = data, pipeline, False
         self._lengths = np.array([len(piece) for piece in pipeline.vocabulary.pieces], np.int64)
 

@@ -1,0 +1,56 @@
+"""The table of n-grams inside the package: mapped, so that all processes share it."""
+
+from __future__ import annotations
+
+import mmap
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+
+from llmzip.coding import _mixer
+from llmzip.errors import ModelError
+
+Table = _mixer.Table
+
+FILE = Path(__file__).parent.parent / "data" / "ngrams.bin"
+
+# format: files name the table by its identity (docs/format.md).
+IDENTITY = bytes.fromhex("0f267dba32ed31a1")
+
+
+def identity_of(data: bytes | mmap.mmap) -> bytes:
+    """BLAKE2b, 8 bytes, over the whole file."""
+    return blake2b(data, digest_size=8).digest()
+
+
+def open_table(path: Path, identity: bytes) -> Table:
+    """A table from its file. Raises ModelError where it is missing, damaged, of another version or another one."""
+    try:
+        with open(path, "rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"the table of n-grams {identity.hex()} cannot be read ({path}: {error}); reinstall llmzip"
+        ) from None
+    if identity_of(data) != identity:
+        raise ModelError(f"{path} is not the table of n-grams {identity.hex()}, or is damaged; reinstall llmzip")
+    try:
+        return Table(data)
+    except ValueError as error:
+        raise ModelError(f"{path}: the table of n-grams {identity.hex()} {error}; reinstall llmzip") from None
+
+
+@cache
+def embedded_table() -> Table:
+    """The table inside the package, opened once. Raises ModelError."""
+    return open_table(FILE, IDENTITY)
+
+
+def find_table(identity: bytes) -> Table:
+    """The table that a file needs. Raises ModelError, naming its identity."""
+    if identity != IDENTITY:
+        raise ModelError(
+            f"made with the table of n-grams {identity.hex()}, which this llmzip does not have (its own is {IDENTITY.hex()}): "
+            "use the version of llmzip that made the file"
+        )
+    return embedded_table()
