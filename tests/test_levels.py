@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import constriction
 import numpy as np
@@ -23,6 +24,7 @@ from llmzip.coding.table_file import IDENTITY
 from llmzip.container import NO_MODEL, TAG_TABLE, BlockKind, read_members
 from llmzip.errors import CorruptError, ModelError, UsageError
 
+GOLDEN = Path(__file__).parent / "golden" / "model"
 TEXT = b"The harbour of the town and the ships of the sea, the old men and the weather.\r\n" * 4
 
 
@@ -65,6 +67,12 @@ def test_no_network_is_named_or_loaded(fast):
         "assert llmzip.decompress(packed); assert 'llama_cpp' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], input=TEXT, check=True)
+
+
+@pytest.mark.parametrize("name", ["fast.txt", "lines.log"])
+def test_golden_bytes_of_level_1(fast, name):
+    """format: nothing in these files depends on the machine."""
+    assert fast.compress((GOLDEN / name).read_bytes()) == (GOLDEN / f"{name}.llmz").read_bytes()
 
 
 def test_levels_that_mean_the_same_write_the_same(fast):

@@ -10,20 +10,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+from golden import renew
+
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ROOT / "llmzip" / "model" / "embedded.py"
-GOLDEN = ROOT / "tests" / "golden" / "model"
-
-# Options of `llmzip compress` for the golden files that are not made with the default ones (README.md beside them).
-OPTIONS = {
-    "crlf.txt": ["--streams", "3"],
-    "sliding.txt": ["--ctx", "64", "--streams", "2"],
-    "no-mix.txt": ["--no-mix"],
-}
 
 
 def stated(code: str, name: str, value: str) -> str:
@@ -45,13 +38,7 @@ def main() -> None:
     identity = model_identity(PACKED).hex()
     code = stated(CODE.read_text(), "IDENTITY", identity)
     CODE.write_text(stated(code, "SHA256", file_digest(PACKED)))
-    # In processes of their own, which see the changed code.
-    run = [sys.executable, "-m", "llmzip"]
-    for packed in sorted(GOLDEN.glob("*.llmz")):
-        text = packed.with_suffix("")
-        options = OPTIONS.get(text.name, [])
-        subprocess.run([*run, "compress", "-q", "-f", *options, "-o", packed, text], cwd=ROOT, check=True)
-        subprocess.run([*run, "test", "-q", packed], cwd=ROOT, check=True)
+    renew()
     print(f"embedded {sys.argv[1]}: {PACKED.stat().st_size:,} bytes, identity {identity}")
 
 

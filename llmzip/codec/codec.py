@@ -271,6 +271,8 @@ class MemberCompressor:
         text, crlf = first.tokens_of(data)
         payload = self._by_table(text, crlf, alone, report) if alone else b""
         if self._coding.window and (not alone or self._network_pays(text, 8 * len(payload) / len(data), alone)):
+            # The network knows numbers as its tokenizer cuts them.
+            text, crlf = self._network().tokens_of(data)
             by_network = self._by_network(text, crlf, report)
             if not payload or len(by_network) < len(payload):
                 payload = by_network

@@ -30,7 +30,8 @@ from llmzip.errors import CorruptError
 from llmzip.model._masses import Masses
 from llmzip.model.base import Window
 from llmzip.text import newlines
-from llmzip.text.embedded_vocabulary import embedded_vocabulary
+from llmzip.text.digits import many_digits
+from llmzip.text.embedded_vocabulary import digit_speller, embedded_vocabulary
 from llmzip.text.tokens import TokenText, Vocabulary
 
 _SAMPLE = (
@@ -111,12 +112,16 @@ class BlockPipeline:
             mix=self.coding.mixing if mixing is None else mixing,
             flags=self.coding.tolerance > 0,
             table=self.table,
+            kinds=self.tree.kinds,
         )
 
     def tokens_of(self, data: bytes) -> tuple[TokenText, bool]:
         """Tokens of a block, and whether CRLF line ends were turned into LF before."""
-        text = newlines.to_lf(data)
-        return self.vocabulary.encode(data if text is None else text), text is not None
+        turned = newlines.to_lf(data)
+        text = self.vocabulary.encode(data if turned is None else turned)
+        if not self.network and many_digits(data):
+            text = digit_speller().spell(text)
+        return text, turned is not None
 
     def evaluate(
         self, tokens: NDArray[np.int32], layout: Layout

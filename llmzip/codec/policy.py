@@ -9,6 +9,7 @@ import numpy as np
 from llmzip.codec.head import MAX_STREAMS
 from llmzip.codec.layout import Layout, Run
 from llmzip.codec.pipeline import BlockPipeline
+from llmzip.container import BlockKind, classic
 from llmzip.model.base import Window
 from llmzip.text.tokens import TokenText
 
@@ -22,7 +23,7 @@ _SAMPLE, _SAMPLES = 2048, 4
 _REPETITIVE = 200  # zstd shrinks the block to one part in so many: a network would take minutes for next to nothing
 _UNLIKE_TEXT = 0.45  # tokens a byte; English has 0.28
 _RANDOM = 0.95  # bytes a byte: nothing gained
-_HOPELESS = 1.3  # mixing seldom takes more than a quarter off
+_HOPELESS = 0.97  # of what zstd makes of the samples: of text it is at most three quarters
 
 _TRIAL = 2560  # tokens on which the network is tried; it counts how it does on the later half of them
 # What the network must take off to be worth its time: a share of the size, and bits of a byte of the original.
@@ -54,11 +55,12 @@ def unpromising(data: bytes, classic_length: int, pipeline: BlockPipeline) -> bo
         return True
     # Not at the ends, where a block often holds a bit of what lies beside it.
     starts = [len(data) * (2 * i + 1) // (2 * _SAMPLES) for i in range(_SAMPLES)]
-    text = pipeline.vocabulary.encode(b"".join(data[at : at + _SAMPLE] for at in starts))
-    if len(text.tokens) < _UNLIKE_TEXT * _SAMPLE * _SAMPLES:
+    sample = b"".join(data[at : at + _SAMPLE] for at in starts)
+    text = pipeline.vocabulary.encode(sample)
+    if len(text.tokens) < _UNLIKE_TEXT * len(sample):
         return False
-    by_model = len(pipeline.encode(text, False, 1)) / (_SAMPLE * _SAMPLES)
-    return by_model > min(_HOPELESS * classic_length / len(data), _RANDOM)
+    by_zstd = len(classic.encode(BlockKind.ZSTD, sample))
+    return len(pipeline.encode(text, False, 1)) > min(_HOPELESS * by_zstd, _RANDOM * len(sample))
 
 
 def network_pays(text: TokenText, bits: float, alone: BlockPipeline, network: Callable[[], BlockPipeline]) -> bool:

@@ -12,6 +12,7 @@
 typedef struct {
     PyObject_HEAD Turns turns;
     TableObject *table; /* NULL where there is none */
+    Py_buffer kinds;    /* held for as long as the mixer lives */
     int busy;           /* a call runs without the interpreter lock */
 } MixerObject;
 
@@ -32,15 +33,17 @@ static int lay_out(MixerObject *m, unsigned long streams, unsigned long tokens) 
 }
 
 static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"leaves", "cells", "streams", "tokens", "mix", "flags", "memory", "parts", "table", NULL};
+    static char *names[] = {"leaves", "cells", "streams", "tokens", "mix", "flags",
+                            "memory", "parts", "table",   "kinds",  NULL};
     unsigned long leaves, streams, tokens;
     int mix = 1, flags = 0;
     Py_buffer cells;
     Py_ssize_t memory = (Py_ssize_t)256 << 20;
     unsigned int parts = UINT_MAX;
     PyObject *table = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ky*kk|$ppnIO", names, &leaves, &cells, &streams, &tokens, &mix,
-                                     &flags, &memory, &parts, &table))
+    Py_buffer kinds = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ky*kk|$ppnIOz*", names, &leaves, &cells, &streams, &tokens, &mix,
+                                     &flags, &memory, &parts, &table, &kinds))
         return -1;
     int result = -1;
     if (m->turns.streams) {
@@ -53,6 +56,8 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
         PyErr_SetString(PyExc_TypeError, "table must be a Table");
     } else if (table != Py_None && ((TableObject *)table)->ngrams.vocabulary != leaves) {
         PyErr_SetString(PyExc_ValueError, "the table is of another vocabulary");
+    } else if (kinds.buf && (size_t)kinds.len != leaves) {
+        PyErr_SetString(PyExc_ValueError, "kinds must have one item for each leaf");
     } else if (memory < (Py_ssize_t)1 << 20) {
         PyErr_SetString(PyExc_ValueError, "memory must be at least 1 MiB");
     } else if (tokens > TOKENS_MAX) {
@@ -60,8 +65,11 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
     } else {
         int16_t centres[256];
         memcpy(centres, cells.buf, (size_t)cells.len);
+        m->kinds = kinds;
+        kinds.obj = NULL;
         if (turns_create(&m->turns, (uint32_t)leaves, centres, (uint32_t)(cells.len / 2), (uint32_t)tokens, mix, flags,
-                         (size_t)memory, parts, table == Py_None ? NULL : &((TableObject *)table)->ngrams))
+                         (size_t)memory, parts, table == Py_None ? NULL : &((TableObject *)table)->ngrams,
+                         m->kinds.buf))
             PyErr_NoMemory();
         else {
             if (table != Py_None) m->table = (TableObject *)Py_NewRef(table);
@@ -69,12 +77,14 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
         }
     }
     PyBuffer_Release(&cells);
+    if (kinds.obj) PyBuffer_Release(&kinds);
     return result;
 }
 
 static void mixer_dealloc(MixerObject *m) {
     turns_free(&m->turns);
     Py_XDECREF(m->table);
+    if (m->kinds.obj) PyBuffer_Release(&m->kinds);
     PyTypeObject *type = Py_TYPE(m);
     type->tp_free((PyObject *)m);
     Py_DECREF(type);

@@ -33,6 +33,7 @@ class Mixer:
         memory: int = ...,
         parts: int = ...,
         table: Table | None = None,
+        kinds: Buffer | None = None,
     ) -> None: ...
     @property
     def active(self) -> int: ...

@@ -13,7 +13,8 @@
 /* format: everything here decides probabilities. */
 
 enum { GATE_SIZES = 8, GATE_ROWS = 2 * GATE_SIZES };
-#define GATE_MAX 98304 /* 1.5 with 16 fractional bits */
+#define GATE_WIDEST 256 /* 1 nat */
+#define GATE_MAX 98304  /* 1.5 with 16 fractional bits */
 
 typedef struct {
     int64_t slope; /* sum of d (bit - p), 24 fractional bits: below 2^41 */
@@ -59,15 +60,18 @@ static inline int gate_create(Gate *part) {
     return 0;
 }
 
-/* Log odds of the network, held back. */
+/* Log odds of the network, held back where they depart little. A large departure is let through: it rests on much, and one
+ * that proves wrong would close the gate for thousands of turns, which ruins what repeats itself. */
 static inline int32_t gate_refine(Gate *part, GateLane *lane, const Turn *turn, const Evidence *found, int32_t logit) {
     lane->departure = logit - turn->model;
+    lane->trust = NULL;
+    if (lane->departure > GATE_WIDEST || lane->departure < -GATE_WIDEST) return logit;
     lane->trust = part->trust + trust_class(lane->departure, found->highest > 0);
     return trust_apply(lane->trust, turn->model, lane->departure);
 }
 
 static inline void gate_learn(GateLane *lane, const Turn *turn, int bit) {
-    trust_update(lane->trust, turn->model, lane->departure, bit);
+    if (lane->trust) trust_update(lane->trust, turn->model, lane->departure, bit);
 }
 
 #endif

@@ -61,7 +61,7 @@ static inline void match_update(MatchPart *part, MatchPartLane *lane, const Turn
     (void)part;
     if (!lane->entry) return;
     int right = (int)(lane->expected >> turn->shift & 1) == bit;
-    *lane->entry = map_update(*lane->entry, right, 255);
+    *lane->entry = map_update(*lane->entry, right, 1022);
 }
 
 static inline void match_take(const MatchPart *part, MatchPartLane *lane, const Turn *turn, uint32_t bit) {

@@ -35,7 +35,8 @@ class Mixer:
     leaves: size of the vocabulary, 2 to 2**18. streams, tokens: shape of the first block; `tokens` also sizes the
     tables.
     mix: off, every turn costs what its cell says (for study). flags: tokens have a state (portable arithmetic).
-    table: of n-grams, for this vocabulary.
+    table: of n-grams, for this vocabulary. kinds: of the tokens (`VocabularyTree`), (leaves,); without them lines and fields
+    are not looked at.
     Raises ValueError for arguments out of range, MemoryError.
     """
 
@@ -49,8 +50,11 @@ class Mixer:
         flags: bool = True,
         memory: int = MEMORY,
         table: Table | None = None,
+        kinds: bytes | None = None,
     ) -> None:
-        self._mixer = _mixer.Mixer(leaves, CENTRES, streams, tokens, mix=mix, flags=flags, memory=memory, table=table)
+        self._mixer = _mixer.Mixer(
+            leaves, CENTRES, streams, tokens, mix=mix, flags=flags, memory=memory, table=table, kinds=kinds
+        )
         self._prefixes = np.zeros(streams, np.uint32)
 
     @property

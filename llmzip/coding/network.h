@@ -9,11 +9,11 @@
 
 /* Bounds that keep every sum inside 32 bits:
  *   |input| <= 2^12 - 1 and |weight| <= 2^18, so a product is below 2^30;
- *   shifted right by 8 it is below 2^22, and 64 of them sum below 2^28. */
+ *   shifted right by 8 it is below 2^22, and 128 of them sum below 2^29. */
 #define INPUT_LIMIT 4095
 #define WEIGHT_LIMIT (1 << 18)
 #define WEIGHT_ONE (1 << 16)
-#define INPUTS_MAX 64
+#define INPUTS_MAX 128
 /* |error * rate| handed to network_train; times an input it stays below 2^31. */
 #define ERROR_LIMIT ((1 << 18) - 1)
 

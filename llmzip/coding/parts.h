@@ -14,6 +14,7 @@
 #ifndef LLMZIP_PARTS_H
 #define LLMZIP_PARTS_H
 
+#include "columns.h"
 #include "counters.h"
 #include "final.h"
 #include "gate.h"
@@ -31,7 +32,8 @@
     X(lists, Lists, LISTS_INPUTS)                                                                                      \
     X(sparse, Sparse, SPARSE_INPUTS)                                                                                   \
     X(match, MatchPart, MATCH_INPUTS)                                                                                  \
-    X(table, Table, TABLE_INPUTS)
+    X(table, Table, TABLE_INPUTS)                                                                                      \
+    X(columns, Columns, COLUMNS_INPUTS)
 
 /* Behind them: what weighs and refines the inputs. */
 #define STAGES(X) X(sets) X(gate) X(final)

@@ -55,12 +55,12 @@ struct Predictor {
 
 /* Room for everything that so many tokens may show, within what is left beside the history: half of it for nodes, a quarter
  * for lists, a sixteenth for matches. The rest is below 2 MB but for the largest vocabularies. */
-static int tables_create(Tables *t, uint32_t leaves, uint32_t tokens, size_t memory) {
+static int tables_create(Tables *t, uint32_t leaves, uint32_t tokens, size_t memory, int kinds) {
     t->leaves = leaves;
     t->depth = log2_ceil(leaves);
     size_t history = (size_t)4 * tokens, left = memory - (history < memory * 7 / 8 ? history : memory * 7 / 8);
     uint64_t want = tokens < 64 ? 64 : tokens;
-    uint32_t node_bits = log2_ceil(want * 12), list_bits = log2_ceil(want * (LISTS + SPARSE));
+    uint32_t node_bits = log2_ceil(want * 12), list_bits = log2_ceil(want * (LISTS + SPARSE + (kinds ? COLUMNS : 0)));
     uint32_t match_bits = log2_ceil(want);
     while (node_bits > 8 && (sizeof(NodeBucket) << node_bits) > left / 2) node_bits--;
     while (list_bits > 8 && (sizeof(FollowerList) << list_bits) > left / 4) list_bits--;
@@ -82,7 +82,7 @@ static int stages_create(Predictor *p, const Sizing *sizing) {
 }
 
 Predictor *predictor_create(uint32_t leaves, const int16_t *cells, uint32_t n_cells, uint32_t tokens, size_t memory,
-                            uint32_t parts, const struct Ngrams *ngrams) {
+                            uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds) {
     Predictor *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     p->parts = parts;
@@ -92,8 +92,8 @@ Predictor *predictor_create(uint32_t leaves, const int16_t *cells, uint32_t n_ce
         p->cell_logit[i] = clip_logit(cells[i]);
         p->cell_coarse[i] = (uint8_t)coarse_class(p->cell_logit[i]);
     }
-    const Sizing sizing = {tokens < 64 ? 64 : tokens, memory, ngrams};
-    int failed = tables_create(&p->tables, leaves, tokens, memory);
+    const Sizing sizing = {tokens < 64 ? 64 : tokens, memory, ngrams, kinds};
+    int failed = tables_create(&p->tables, leaves, tokens, memory, kinds != NULL);
 #define CREATE(name, ...) failed = failed || name##_create(&p->name, &p->tables, &sizing);
     INPUT_PARTS(CREATE)
 #undef CREATE

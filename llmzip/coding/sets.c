@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const uint32_t rows[SETS] = {
-    ROWS_LEVEL, ROWS_CELL, ROWS_ORDER, ROWS_TOKEN, ROWS_TREND, ROWS_COARSE, ROWS_NODE, ROWS_TOKEN, ROWS_STREAM,
+    ROWS_LEVEL, ROWS_CELL,  ROWS_ORDER,  ROWS_TOKEN,   ROWS_TREND,  ROWS_COARSE,
+    ROWS_NODE,  ROWS_TOKEN, ROWS_STREAM, ROWS_SUPPORT, ROWS_COLUMN,
 };
 
 int sets_create(Sets *part, Tables *tables, const int32_t *first, int inputs, int on) {

@@ -9,7 +9,7 @@
 
 /* format: everything here decides probabilities. */
 
-enum { SETS = 9 };
+enum { SETS = 11 };
 
 /* Rows of each set; `sets_rows` has the formulas that index them. */
 enum {
@@ -21,6 +21,8 @@ enum {
     ROWS_COARSE = DEPTH_MAX * COARSE * 2,
     ROWS_NODE = 1024 + DEPTH_MAX,
     ROWS_STREAM = 256,
+    ROWS_SUPPORT = 32 * COARSE,
+    ROWS_COLUMN = 17 * 4 * 3,
 };
 
 typedef struct {
@@ -77,6 +79,11 @@ static inline void sets_select(Sets *part, SetsLane *lane, const Turn *turn, con
         level < 10 ? turn->node : 1024 + level,
         found->before >> 3 & 1023,
         turn->stream & 255,
+        (found->support & 31) * COARSE + turn->coarse,
+        (found->column * 4 + state) * 3
+            + (highest == 0  ? 0
+               : highest < 3 ? 1
+                             : 2),
     };
     for (int s = 0; s < (part->on ? SETS : 1); s++) {
         lane->weights[s] = part->weights[s] + (size_t)row[s] * (size_t)part->inputs;
@@ -107,9 +114,9 @@ static inline void sets_train(const Sets *part, SetsLane *lane, const int32_t *i
     for (int s = 0; s < sets; s++) {
         /* Rates with 14 fractional bits: rows learn fast at first, too. */
         int32_t visits = *lane->visits[s];
-        int32_t rate = 80 + 800 * 600 / (600 + visits) + (int32_t)(UINT64_C(200) * 20000 / (20000 + turns));
+        int32_t rate = 60 + 800 * 600 / (600 + visits) + (int32_t)(UINT64_C(200) * 20000 / (20000 + turns));
         if (visits < 65535) *lane->visits[s] = (uint16_t)(visits + 1);
-        /* |target - p| < 2^16 and rate <= 1080, so the error stays below ERROR_LIMIT. */
+        /* |target - p| < 2^16 and rate <= 1060, so the error stays below ERROR_LIMIT. */
         network_train(lane->weights[s], input, (target - squash(lane->output[s])) * rate >> 10, inputs);
     }
     int32_t error = (target - lane->mixed) * 8 >> 10;

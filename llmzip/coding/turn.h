@@ -44,6 +44,7 @@ typedef struct {
     uint64_t tokens;
     size_t bytes;
     const struct Ngrams *ngrams; /* the static table, NULL if there is none */
+    const uint8_t *kinds;        /* [leaves] of tokens (columns.h), NULL if they are not known */
 } Sizing;
 
 /* A token begins: the last ones before it (0 = latest) and hashes of the last 1, 2, ... of them. */
@@ -76,6 +77,8 @@ typedef struct {
     uint32_t expected;                           /* 1: it expects a left turn, 2: a right one, 0: nothing */
     uint32_t last, before;                       /* tokens */
     uint32_t support;                            /* what the static table rests on: order and number of followers */
+    uint32_t
+        column; /* the side of what stands above and how often that was right lately, 0 = nothing above; below 17 */
 } Evidence;
 
 #endif

@@ -10,14 +10,14 @@
 static const int32_t flag_start[2] = {128, 64};
 
 int turns_create(Turns *t, uint32_t leaves, const int16_t *centres, uint32_t n_cells, uint32_t tokens, int mix,
-                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams) {
+                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds) {
     t->leaves = leaves;
     while ((UINT32_C(1) << t->depth) < leaves) t->depth++;
     t->n_cells = n_cells;
     t->flags = flags;
     for (uint32_t i = 0; i < n_cells; i++) t->cell_probability[i] = (uint16_t)squash(centres[i]);
     for (int i = 0; i < 2; i++) t->flag_probability[i] = map_entry(flag_start[i], i ? 0 : 30);
-    if (mix) t->predictor = predictor_create(leaves, centres, n_cells, tokens, memory, parts, ngrams);
+    if (mix) t->predictor = predictor_create(leaves, centres, n_cells, tokens, memory, parts, ngrams, kinds);
     return mix && !t->predictor ? -1 : 0;
 }
 

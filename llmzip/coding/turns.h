@@ -28,7 +28,7 @@ typedef struct {
 
 /* centres: n_cells log odds (1/256 nat); memory in bytes. 0, or -1 when there is no memory. */
 int turns_create(Turns *t, uint32_t leaves, const int16_t *centres, uint32_t n_cells, uint32_t tokens, int mix,
-                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams);
+                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds);
 void turns_free(Turns *t);
 
 /* Lay out a block; what was learnt stays. 0, or -1 when there is no memory, after which nothing else may be called. */

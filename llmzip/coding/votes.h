@@ -70,8 +70,8 @@ static inline void votes_inputs(Votes *votes, VotesLane *lane, const Turn *turn,
 
 static inline void votes_update(VotesLane *lane, int bit) {
     if (!lane->entry) return;
-    *lane->entry = map_update(*lane->entry, bit, 255);
-    *lane->cell_entry = map_update(*lane->cell_entry, bit, 255);
+    *lane->entry = map_update(*lane->entry, bit, 1022);
+    *lane->cell_entry = map_update(*lane->cell_entry, bit, 1022);
 }
 
 /* Take the turn: followers on the other side are no longer possible. */

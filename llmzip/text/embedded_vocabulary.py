@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from llmzip.text.digits import DigitSpeller
 from llmzip.text.tokens import Vocabulary
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ def pieces() -> tuple[bytes, ...]:
     tokens = _tokenizer().get_vocab()
     ordered = sorted(tokens, key=tokens.__getitem__)
     return (*(bytes_of_token(token) for token in ordered), *([b""] * _CONTROL_TOKENS))
+
+
+@cache
+def digit_speller() -> DigitSpeller:
+    """Numbers of this vocabulary spelt digit by digit."""
+    return DigitSpeller(pieces())
 
 
 @cache
