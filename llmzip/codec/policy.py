@@ -23,7 +23,7 @@ _SAMPLE, _SAMPLES = 2048, 4
 _REPETITIVE = 200  # zstd shrinks the block to one part in so many: a network would take minutes for next to nothing
 _UNLIKE_TEXT = 0.45  # tokens a byte; English has 0.28
 _RANDOM = 0.95  # bytes a byte: nothing gained
-_HOPELESS = 0.97  # of what zstd makes of the samples: of text it is at most three quarters
+_HOPELESS = 1.1  # times what zstd makes of the samples: of text it is at most three quarters of that
 
 _TRIAL = 2560  # tokens on which the network is tried; it counts how it does on the later half of them
 # What the network must take off to be worth its time: a share of the size, and bits of a byte of the original.

@@ -88,7 +88,7 @@ class Examiner(Codec):
         Raises ModelError and LlmzipError as compression does.
         """
         began = time.monotonic()
-        notes = _Notes(self._alternatives)
+        notes = _Notes(self._alternatives, progress)
         result = Examination(notes.blocks)
         try:
             sink = cast(BinaryIO, _Nothing())
@@ -112,9 +112,9 @@ class _Nothing(io.RawIOBase):
 class _Notes(Observer):
     """Notes scores and costs of every token of every block."""
 
-    def __init__(self, alternatives: int) -> None:
+    def __init__(self, alternatives: int, progress: BytesDone | None) -> None:
         self.blocks: list[BlockFacts] = []
-        self._alternatives = alternatives
+        self._alternatives, self._progress = alternatives, progress
 
     def begins(self, data: bytes, network: Callable[[], BlockPipeline]) -> None:
         pipeline = network()
@@ -152,7 +152,12 @@ class _Notes(Observer):
         if not self._evaluated:
             # The codec leaves blocks that do not suit the model to the classic codecs; what the model says of them
             # still counts.
-            self._pipeline.encode(*self._pipeline.tokens_of(self._data), 1, observer=self)
+            self._pipeline.encode(*self._pipeline.tokens_of(self._data), 1, observer=self, progress=self._check)
+
+    def _check(self, share: float) -> None:
+        """Give whoever watches the progress a chance to stop the work."""
+        if self._progress:
+            self._progress(0)
 
     def _add(self, costs: NDArray[np.float64], run: Run, bits: bytes, probabilities: bytes) -> None:
         rows, pipeline = slice(run.start, run.stop), self._pipeline
