@@ -16,7 +16,7 @@ TEXT = b"The harbour of the town and the ships of the sea, the old men and the w
 
 
 def compared(name, data=TEXT, check=lambda: None):
-    return compare.compare_file(data, "x", name, {}, 4711, check)
+    return compare.compare_file(data, "x", name, {}, {"llmzip": 4711}, check)
 
 
 @pytest.mark.parametrize("codec", LIBRARIES, ids=lambda codec: codec.name)

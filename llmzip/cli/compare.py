@@ -33,7 +33,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
     from llmzip.report.contest.compare import Result, compare_file
     from llmzip.report.contest.contenders import OURS, missing
     from llmzip.report.output import comparison
-    from llmzip.report.output.model_facts import model_document
+    from llmzip.report.output.model_facts import data_bytes, model_document
 
     options = Options.of({name: value for name, value in parameters.items() if value is not None})
     names = choose(parameters["only"], parameters["skip"])
@@ -43,11 +43,20 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
     names = [name for name in names if name not in skipped]
     settings: dict[str, Any] = {}
     described: dict[str, Any] = {}
-    if OURS in names:
+    ours = [name for name in names if name in OURS]
+    sizes: dict[str, int] = {}
+    if ours and (options.named or not options.mix):
+        # Other levels are rows of the embedded model alone.
+        names = [name for name in names if OURS.get(name) is None]
+        ours = [name for name in names if name in OURS]
+    if ours:
         settings = asdict(options.settings)
         # A model that cannot be loaded is told once, and before the others have worked for an hour.
         with make_codec(options) as codec:
             described = model_document(options.named, codec.session.model)
+        for name in ours:
+            level = OURS[name] or options.level
+            sizes[name] = data_bytes(described["bytes"], level, mixing=options.mix, own=options.named is not None)
     results: list[Result] = []
 
     with measuring.stopping() as request:
@@ -58,7 +67,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
             failed = []
             with measuring.watched(text.name, len(names), options, request, unit=" compressors") as done:
                 for name in names:
-                    found = compare_file(text.data, text.name, name, settings, described.get("bytes", 0), request.check)
+                    found = compare_file(text.data, text.name, name, settings, sizes, request.check)
                     results.append(found)
                     failed += [found] if found.error else []
                     done(1)
@@ -85,7 +94,7 @@ def choose(only: str | None, skip: str | None) -> list[str]:
     def chosen(text: str) -> set[str]:
         found = set()
         for word in filter(None, (part.strip() for part in text.split(","))):
-            mine = {name for name in NAMES if name == word or name.split()[0] == word}
+            mine = {word} & set(NAMES) or {name for name in NAMES if name.split()[0] == word}
             if not mine:
                 raise UsageError(f"there is no compressor {word!r}: there are {', '.join(NAMES)}")
             found |= mine

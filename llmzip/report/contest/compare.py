@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmzip.report.contest.contenders import OURS
 from llmzip.report.contest.worker import packed_name
 
 _POLL = 0.1  # seconds between looks at whether the user wants to stop
@@ -45,11 +44,12 @@ class Result:
 
 
 def compare_file(
-    data: bytes, name: str, codec: str, settings: dict[str, Any], model_bytes: int, check: Callable[[], None]
+    data: bytes, name: str, codec: str, settings: dict[str, Any], model_bytes: dict[str, int], check: Callable[[], None]
 ) -> Result:
     """Run one compressor on one text and verify it. check: called several times a second, may raise to give up.
 
-    settings: arguments of `Codec`. A compressor that fails gives a result with `error`.
+    settings: arguments of `Codec`. model_bytes: of what llmzip's rows need beside the file. A compressor that fails gives a
+    result with `error`.
     """
     with tempfile.TemporaryDirectory(prefix="llmzip-") as path:
         folder = Path(path)
@@ -77,7 +77,7 @@ def compare_file(
         unpacking["seconds"],
         packing["peak"],
         unpacking["peak"],
-        model_bytes if codec == OURS else 0,
+        model_bytes.get(codec, 0),
     )
 
 

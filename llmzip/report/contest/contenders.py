@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-OURS = "llmzip"
+OURS = {"llmzip -1": 1, "llmzip": None, "llmzip -9": 9}
+"""llmzip itself, with the level of each row; None: the level and settings that were asked for."""
 
 
 @dataclass(frozen=True)
@@ -140,13 +141,13 @@ TOOLS = (
     Tool("cmix", ("cmix",), ("-c", "original", "{packed}"), ("-d", "{packed}", "restored")),
 )
 
-NAMES = (OURS, *(each.name for each in (*LIBRARIES, *TOOLS)))
+NAMES = (*OURS, *(each.name for each in (*LIBRARIES, *TOOLS)))
 """All that can be compared."""
 
 
 def find(name: str) -> Library | Tool | None:
     """The library or tool of this name; None for llmzip itself. Raises KeyError."""
-    return None if name == OURS else {each.name: each for each in (*LIBRARIES, *TOOLS)}[name]
+    return None if name in OURS else {each.name: each for each in (*LIBRARIES, *TOOLS)}[name]
 
 
 def missing(names: Sequence[str]) -> list[str]:

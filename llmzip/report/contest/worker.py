@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from llmzip.report.contest.contenders import Library, Tool, arguments, find
+from llmzip.report.contest.contenders import OURS, Library, Tool, arguments, find
 
 PACKED = "packed"
 
@@ -39,8 +39,10 @@ def _library(codec: Library, action: str, folder: Path) -> float:
     return seconds
 
 
-def _ours(action: str, folder: Path, settings: dict[str, Any]) -> float:
+def _ours(name: str, action: str, folder: Path, settings: dict[str, Any]) -> float:
     """llmzip itself; loading the model is part of the time."""
+    if OURS[name]:
+        settings = settings | {"level": OURS[name]}
     began = time.perf_counter()
     from llmzip.codec import Codec
 
@@ -99,7 +101,7 @@ def main(arguments: list[str]) -> int:
             seconds = _tool(codec, action, folder)
             peak = _kilobytes(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
         else:
-            seconds = _library(codec, action, folder) if codec else _ours(action, folder, settings)
+            seconds = _library(codec, action, folder) if codec else _ours(name, action, folder, settings)
             peak = _own_peak()
     except Exception as error:
         print(json.dumps({"error": " ".join(f"{error or type(error).__name__}".split())}))

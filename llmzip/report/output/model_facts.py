@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from llmzip.codec.locate import resolve
+from llmzip.codec.pipeline import TABLE_FILE as TABLE
+from llmzip.codec.settings import LAST_WITHOUT_NETWORK
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel
 from llmzip.model.split import all_parts
@@ -15,6 +17,12 @@ def model_bytes(named: str | Path | None) -> int:
     """Size of a model as it is stored, all its parts together. `named` as for `Codec`. Raises ModelError, OSError."""
     path = resolve(named).path or embedded.PACKED
     return sum(path.with_name(part).stat().st_size for part in all_parts(path.name))
+
+
+def data_bytes(model: int, level: int, *, mixing: bool, own: bool) -> int:
+    """What a level needs beside a file: the network of `model` bytes, the table of n-grams, or both."""
+    table = TABLE.stat().st_size if mixing and not own else 0
+    return table + (model if level > LAST_WITHOUT_NETWORK else 0)
 
 
 def model_document(named: str | Path | None, model: LanguageModel) -> dict[str, Any]:
