@@ -3,11 +3,11 @@
 #include <stdlib.h>
 
 static MapEntry *guess_map(Tables *tables) {
-    MapEntry *map = part_table(tables, sizeof(MapEntry) * COLUMN_HITS * COARSE);
-    for (int i = 0; map && i < COLUMN_HITS * COARSE; i++) {
+    MapEntry *map = part_table(tables, sizeof(MapEntry) * COLUMN_HITS * 2 * COARSE);
+    for (int i = 0; map && i < COLUMN_HITS * 2 * COARSE; i++) {
         /* A prior that is worth six observations: the more hits lately, the surer. */
         int32_t hits = 0;
-        for (int h = i / COARSE; h; h >>= 1) hits += h & 1;
+        for (int h = i / COARSE / 2; h; h >>= 1) hits += h & 1;
         map[i] = map_entry(squash(coarse_middle((uint32_t)i % COARSE) + 150 * hits), 6);
     }
     return map;

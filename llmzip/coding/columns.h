@@ -11,7 +11,7 @@
 
 /* format: everything here decides probabilities. */
 
-enum { COLUMNS = 5, FIELDS = 128, COLUMN_HITS = 64, COLUMNS_INPUTS = VOTES_INPUTS * COLUMNS + 4 };
+enum { COLUMNS = 6, FIELDS = 128, COLUMN_HITS = 64, COLUMNS_INPUTS = VOTES_INPUTS * COLUMNS + 4 };
 
 /* Bits of a token's kind. */
 enum { KIND_FIELD = 1, KIND_LINE = 2, KIND_NUMBER = 4 };
@@ -19,7 +19,7 @@ enum { KIND_FIELD = 1, KIND_LINE = 2, KIND_NUMBER = 4 };
 typedef struct {
     const uint8_t *kinds; /* [leaves], NULL: columns are not looked at */
     Votes votes[COLUMNS];
-    MapEntry *map;      /* [COLUMN_HITS][COARSE] */
+    MapEntry *map;      /* [COLUMN_HITS][2][COARSE] */
     MapEntry *long_map; /* the same for the line before that */
 } Columns;
 
@@ -43,6 +43,8 @@ typedef struct {
     ColumnsLine line[3]; /* this one, the one before, the one before that; rotating */
     uint32_t now;        /* which of them is this one */
     uint32_t field, lines;
+    uint32_t offset;  /* tokens since the field began, at most 15 */
+    uint32_t differs; /* whether one of them was not the one above, by line (bits) */
     ColumnsGuess guess[2];
 } ColumnsLane;
 
@@ -76,6 +78,7 @@ static inline void columns_begin(const Columns *part, ColumnsLane *lane, Tables 
         hash_mix(hash_mix(hash_mix(303, lane->field), first), token->t[1]),
         hash_mix(hash_mix(hash_mix(304, above[0]), above[1]), lane->field),
         hash_mix(hash_mix(hash_mix(305, token->order[2]), lane->field), above[0]),
+        hash_mix(hash_mix(hash_mix(306, lane->field << 8 | lane->offset << 2 | lane->differs), above[0]), 0),
     };
     for (int i = 0; i < COLUMNS; i++) votes_begin(lane->votes + i, tables, context[i]);
 }
@@ -103,12 +106,13 @@ static inline void columns_inputs(Columns *part, ColumnsLane *lane, const Turn *
         input[0] = input[1] = 0;
         if (guess->expected == TOKEN_UNKNOWN) continue;
         uint32_t right = guess->expected >> turn->shift & 1, hits = guess->hits[columns_place(lane)];
-        guess->entry = (i ? part->long_map : part->map) + (hits & (COLUMN_HITS - 1)) * COARSE
+        guess->entry = (i ? part->long_map : part->map)
+                       + ((hits & (COLUMN_HITS - 1)) * 2 + (lane->differs >> i & 1)) * COARSE
                        + (right ? turn->coarse : COARSE - 1 - turn->coarse);
         int32_t a = map_probability(*guess->entry), sign = right ? 1 : -1;
         input[0] = limited_input(sign * stretch(a) - turn->model);
         input[1] = sign * (a - 32768) / 64;
-        if (i == 0) found->column = 1 + ((hits & 7) << 1 | right);
+        if (i == 0) found->column = 1 + ((hits & 3) << 2 | (lane->differs & 1) << 1 | right);
     }
 }
 
@@ -149,21 +153,25 @@ static inline void columns_end(Columns *part, ColumnsLane *lane, Tables *tables,
     for (int i = 0; i < 2; i++) {
         ColumnsGuess *guess = lane->guess + i;
         uint8_t *hits = guess->hits + columns_place(lane);
+        if (guess->guess != rank) lane->differs |= 1u << i;
         if (guess->guess != TOKEN_UNKNOWN) *hits = (uint8_t)(*hits << 1 | (guess->guess == rank));
     }
     ColumnsLine *line = columns_line(lane, 0);
     if (kind & KIND_LINE) {
         lane->now = (lane->now + 1) % 3;
-        *columns_line(lane, 0) = (ColumnsLine){.fields = 1, .start = {position + 1}};
-        lane->field = 0;
+        columns_line(lane, 0)->fields = 1;
+        columns_line(lane, 0)->start[0] = position + 1;
+        lane->field = lane->offset = lane->differs = 0;
         lane->lines++;
         for (uint32_t i = 0; i < 2; i++)
             lane->guess[i].up = lane->lines > i + 1 ? columns_line(lane, i + 1)->start[0] : UINT32_MAX;
         return;
     }
     int begins = (kind & KIND_FIELD) && position != line->start[0];
+    lane->offset += lane->offset < 15;
     if (begins) {
         lane->field++;
+        lane->offset = lane->differs = 0;
         if (lane->field < FIELDS) {
             line->start[lane->field] = position;
             line->fields = lane->field + 1;

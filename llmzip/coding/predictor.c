@@ -200,6 +200,7 @@ enum { CELL_WIDTH = 90 };
 static void set_opinion(Predictor *p, Lane *lane, const uint8_t *cells, ptrdiff_t stride) {
     Turn *turn = &lane->turn;
     int32_t table = table_ask(&p->table, &lane->table, turn);
+    turn->alone = cells == NULL;
     if (!cells) {
         turn->model = table;
         turn->coarse = coarse_class(table);
@@ -243,7 +244,7 @@ static void update_lane(Predictor *p, Lane *lane, int bit) {
     /* Lanes of one level share rows. Each learns from the error that is left after the lanes before it: steps taken on
      * stale errors would add up. With one lane nothing has changed since the prediction. */
     if (p->active > 1) sets_mix(&p->sets, &lane->sets, lane->input, INPUTS);
-    sets_train(&p->sets, &lane->sets, lane->input, INPUTS, p->turns, bit);
+    sets_train(&p->sets, &lane->sets, &lane->turn, lane->input, INPUTS, p->turns, bit);
     if (p->parts & PART_BIT(gate)) gate_learn(&lane->gate, &lane->turn, bit);
     if (p->parts & PART_BIT(final)) final_learn(&lane->final, bit);
 #define UPDATE(name, ...)                                                                                              \

@@ -107,8 +107,8 @@ static inline int32_t sets_mix(const Sets *part, SetsLane *lane, const int32_t *
 }
 
 /* turns: coded so far; everything learns fast in a file's first turns. */
-static inline void sets_train(const Sets *part, SetsLane *lane, const int32_t *input, int inputs, uint64_t turns,
-                              int bit) {
+static inline void sets_train(const Sets *part, SetsLane *lane, const Turn *turn, const int32_t *input, int inputs,
+                              uint64_t turns, int bit) {
     int32_t target = bit ? 65535 : 0;
     int sets = part->on ? SETS : 1;
     for (int s = 0; s < sets; s++) {
@@ -119,7 +119,8 @@ static inline void sets_train(const Sets *part, SetsLane *lane, const int32_t *i
         /* |target - p| < 2^16 and rate <= 1060, so the error stays below ERROR_LIMIT. */
         network_train(lane->weights[s], input, (target - squash(lane->output[s])) * rate >> 10, inputs);
     }
-    int32_t error = (target - lane->mixed) * 8 >> 10;
+    /* Where a network leads, its weight changes little; without one, the text at hand decides which set is to be believed. */
+    int32_t error = (target - lane->mixed) * (turn->alone ? 24 : 8) >> 10;
     for (int s = 0; s < sets; s++) {
         int32_t w = lane->mix_weights[s] + ((lane->output[s] * error + 2048) >> 12);
         lane->mix_weights[s] = w > WEIGHT_LIMIT ? WEIGHT_LIMIT : w < -WEIGHT_LIMIT ? -WEIGHT_LIMIT : w;

@@ -63,7 +63,8 @@ typedef struct {
     uint32_t bucket_node;  /* the node within the buckets of its four levels */
     uint32_t cell;         /* what the log odds came from, as a class of at most ROWS_CELL */
     uint32_t stream;
-    int32_t model; /* log odds from outside the mixer: what all parts correct */
+    uint32_t alone; /* whether the model is no network, but the table or nothing */
+    int32_t model;  /* log odds from outside the mixer: what all parts correct */
     uint32_t coarse;
 } Turn;
 
