@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from llmzip.model._masses import Masses
 
 from llmzip.codec.quantiser import Quantiser
 from llmzip.coding.tree import VocabularyTree
+from llmzip.model._masses import Masses
 from llmzip.model.llama import LlamaModel, usable_cores
 
 HEAD, GROUPS, BLOCK = 64, 8, 32
