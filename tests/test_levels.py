@@ -82,7 +82,7 @@ def test_levels_that_mean_the_same_write_the_same(fast):
 
 @pytest.mark.parametrize("pays", [False, True])
 def test_the_default_leaves_the_network_out_where_it_does_not_pay(monkeypatch, corpora, pays):
-    text = (corpora / "server.log").read_bytes()[:9000]
+    text = (corpora / "manual.rst").read_bytes()[:9000]
     monkeypatch.setattr("llmzip.codec.policy.network_pays", lambda *_: pays)
     with Codec(level=6, threads=1) as codec:
         packed = codec.compress(text)

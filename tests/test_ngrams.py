@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmzip.coding import _mixer
-from llmzip.coding.table_file import FILE, IDENTITY, embedded_table, find_table, open_table
+from llmzip.coding.table_file import FILE, IDENTITY, TABLE_IDENTITY, embedded_table, find_table, open_table
 from llmzip.errors import ModelError
 from training.ngrams import ORDERS, count_order, token_bits
 from training.table import FULL, Shape, assemble, keep, quantised, worths
@@ -137,12 +137,12 @@ def test_the_table_of_a_file_is_named_when_it_is_not_there(tmp_path):
     assert find_table(IDENTITY) is embedded_table()
     with pytest.raises(ModelError, match="0102030405060708"):
         find_table(bytes(range(1, 9)))
-    with pytest.raises(ModelError, match=IDENTITY.hex()):
-        open_table(tmp_path / "missing.bin", IDENTITY)
+    with pytest.raises(ModelError, match=TABLE_IDENTITY.hex()):
+        open_table(tmp_path / "missing.bin", TABLE_IDENTITY)
     cut = tmp_path / "cut.bin"
     cut.write_bytes(FILE.read_bytes()[:-1])
-    with pytest.raises(ModelError, match=IDENTITY.hex()):
-        open_table(cut, IDENTITY)
+    with pytest.raises(ModelError, match=TABLE_IDENTITY.hex()):
+        open_table(cut, TABLE_IDENTITY)
     from hashlib import blake2b
 
     newer = FILE.read_bytes()[:6] + b"\2" + FILE.read_bytes()[7:]

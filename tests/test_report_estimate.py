@@ -17,6 +17,7 @@ from llmzip.codec.evaluation import Session, prefill
 from llmzip.codec.layout import Layout
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.coding.rangecoder import TurnEncoder
+from llmzip.coding.tree import VocabularyTree
 from llmzip.model.base import Window
 from llmzip.report.measure import estimate as e
 from llmzip.report.measure import intervals, schemes
@@ -198,7 +199,7 @@ def test_turns_belong_to_the_tokens_whose_bits_they_are():
     ranks = np.empty(len(tokens), np.uint32)
     ranks[layout.rows] = pipeline.tree.ranks[tokens]
     for (start, stop, active), bits, _ in pipeline.turns(tokens, layout, cells):
-        owners = turn_owners(ranks[start:stop], states[start:stop], active, pipeline.tree.leaves, True)
+        owners = turn_owners(ranks[start:stop], states[start:stop], active, pipeline.tree, True)
         bits = np.frombuffer(bits, np.uint8)
         assert len(owners) == len(bits)
         for row in range(stop - start):
@@ -220,7 +221,15 @@ def test_turns_that_do_not_fit_are_refused():
     from llmzip.report.measure.costs import token_costs
 
     with pytest.raises(ValueError, match="turns"):
-        token_costs(np.zeros(2, np.uint32), np.zeros(2, np.uint8), 1, 4, False, b"\0", b"\0\0")
+        token_costs(
+            np.zeros(2, np.uint32),
+            np.zeros(2, np.uint8),
+            1,
+            VocabularyTree([b"a", b"b", b"c", b"d"]),
+            False,
+            b"\0",
+            b"\0\0",
+        )
 
 
 # -- schemes ---------------------------------------------------------------------------------------------------------

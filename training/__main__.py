@@ -43,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
     ngrams.add_argument("--output", required=True, metavar="FILE", help="where the table is written")
     ngrams.add_argument("--vocabulary", metavar="GGUF", help="model whose vocabulary it is; default: the embedded one")
     ngrams.add_argument("--size", type=float, default=14.2, help="of the table, about, in millions of bytes")
+    start = step("start", "learn what the mixer begins with where there is no network")
+    start.add_argument("--output", required=True, metavar="FILE", help="where the start is written")
     average = step("average", "the weighted mean of checkpoints of one shape, as a checkpoint")
     average.add_argument("checkpoints", nargs="+", help="checkpoint files (.pt)")
     average.add_argument("--parts", nargs="+", type=float, help="share of each (default: equal)")
@@ -94,6 +96,10 @@ def main(arguments: list[str] | None = None) -> int:
             from .table import write_table
 
             write_table(config, options.vocabulary, Path(options.output), int(options.size * 1e6))
+        elif options.step == "start":
+            from .start import write_start
+
+            write_start(config, Path(options.output))
         elif options.step == "average":
             from . import checkpoint
 

@@ -24,9 +24,10 @@ from llmzip.codec.observer import SILENT, Observer
 from llmzip.codec.quantiser import Quantiser
 from llmzip.coding.mixing import Mixer
 from llmzip.coding.rangecoder import TurnEncoder
+from llmzip.coding.start_file import embedded_start
 from llmzip.coding.table_file import FILE as TABLE_FILE
 from llmzip.coding.table_file import find_table
-from llmzip.coding.tree import VocabularyTree
+from llmzip.coding.tree import LeaningTree, VocabularyTree
 from llmzip.errors import CorruptError
 from llmzip.model._masses import Masses
 from llmzip.model.base import Window
@@ -81,7 +82,9 @@ class BlockPipeline:
             self.vocabulary = Vocabulary(session.model.pieces, session.model.tokenize)
         else:
             self.vocabulary = embedded_vocabulary()
-        self.tree = VocabularyTree(self.vocabulary.pieces)
+        self._start = None if session else embedded_start()
+        pieces = self.vocabulary.pieces
+        self.tree = LeaningTree(pieces, self._start.lengths) if self._start else VocabularyTree(pieces)
         self.quantiser = Quantiser(coding.tolerance)
         self.table = find_table(coding.table) if coding.table else None
         if self.table and self.table.vocabulary != self.tree.leaves:
@@ -116,14 +119,16 @@ class BlockPipeline:
             flags=self.coding.tolerance > 0,
             table=self.table,
             kinds=self.tree.kinds,
+            start=self._start,
         )
 
     def tokens_of(self, data: bytes) -> tuple[TokenText, bool]:
         """Tokens of a block, and whether CRLF line ends were turned into LF before."""
         turned = newlines.to_lf(data)
-        text = self.vocabulary.encode(data if turned is None else turned)
+        lines = data if turned is None else turned
+        text = self.vocabulary.encode(lines)
         if not self.network and many_digits(data):
-            text = digit_speller().spell(text)
+            text = digit_speller().spell(text, lines)
         return text, turned is not None
 
     def evaluate(

@@ -3,6 +3,7 @@
 #include <limits.h>
 
 #include "logistic.h"
+#include "final.h"
 #include "maps.h"
 #include "predictor.h"
 #include "turns.h"
@@ -13,7 +14,9 @@ typedef struct {
     PyObject_HEAD Turns turns;
     TableObject *table; /* NULL where there is none */
     Py_buffer kinds;    /* held for as long as the mixer lives */
-    int busy;           /* a call runs without the interpreter lock */
+    Start start;
+    Py_buffer start_bytes; /* behind `start` */
+    int busy;              /* a call runs without the interpreter lock */
 } MixerObject;
 
 static PyTypeObject *table_type, *decoder_type;
@@ -33,17 +36,17 @@ static int lay_out(MixerObject *m, unsigned long streams, unsigned long tokens) 
 }
 
 static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"leaves", "cells", "streams", "tokens", "mix", "flags",
-                            "memory", "parts", "table",   "kinds",  NULL};
+    static char *names[] = {"leaves", "cells", "streams", "tokens", "mix",   "flags",
+                            "memory", "parts", "table",   "kinds",  "start", NULL};
     unsigned long leaves, streams, tokens;
     int mix = 1, flags = 0;
     Py_buffer cells;
     Py_ssize_t memory = (Py_ssize_t)256 << 20;
     unsigned int parts = UINT_MAX;
     PyObject *table = Py_None;
-    Py_buffer kinds = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ky*kk|$ppnIOz*", names, &leaves, &cells, &streams, &tokens, &mix,
-                                     &flags, &memory, &parts, &table, &kinds))
+    Py_buffer kinds = {0}, start = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ky*kk|$ppnIOz*z*", names, &leaves, &cells, &streams, &tokens, &mix,
+                                     &flags, &memory, &parts, &table, &kinds, &start))
         return -1;
     int result = -1;
     if (m->turns.streams) {
@@ -58,6 +61,10 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
         PyErr_SetString(PyExc_ValueError, "the table is of another vocabulary");
     } else if (kinds.buf && (size_t)kinds.len != leaves) {
         PyErr_SetString(PyExc_ValueError, "kinds must have one item for each leaf");
+    } else if (start.buf
+               && (!mix || start_open(&m->start, start.buf, (size_t)start.len) || m->start.leaves != leaves
+                   || !predictor_fits(&m->start))) {
+        PyErr_SetString(PyExc_ValueError, "start is damaged, or not of this vocabulary and mixer");
     } else if (memory < (Py_ssize_t)1 << 20) {
         PyErr_SetString(PyExc_ValueError, "memory must be at least 1 MiB");
     } else if (tokens > TOKENS_MAX) {
@@ -67,9 +74,11 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
         memcpy(centres, cells.buf, (size_t)cells.len);
         m->kinds = kinds;
         kinds.obj = NULL;
+        m->start_bytes = start;
+        start.obj = NULL;
         if (turns_create(&m->turns, (uint32_t)leaves, centres, (uint32_t)(cells.len / 2), (uint32_t)tokens, mix, flags,
-                         (size_t)memory, parts, table == Py_None ? NULL : &((TableObject *)table)->ngrams,
-                         m->kinds.buf))
+                         (size_t)memory, parts, table == Py_None ? NULL : &((TableObject *)table)->ngrams, m->kinds.buf,
+                         start.buf ? &m->start : NULL))
             PyErr_NoMemory();
         else {
             if (table != Py_None) m->table = (TableObject *)Py_NewRef(table);
@@ -78,6 +87,7 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
     }
     PyBuffer_Release(&cells);
     if (kinds.obj) PyBuffer_Release(&kinds);
+    if (start.obj) PyBuffer_Release(&start);
     return result;
 }
 
@@ -85,6 +95,7 @@ static void mixer_dealloc(MixerObject *m) {
     turns_free(&m->turns);
     Py_XDECREF(m->table);
     if (m->kinds.obj) PyBuffer_Release(&m->kinds);
+    if (m->start_bytes.obj) PyBuffer_Release(&m->start_bytes);
     PyTypeObject *type = Py_TYPE(m);
     type->tp_free((PyObject *)m);
     Py_DECREF(type);
@@ -145,7 +156,7 @@ static PyObject *mixer_encode_steps(MixerObject *m, PyObject *args) {
     const uint32_t *rank = ranks.buf;
     const uint8_t *state = states.buf, *cell = cells.buf;
     for (size_t i = 0; i < tokens; i++)
-        if (rank[i] >= t->leaves || state[i] > 2) {
+        if (rank[i] >= t->tree.leaves || state[i] > 2) {
             PyErr_SetString(PyExc_ValueError, "ranks must be below leaves, states 0 to 2");
             goto done;
         }
@@ -253,6 +264,20 @@ done:
     return result;
 }
 
+static PyObject *mixer_learnt(MixerObject *m, PyObject *args) {
+    (void)args;
+    if (!m->turns.predictor || !m->start_bytes.obj
+        || enter(m, m->turns.level == m->turns.depth, "a step is not finished")) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_RuntimeError, "a mixer without a start learns none");
+        return NULL;
+    }
+    Start shape;
+    predictor_learnt(m->turns.predictor, &shape, NULL, NULL);
+    PyObject *out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)start_size(&shape));
+    if (out) predictor_learnt(m->turns.predictor, &shape, m->start.lengths, (uint8_t *)PyBytes_AS_STRING(out));
+    return out;
+}
+
 static PyObject *mixer_get_active(MixerObject *m, void *closure) {
     (void)closure;
     return PyLong_FromUnsignedLong(turns_active(&m->turns));
@@ -277,6 +302,8 @@ static PyMethodDef mixer_methods[] = {
      "decode_states(decoder, out)\n--\n\nStates (uint8) of the tokens of a step."},
     {"decode_level", (PyCFunction)mixer_decode_level, METH_VARARGS,
      "decode_level(decoder, cells, prefixes)\n--\n\nThe turns of a level; fills prefixes; True at the end of a step."},
+    {"learnt", (PyCFunction)mixer_learnt, METH_NOARGS,
+     "learnt()\n--\n\nWhat was learnt so far, as the start of another mixer (bytes)."},
     {"decode_steps", (PyCFunction)mixer_decode_steps, METH_VARARGS,
      "decode_steps(decoder, ranks)\n--\n\nWhole steps that need no cells, as many as fit; how many ranks they gave."},
     {NULL, NULL, 0, NULL},
@@ -351,6 +378,7 @@ static PyObject *part_names(void) {
 PyMODINIT_FUNC PyInit__mixer(void) {
     logistic_init();
     maps_init();
+    final_init();
     ngrams_init();
     PyObject *m = PyModule_Create(&module);
     if (!m) return NULL;

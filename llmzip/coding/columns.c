@@ -14,7 +14,7 @@ static MapEntry *guess_map(Tables *tables) {
 }
 
 int columns_create(Columns *part, Tables *tables, const Sizing *sizing) {
-    part->kinds = sizing->kinds;
+    (void)sizing;
     int failed = !(part->map = guess_map(tables)) || !(part->long_map = guess_map(tables));
     for (int i = 0; i < COLUMNS; i++) failed |= votes_create(part->votes + i, tables) != 0;
     return failed;

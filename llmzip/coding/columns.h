@@ -13,11 +13,7 @@
 
 enum { COLUMNS = 6, FIELDS = 128, COLUMN_HITS = 64, COLUMNS_INPUTS = VOTES_INPUTS * COLUMNS + 4 };
 
-/* Bits of a token's kind. */
-enum { KIND_FIELD = 1, KIND_LINE = 2, KIND_NUMBER = 4 };
-
 typedef struct {
-    const uint8_t *kinds; /* [leaves], NULL: columns are not looked at */
     Votes votes[COLUMNS];
     MapEntry *map;      /* [COLUMN_HITS][2][COARSE] */
     MapEntry *long_map; /* the same for the line before that */
@@ -55,8 +51,15 @@ static inline ColumnsLine *columns_line(ColumnsLane *lane, uint32_t back) {
     return lane->line + (lane->now + 3 - back) % 3;
 }
 
+/* Hash of what stands above the token that is awaited. */
+static inline uint64_t columns_above(const ColumnsLane *lane, const History *history) {
+    uint32_t up = lane->guess[0].up;
+    return hash_mix(up < history->length ? history->tokens[up] : TOKEN_UNKNOWN, lane->field);
+}
+
 static inline void columns_begin(const Columns *part, ColumnsLane *lane, Tables *tables, const TokenContext *token) {
-    if (!part->kinds) return;
+    (void)part;
+    if (!tables->kinds) return;
     const History *history = &tables->history;
     if (lane->lines == 0) {
         lane->lines = 1;
@@ -84,8 +87,9 @@ static inline void columns_begin(const Columns *part, ColumnsLane *lane, Tables 
 }
 
 static inline void columns_load(const Columns *part, ColumnsLane *lane, Tables *tables, int on) {
-    for (int i = 0; i < COLUMNS; i++) votes_load(lane->votes + i, tables, on && part->kinds != NULL);
-    if (on && part->kinds) return;
+    (void)part;
+    for (int i = 0; i < COLUMNS; i++) votes_load(lane->votes + i, tables, on && tables->kinds != NULL);
+    if (on && tables->kinds) return;
     for (int i = 0; i < 2; i++) lane->guess[i].expected = lane->guess[i].guess = TOKEN_UNKNOWN;
 }
 
@@ -147,8 +151,9 @@ static inline void columns_follow(ColumnsGuess *guess, const ColumnsLine *above,
 }
 
 static inline void columns_end(Columns *part, ColumnsLane *lane, Tables *tables, uint32_t position, uint32_t rank) {
-    if (!part->kinds) return;
-    uint32_t kind = part->kinds[rank];
+    (void)part;
+    if (!tables->kinds) return;
+    uint32_t kind = kind_at(tables, rank);
     for (int i = 0; i < COLUMNS; i++) followers_add(&tables->followers, lane->votes[i].context, rank);
     for (int i = 0; i < 2; i++) {
         ColumnsGuess *guess = lane->guess + i;

@@ -30,7 +30,7 @@ static inline NodeCounter node_update(NodeCounter c, int bit, int32_t first) {
 }
 
 /* ---- the part ---- */
-enum { COUNTERS = 3, COUNTERS_INPUTS = 3 * COUNTERS };
+enum { COUNTERS = 4, COUNTERS_INPUTS = 3 * COUNTERS };
 
 typedef struct {
     NodeCounter *root; /* order 0: one per node of the tree */
@@ -46,11 +46,16 @@ void counters_free(Counters *part);
 
 static inline void counters_begin(const Counters *part, CountersLane *lane, Tables *tables, const TokenContext *token) {
     (void)part, (void)tables;
-    for (uint32_t i = 1; i < COUNTERS; i++) lane->context[i] = hash_mix(token->order[i], 1000 + i);
+    for (uint32_t i = 1; i < COUNTERS; i++)
+        lane->context[i] = hash_mix(i < 3 ? token->near[i] : token->above, 1000 + i);
 }
 
 static inline void counters_load(const Counters *part, CountersLane *lane, Tables *tables, int on) {
     (void)part, (void)lane, (void)tables, (void)on;
+}
+
+static inline void counters_ask(const CountersLane *lane, const Tables *tables, uint32_t node) {
+    for (int i = 1; i < COUNTERS; i++) nodes_ask(&tables->nodes, lane->context[i], node);
 }
 
 static inline void counters_bucket(CountersLane *lane, Tables *tables, uint32_t node) {

@@ -5,6 +5,7 @@
 
 #include "hash.h"
 #include "logistic.h"
+#include "start.h"
 #include "turn.h"
 
 /* format: everything here decides probabilities. */
@@ -12,6 +13,8 @@
 /* ---- final map: FINAL_KNOTS probabilities at log odds FINAL_STEP apart, interpolated ---- */
 #define FINAL_STEP 256
 #define FINAL_KNOTS 25
+#define FINAL_VISITS FINAL_KNOTS /* place of the number of visits in a row */
+#define FINAL_ROW 32             /* a cache line */
 
 static inline int32_t final_refine(const uint16_t *row, int32_t logit, uint32_t *low, int32_t *fraction) {
     int32_t position = clip_logit(logit) + FINAL_STEP * (FINAL_KNOTS / 2);
@@ -20,12 +23,18 @@ static inline int32_t final_refine(const uint16_t *row, int32_t logit, uint32_t 
     return (row[*low] * (FINAL_STEP - *fraction) + row[*low + 1] * *fraction) / FINAL_STEP;
 }
 
+/* 65536 / n, n <= 128. */
+extern uint16_t final_rate[129];
+void final_init(void);
+
 /* A row learns from its two nearest knots, by 1/12 at first and in the end by 1/128. */
-static inline void final_update(uint16_t *row, uint16_t *visits, uint32_t low, int32_t fraction, int bit) {
-    int32_t a = row[low], b = row[low + 1], target = bit ? 65535 : 0, n = 12 + *visits / 8;
-    if (n < 128) ++*visits;
-    row[low] = (uint16_t)(a + (target - a) * (FINAL_STEP - fraction) / (FINAL_STEP * n));
-    row[low + 1] = (uint16_t)(b + (target - b) * fraction / (FINAL_STEP * n));
+static inline void final_update(uint16_t *row, uint32_t low, int32_t fraction, int bit) {
+    int32_t a = row[low], b = row[low + 1], target = bit ? 65535 : 0, n = 12 + row[FINAL_VISITS] / 8;
+    if (n < 128) row[FINAL_VISITS]++;
+    /* Steps with 16 fractional bits: |target - a| < 2^16 and rate <= 2^16 / 12, times at most FINAL_STEP / FINAL_STEP. */
+    int64_t rate = final_rate[n];
+    row[low] = (uint16_t)(a + (int32_t)((target - a) * rate * (FINAL_STEP - fraction) / (FINAL_STEP * 65536)));
+    row[low + 1] = (uint16_t)(b + (int32_t)((target - b) * rate * fraction / (FINAL_STEP * 65536)));
 }
 
 static inline void final_fill(uint16_t *row) {
@@ -33,48 +42,60 @@ static inline void final_fill(uint16_t *row) {
 }
 
 /* ---- the part ---- */
-enum { FINALS = 3 };
+enum { FINALS = 4 };
 
 typedef struct {
-    uint32_t bits;            /* log2 of the rows of the hashed maps */
-    uint16_t *knots[FINALS];  /* [rows][FINAL_KNOTS] */
-    uint16_t *visits[FINALS]; /* [rows] */
+    uint32_t bits;          /* log2 of the rows of the hashed maps */
+    uint16_t *rows[FINALS]; /* [rows][FINAL_ROW] */
+    void *blocks[FINALS];   /* what is to be freed */
 } Final;
 
 typedef struct {
-    uint64_t context; /* the last token */
+    uint64_t context, above; /* the last token; what stands above */
     uint32_t low;
     int32_t fraction;
-    uint16_t *row[FINALS], *visits[FINALS];
+    uint16_t *row[FINALS];
 } FinalLane;
 
 int final_create(Final *part, Tables *tables, const Sizing *sizing);
 void final_free(Final *part);
 
+/* The map by level, learnt before. */
+enum { FINAL_LEVEL_KNOTS = DEPTH_MAX * 3 * FINAL_KNOTS };
+void final_start(Final *part, const Start *start);
+void final_learnt(const Final *part, uint8_t *out);
+
 static inline void final_begin(FinalLane *lane, const TokenContext *token) {
-    lane->context = hash_mix(token->order[1], 1001);
+    lane->above = hash_mix(token->above, 1002);
+    lane->context = hash_mix(token->near[1], 1001);
+}
+
+/* Ask for the rows of a turn early: they lie anywhere. The first map is small. */
+static inline void final_turn(const Final *part, FinalLane *lane, const Turn *turn) {
+    const uint64_t hash[FINALS] = {
+        0,
+        hash_mix(lane->context, turn->node),
+        hash_mix(lane->above, turn->node),
+        hash_mix(77, turn->node),
+    };
+    for (int i = 1; i < FINALS; i++) {
+        lane->row[i] = part->rows[i] + (hash[i] >> (64 - part->bits)) * FINAL_ROW;
+        PREFETCH(lane->row[i]);
+    }
 }
 
 /* Two parts of the gated probability and one of each map's. */
-static inline int32_t final_average(Final *part, FinalLane *lane, const Turn *turn, const Evidence *found,
+static inline int32_t final_average(const Final *part, FinalLane *lane, const Turn *turn, const Evidence *found,
                                     int32_t logit, int32_t gated) {
-    const uint32_t row[FINALS] = {
-        turn->level * 3 + found->expected,
-        (uint32_t)(hash_mix(lane->context, turn->node) >> (64 - part->bits)),
-        (uint32_t)(hash_mix(77, turn->node) >> (64 - part->bits)),
-    };
+    lane->row[0] = part->rows[0] + (turn->level * 3 + found->expected) * FINAL_ROW;
     int32_t sum = 2 * gated + 2;
-    for (int i = 0; i < FINALS; i++) {
-        lane->row[i] = part->knots[i] + row[i] * FINAL_KNOTS;
-        lane->visits[i] = part->visits[i] + row[i];
-        sum += final_refine(lane->row[i], logit, &lane->low, &lane->fraction);
-    }
+    for (int i = 0; i < FINALS; i++) sum += final_refine(lane->row[i], logit, &lane->low, &lane->fraction);
     int32_t refined = sum / (2 + FINALS);
     return refined < 1 ? 1 : refined > 65535 ? 65535 : refined;
 }
 
 static inline void final_learn(FinalLane *lane, int bit) {
-    for (int i = 0; i < FINALS; i++) final_update(lane->row[i], lane->visits[i], lane->low, lane->fraction, bit);
+    for (int i = 0; i < FINALS; i++) final_update(lane->row[i], lane->low, lane->fraction, bit);
 }
 
 #endif

@@ -10,6 +10,12 @@ static inline uint64_t hash_mix(uint64_t hash, uint64_t value) {
     return hash ^ hash >> 32;
 }
 
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
+
 /* Smallest n with 2^n >= count. */
 static inline uint32_t log2_ceil(uint64_t count) {
     uint32_t bits = 0;

@@ -8,7 +8,7 @@
 #define MATCH_ORDERS 4 /* how many table look-ups a search makes */
 
 typedef struct {
-    uint32_t *tokens; /* leaf ranks in file order; TOKEN_UNKNOWN = not coded yet */
+    uint32_t *tokens; /* places of leaves (tree.h), in file order; TOKEN_UNKNOWN = not coded yet */
     uint32_t length;  /* positions laid out so far */
     uint32_t capacity;
     uint32_t *last[MATCH_ORDERS]; /* per order: position after the latest occurrence of a hash, 0 = none */

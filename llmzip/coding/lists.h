@@ -24,7 +24,8 @@ void lists_free(Lists *part);
 static inline void lists_begin(const Lists *part, ListsLane *lane, Tables *tables, const TokenContext *token) {
     (void)part;
     static const uint8_t order[LISTS] = {1, 2, 3, 4, 6};
-    for (uint32_t i = 0; i < LISTS; i++) votes_begin(lane->votes + i, tables, hash_mix(token->order[order[i]], i + 1));
+    for (uint32_t i = 0; i < LISTS; i++)
+        votes_begin(lane->votes + i, tables, hash_mix(i < 2 ? token->near[i + 1] : token->order[order[i]], i + 1));
 }
 
 static inline void lists_load(const Lists *part, ListsLane *lane, Tables *tables, int on) {

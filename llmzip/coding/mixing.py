@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from llmzip.coding import _mixer
 from llmzip.coding.cells import CENTRES
+from llmzip.coding.start_file import Start
 
 if TYPE_CHECKING:
     from llmzip.coding.rangecoder import TurnDecoder
@@ -36,7 +37,7 @@ class Mixer:
     tables.
     mix: off, every turn costs what its cell says (for study). flags: tokens have a state (portable arithmetic).
     table: of n-grams, for this vocabulary. kinds: of the tokens (`VocabularyTree`), (leaves,); without them lines and fields
-    are not looked at.
+    are not looked at. start: what it begins with, for turns without cells.
     Raises ValueError for arguments out of range, MemoryError.
     """
 
@@ -51,9 +52,19 @@ class Mixer:
         memory: int = MEMORY,
         table: Table | None = None,
         kinds: bytes | None = None,
+        start: Start | None = None,
     ) -> None:
         self._mixer = _mixer.Mixer(
-            leaves, CENTRES, streams, tokens, mix=mix, flags=flags, memory=memory, table=table, kinds=kinds
+            leaves,
+            CENTRES,
+            streams,
+            tokens,
+            mix=mix,
+            flags=flags,
+            memory=memory,
+            table=table,
+            kinds=kinds,
+            start=start.data if start else None,
         )
         self._prefixes = np.zeros(streams, np.uint32)
 
@@ -82,6 +93,10 @@ class Mixer:
         All in coding order, C-contiguous; `active` streams take part in each of the steps. Raises ValueError.
         """
         return self._mixer.encode_steps(ranks, states, cells, active)
+
+    def learnt(self) -> bytes:
+        """What was learnt so far, as the data of a `Start`. Raises RuntimeError where it began without one."""
+        return self._mixer.learnt()
 
     def decode_states(self, coder: TurnDecoder, active: int) -> NDArray[np.uint8]:
         """States (active,) of the tokens of this step; all 0 where flags are not in use. Raises CorruptError."""

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
+
 /* format: everything below decides probabilities. */
 
 static const uint8_t magic[7] = {0xEC, 'L', 'Z', 'N', 0x0D, 0x0A, 1};
@@ -34,11 +36,20 @@ void ngrams_init(void) {
     log_table[1 << LOG_BITS] = (uint32_t)LN2_256;
 }
 
-int32_t ngrams_log(uint64_t x) {
-    int whole = 0;
-    /* Position of the highest bit, in six steps. */
+/* Position of the highest bit of x > 0. */
+static inline int highest_bit(uint64_t x) {
+#if defined(__GNUC__)
+    return 63 - __builtin_clzll(x);
+#else
+    int at = 0;
     for (int step = 32; step; step >>= 1)
-        if (x >> whole >> step) whole += step;
+        if (x >> at >> step) at += step;
+    return at;
+#endif
+}
+
+int32_t ngrams_log(uint64_t x) {
+    int whole = highest_bit(x);
     uint64_t mantissa = whole >= LOG_BITS ? x >> (whole - LOG_BITS) : x << (LOG_BITS - whole);
     return (int32_t)(((uint64_t)whole * LN2_256 + log_table[mantissa & ((1 << LOG_BITS) - 1)]) >> 12);
 }
@@ -124,7 +135,7 @@ const char *ngrams_open(Ngrams *t, const uint8_t *data, size_t length) {
     t->vocabulary = u32(head + 8);
     t->mass_bits = head[12];
     t->rank_bits = head[13];
-    if (t->orders < 2 || t->orders > NGRAMS_ORDERS || t->vocabulary < 2 || t->vocabulary > 65536 || t->mass_bits < 1
+    if (t->orders < 2 || t->orders > NGRAMS_ORDERS || t->vocabulary < 2 || t->vocabulary > 65535 || t->mass_bits < 1
         || (1u << t->mass_bits) > NGRAMS_MASSES || t->rank_bits < 1 || t->rank_bits > 16
         || t->vocabulary > UINT32_C(1) << t->rank_bits)
         return "has impossible sizes";
@@ -171,13 +182,18 @@ static void find_bigrams(const Ngrams *t, NgramsRange *range, uint32_t rank) {
     if (first == last) range->rest = 0;
 }
 
-static void find_context(const Ngrams *t, const NgramsOrder *order, uint64_t key, NgramsRange *range, uint16_t *ranks,
-                         uint32_t *sums) {
+static const uint8_t *bucket_of(const NgramsOrder *order, uint64_t key, uint16_t *fingerprint) {
     uint64_t hash = key * UINT64_C(0x9E3779B97F4A7C15);
     hash = (hash ^ hash >> 32) * UINT64_C(0xD6E8FEB86659FD93);
-    const uint8_t *bucket = order->buckets + 8 * (size_t)(hash >> (64 - order->bucket_bits));
+    *fingerprint = (uint16_t)(hash >> 8);
+    return order->buckets + 8 * (size_t)(hash >> (64 - order->bucket_bits));
+}
+
+static void find_context(const Ngrams *t, const NgramsOrder *order, uint64_t key, NgramsRange *range, uint16_t *ranks,
+                         uint32_t *sums) {
+    uint16_t fingerprint;
+    const uint8_t *bucket = bucket_of(order, key, &fingerprint);
     uint32_t context = u32(bucket), entry = u32(bucket + 4), end = u32(bucket + 8);
-    uint16_t fingerprint = (uint16_t)(hash >> 8);
     range->rest = 0;
     if (end > order->contexts) return; /* no writer leaves that */
     for (; context < end; entry += order->followers[context++]) {
@@ -198,6 +214,15 @@ static void find_context(const Ngrams *t, const NgramsOrder *order, uint64_t key
         sums[count] = sum;
         *range = (NgramsRange){ranks, sums, 0, count, rest_of(whole)};
         return;
+    }
+}
+
+void ngrams_ask(const Ngrams *t, const uint32_t before[NGRAMS_ORDERS - 1]) {
+    uint64_t key = before[0];
+    uint16_t fingerprint;
+    for (int n = 3; n <= t->orders && before[n - 2] < t->vocabulary; n++) {
+        key |= (uint64_t)before[n - 2] << ((uint32_t)(n - 2) * t->rank_bits);
+        PREFETCH(bucket_of(t->order + n - 3, key, &fingerprint));
     }
 }
 

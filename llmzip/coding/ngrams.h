@@ -61,6 +61,7 @@ const char *ngrams_open(Ngrams *t, const uint8_t *data, size_t length);
 void ngrams_close(Ngrams *t);
 
 /* A token begins: `before` gives the ranks before it, the latest first; at least `vocabulary` = not known. */
+void ngrams_ask(const Ngrams *t, const uint32_t before[NGRAMS_ORDERS - 1]);
 void ngrams_begin(const Ngrams *t, NgramsState *s, const uint32_t before[NGRAMS_ORDERS - 1]);
 
 /* The turn between ranks low .. middle-1 (left) and middle .. high-1 (right), all within the vocabulary. */

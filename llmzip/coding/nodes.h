@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hash.h"
+
 #define BUCKET_LEVELS 4
 #define BUCKET_NODES 15
 /* Low bits of every cell: observations. The root's decide which of two buckets is replaced. */
@@ -28,6 +30,13 @@ typedef struct {
 /* 2^bits buckets, bits >= 1. 0, or -1 when there is no memory. */
 int nodes_create(NodeTable *table, uint32_t bits);
 void nodes_free(NodeTable *table);
+
+/* Ask for the line of a bucket that will be looked up. */
+static inline void nodes_ask(const NodeTable *table, uint64_t context, uint32_t node) {
+    const NodeBucket *pair = table->buckets + (hash_mix(context, node) >> (64 - table->bits) & ~UINT64_C(1));
+    PREFETCH(pair);
+    PREFETCH(pair + 1);
+}
 
 /* The bucket of a context and the node at its top; a new one has all cells `fresh`. */
 NodeBucket *nodes_find(NodeTable *table, uint64_t context, uint32_t node, uint32_t fresh);

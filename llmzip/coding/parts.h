@@ -20,6 +20,7 @@
 #include "gate.h"
 #include "lists.h"
 #include "match.h"
+#include "recall.h"
 #include "residuals.h"
 #include "sets.h"
 #include "sparse.h"
@@ -33,7 +34,8 @@
     X(sparse, Sparse, SPARSE_INPUTS)                                                                                   \
     X(match, MatchPart, MATCH_INPUTS)                                                                                  \
     X(table, Table, TABLE_INPUTS)                                                                                      \
-    X(columns, Columns, COLUMNS_INPUTS)
+    X(columns, Columns, COLUMNS_INPUTS)                                                                                \
+    X(recall, Recall, RECALL_INPUTS)
 
 /* Behind them: what weighs and refines the inputs. */
 #define STAGES(X) X(sets) X(gate) X(final)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "hash.h"
+#include "numbers.h"
 #include "parts.h"
 
 /* format: everything below decides probabilities. */
@@ -22,7 +23,7 @@ typedef struct {
     int32_t input[INPUTS];
     Turn turn;
     uint32_t position; /* in the history */
-    uint32_t last, before;
+    NumbersLane numbers;
 #define LANE(name, Type, count) Type##Lane name;
     INPUT_PARTS(LANE)
 #undef LANE
@@ -55,12 +56,11 @@ struct Predictor {
 
 /* Room for everything that so many tokens may show, within what is left beside the history: half of it for nodes, a quarter
  * for lists, a sixteenth for matches. The rest is below 2 MB but for the largest vocabularies. */
-static int tables_create(Tables *t, uint32_t leaves, uint32_t tokens, size_t memory, int kinds) {
-    t->leaves = leaves;
-    t->depth = log2_ceil(leaves);
+static int tables_create(Tables *t, uint32_t tokens, size_t memory) {
     size_t history = (size_t)4 * tokens, left = memory - (history < memory * 7 / 8 ? history : memory * 7 / 8);
     uint64_t want = tokens < 64 ? 64 : tokens;
-    uint32_t node_bits = log2_ceil(want * 12), list_bits = log2_ceil(want * (LISTS + SPARSE + (kinds ? COLUMNS : 0)));
+    uint32_t node_bits = log2_ceil(want * 12),
+             list_bits = log2_ceil(want * (LISTS + SPARSE + (t->kinds ? COLUMNS : 0)));
     uint32_t match_bits = log2_ceil(want);
     while (node_bits > 8 && (sizeof(NodeBucket) << node_bits) > left / 2) node_bits--;
     while (list_bits > 8 && (sizeof(FollowerList) << list_bits) > left / 4) list_bits--;
@@ -73,16 +73,22 @@ static int tables_create(Tables *t, uint32_t leaves, uint32_t tokens, size_t mem
 }
 
 /* The network starts as a good guess: mostly the model, a little of everything else. */
-static int stages_create(Predictor *p, const Sizing *sizing) {
+static int stages_create(Predictor *p, const Sizing *sizing, const Start *start) {
     int32_t first[INPUTS] = {0};
     for (int k = INPUT_BIAS + 1; k < INPUT_END; k++) first[k] = WEIGHT_ONE / 40;
     first[INPUT_MODEL] = WEIGHT_ONE * 8 / 10;
-    return sets_create(&p->sets, &p->tables, first, INPUTS, (p->parts & PART_BIT(sets)) != 0) || gate_create(&p->gate)
-           || final_create(&p->final, &p->tables, sizing);
+    if (sets_create(&p->sets, &p->tables, first, INPUTS, (p->parts & PART_BIT(sets)) != 0) || gate_create(&p->gate)
+        || final_create(&p->final, &p->tables, sizing))
+        return -1;
+    if (start && start->rows) {
+        sets_begin(&p->sets, start);
+        final_start(&p->final, start);
+    }
+    return 0;
 }
 
-Predictor *predictor_create(uint32_t leaves, const int16_t *cells, uint32_t n_cells, uint32_t tokens, size_t memory,
-                            uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds) {
+Predictor *predictor_create(const Tree *tree, const int16_t *cells, uint32_t n_cells, uint32_t tokens, size_t memory,
+                            uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds, const Start *start) {
     Predictor *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     p->parts = parts;
@@ -92,12 +98,14 @@ Predictor *predictor_create(uint32_t leaves, const int16_t *cells, uint32_t n_ce
         p->cell_logit[i] = clip_logit(cells[i]);
         p->cell_coarse[i] = (uint8_t)coarse_class(p->cell_logit[i]);
     }
-    const Sizing sizing = {tokens < 64 ? 64 : tokens, memory, ngrams, kinds};
-    int failed = tables_create(&p->tables, leaves, tokens, memory, kinds != NULL);
+    const Sizing sizing = {tokens < 64 ? 64 : tokens, memory, ngrams};
+    p->tables.tree = tree;
+    p->tables.kinds = kinds;
+    int failed = tables_create(&p->tables, tokens, memory);
 #define CREATE(name, ...) failed = failed || name##_create(&p->name, &p->tables, &sizing);
     INPUT_PARTS(CREATE)
 #undef CREATE
-    if (failed || stages_create(p, &sizing)) {
+    if (failed || stages_create(p, &sizing, start)) {
         predictor_free(p);
         return NULL;
     }
@@ -139,6 +147,22 @@ int predictor_block(Predictor *p, uint32_t streams, uint32_t tokens) {
     return 0;
 }
 
+int predictor_fits(const Start *start) {
+    return !start->rows
+           || (start->rows == sets_rows() && start->inputs == INPUTS && start->mixes == SETS_MIXES
+               && start->knots == FINAL_LEVEL_KNOTS);
+}
+
+void predictor_learnt(const Predictor *p, Start *shape, const uint8_t *lengths, uint8_t *out) {
+    *shape = (Start){p->tables.tree->leaves, NULL, sets_rows(), INPUTS, NULL, NULL, SETS_MIXES,
+                     FINAL_LEVEL_KNOTS,      NULL, NULL};
+    if (!out) return;
+    out = start_head(shape, out);
+    for (uint32_t i = 0; i < shape->leaves; i++) *out++ = lengths[i];
+    out = sets_learnt(&p->sets, out);
+    final_learnt(&p->final, out);
+}
+
 size_t predictor_memory(const Predictor *p) { return p->tables.memory + sizeof(uint32_t) * p->tables.history.capacity; }
 
 /* ---- a token begins ---- */
@@ -150,12 +174,16 @@ static void begin_lane(Predictor *p, Lane *lane) {
         token.t[i] = history_before(&p->tables.history, lane->position, i);
         token.order[i] = hash = hash_mix(hash + i, token.t[i]);
     }
-    lane->last = token.t[1];
-    lane->before = token.t[2];
+    numbers_begin(&lane->numbers, &p->tables, &token);
+    token.above = columns_above(&lane->columns, &p->tables.history);
+    lane->turn.digits = token.digits;
+    for (int i = 0; i < 2; i++) lane->turn.row[i] = token.row[i];
 #define BEGIN(name, ...) name##_begin(&p->name, &lane->name, &p->tables, &token);
     INPUT_PARTS(BEGIN)
 #undef BEGIN
     final_begin(&lane->final, &token);
+    counters_ask(&lane->counters, &p->tables, 1);
+    residuals_ask(&lane->residuals, &p->tables, 1);
 }
 
 void predictor_begin(Predictor *p, uint32_t active) {
@@ -168,6 +196,7 @@ void predictor_begin(Predictor *p, uint32_t active) {
         INPUT_PARTS(LOAD)
 #undef LOAD
         lane->turn.node = 1;
+        lane->turn.first = 0;
     }
 }
 
@@ -175,8 +204,9 @@ void predictor_begin(Predictor *p, uint32_t active) {
 
 static int32_t predict_lane(Predictor *p, Lane *lane) {
     const Turn *turn = &lane->turn;
-    Evidence found = {.last = lane->last, .before = lane->before, .silent = {1, 1, 1}};
+    Evidence found = {.silent = {1, 1, 1}};
     lane->input[INPUT_MODEL] = turn->model;
+    final_turn(&p->final, &lane->final, turn);
     /* A part that is not in use leaves its inputs as they were made, zero. */
 #define INPUT(name, ...)                                                                                               \
     if (p->parts & PART_BIT(name)) name##_inputs(&p->name, &lane->name, turn, lane->input + INPUT_##name, &found);
@@ -215,20 +245,25 @@ static void set_opinion(Predictor *p, Lane *lane, const uint8_t *cells, ptrdiff_
 
 uint32_t predictor_predict(Predictor *p, const uint8_t *cells, ptrdiff_t stride, uint16_t *probabilities,
                            uint32_t *lanes) {
-    uint32_t n = 0, rest = p->tables.depth - 1 - p->level;
+    uint32_t n = 0, rest = p->tables.tree->depth - 1 - p->level;
     for (uint32_t s = 0; s < p->active; s++) {
         Lane *lane = p->lanes + s;
         Turn *turn = &lane->turn;
         turn->level = p->level;
         turn->shift = rest;
+        uint32_t right = ((turn->node - (1u << p->level)) * 2 + 1) << rest;
+        turn->middle = tree_below(p->tables.tree, right);
+        turn->end = tree_below(p->tables.tree, right + (1u << rest));
         if (p->level % BUCKET_LEVELS == 0) {
+            /* All lines at once, then what they hold. */
+            counters_ask(&lane->counters, &p->tables, turn->node);
+            residuals_ask(&lane->residuals, &p->tables, turn->node);
 #define BUCKET(name, ...) name##_bucket(&lane->name, &p->tables, turn->node);
             INPUT_PARTS(BUCKET)
 #undef BUCKET
             turn->bucket_node = 0;
         }
-        uint64_t first_right = ((uint64_t)turn->node * 2 + 1 - ((uint64_t)2 << p->level)) << rest;
-        if (first_right >= p->tables.leaves) continue; /* no leaf there: the turn is forced */
+        if (turn->middle == turn->end) continue; /* no leaf on the right: the turn is forced */
         set_opinion(p, lane, cells, stride);
         probabilities[n] = (uint16_t)predict_lane(p, lane);
         lanes[n] = p->coded[n] = s;
@@ -266,19 +301,19 @@ void predictor_update(Predictor *p, const uint8_t *bits) {
 #define TAKE(name, ...) name##_take(&p->name, &lane->name, turn, bit);
         INPUT_PARTS(TAKE)
 #undef TAKE
+        if (bit) turn->first = turn->middle;
         turn->node = turn->node * 2 + bit;
         turn->bucket_node = turn->bucket_node * 2 + 1 + bit;
     }
     p->level++;
 }
 
-void predictor_end(Predictor *p, uint32_t *ranks) {
+void predictor_end(Predictor *p, uint32_t *places) {
     for (uint32_t s = 0; s < p->active; s++) {
         Lane *lane = p->lanes + s;
-        uint32_t rank = lane->turn.node - (1u << p->tables.depth);
-        ranks[s] = rank;
-        p->tables.history.tokens[lane->position] = rank;
-#define END(name, ...) name##_end(&p->name, &lane->name, &p->tables, lane->position, rank);
+        uint32_t place = places[s] = lane->turn.node - (1u << p->tables.tree->depth);
+        p->tables.history.tokens[lane->position] = place;
+#define END(name, ...) name##_end(&p->name, &lane->name, &p->tables, lane->position, place);
         INPUT_PARTS(END)
 #undef END
         lane->position++;

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "start.h"
+#include "tree.h"
+
 typedef struct Predictor Predictor;
 struct Ngrams;
 
@@ -15,11 +18,11 @@ struct Ngrams;
 extern const char *const predictor_part_names[];
 extern const int predictor_parts;
 
-/* cells: n log odds (1/256 nat). tokens sizes the tables, memory (bytes) bounds them. parts: a bit for each that is in use. ngrams: the static table, kinds: of
- * tokens (columns.h), NULL where there are none; both must outlive the predictor.
- * NULL when there is no memory. */
-Predictor *predictor_create(uint32_t leaves, const int16_t *cells, uint32_t n_cells, uint32_t tokens, size_t memory,
-                            uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds);
+/* tree: as long as the predictor. cells: n log odds (1/256 nat). tokens sizes the tables, memory (bytes) bounds them. parts: a bit for each that is in use. ngrams: the static table, kinds: of
+ * tokens (turn.h), NULL where there are none; both must outlive the predictor.
+ * start: weights to begin with, NULL: none. NULL when there is no memory. */
+Predictor *predictor_create(const Tree *tree, const int16_t *cells, uint32_t n_cells, uint32_t tokens, size_t memory,
+                            uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds, const Start *start);
 void predictor_free(Predictor *p);
 
 /* Lay out a block of `tokens` in `streams` streams; what was learnt stays. 0, or -1 when there is no memory. */
@@ -35,11 +38,17 @@ uint32_t predictor_predict(Predictor *p, const uint8_t *cells, ptrdiff_t stride,
 /* The bits of those turns, in the same order; moves on to the next level. */
 void predictor_update(Predictor *p, const uint8_t *bits);
 
-/* After the last level: the ranks coded, one per active lane. */
-void predictor_end(Predictor *p, uint32_t *ranks);
+/* After the last level: the places coded, one per active lane. */
+void predictor_end(Predictor *p, uint32_t *places);
 
-/* Bits of the rank known so far, per active lane. */
+/* Bits of the place known so far, per active lane. */
 void predictor_prefixes(const Predictor *p, uint32_t *prefixes);
+
+/* Whether weights are of the shape that the mixer has. */
+int predictor_fits(const Start *start);
+
+/* What was learnt, as a start: the shape without lengths; with `out` (start_size) the bytes, for these lengths, too. */
+void predictor_learnt(const Predictor *p, Start *shape, const uint8_t *lengths, uint8_t *out);
 
 /* Bytes of all tables. */
 size_t predictor_memory(const Predictor *p);

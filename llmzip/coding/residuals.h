@@ -60,6 +60,10 @@ static inline void residuals_load(const Residuals *part, ResidualsLane *lane, Ta
     (void)part, (void)lane, (void)tables, (void)on;
 }
 
+static inline void residuals_ask(const ResidualsLane *lane, const Tables *tables, uint32_t node) {
+    for (int i = 1; i < RESIDUALS; i++) nodes_ask(&tables->nodes, lane->context[i], node);
+}
+
 static inline void residuals_bucket(ResidualsLane *lane, Tables *tables, uint32_t node) {
     for (int i = 1; i < RESIDUALS; i++)
         lane->bucket[i] = nodes_find(&tables->nodes, lane->context[i], node, RESIDUAL_FRESH);

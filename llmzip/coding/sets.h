@@ -5,32 +5,36 @@
 
 #include "logistic.h"
 #include "network.h"
+#include "start.h"
 #include "turn.h"
 
 /* format: everything here decides probabilities. */
 
-enum { SETS = 11 };
+enum { SETS = 12 };
 
 /* Rows of each set; `sets_rows` has the formulas that index them. */
 enum {
     ROWS_LEVEL = DEPTH_MAX * 4 * 3,
     ROWS_CELL = 256,
     ROWS_ORDER = 6 * 2 * COARSE,
-    ROWS_TOKEN = 1024,
+    ROWS_TOKEN = 1 << ROW_BITS,
     ROWS_TREND = 9 * 9 * 9,
     ROWS_COARSE = DEPTH_MAX * COARSE * 2,
     ROWS_NODE = 1024 + DEPTH_MAX,
     ROWS_STREAM = 256,
     ROWS_SUPPORT = 32 * COARSE,
     ROWS_COLUMN = 17 * 4 * 3,
+    ROWS_RECALL = 3 * 136,
 };
+
+enum { SETS_MIXES = DEPTH_MAX * 3 * DIGITS * SETS };
 
 typedef struct {
     int inputs;             /* a multiple of 8 */
     int on;                 /* 0: one set only, and no second mixer */
     int32_t *weights[SETS]; /* [rows][inputs] */
     uint16_t *visits[SETS]; /* [rows]: how often a row was trained */
-    int32_t *mix_weights;   /* [depth][3][SETS] */
+    int32_t *mix_weights;   /* [depth][3][DIGITS][SETS] */
 } Sets;
 
 typedef struct {
@@ -44,6 +48,11 @@ typedef struct {
 /* first: the weight of every input to begin with. 0, or -1 when there is no memory. */
 int sets_create(Sets *part, Tables *tables, const int32_t *first, int inputs, int on);
 void sets_free(Sets *part);
+
+/* Weights learnt before, and what they are as a start; rows of all sets together. */
+uint32_t sets_rows(void);
+void sets_begin(Sets *part, const Start *start);
+uint8_t *sets_learnt(const Sets *part, uint8_t *out);
 
 /* How far the shortest lists lean, each in eight classes (0 = silent). Rows are counted by nines. */
 static inline uint32_t sets_trend(const Evidence *found) {
@@ -73,23 +82,24 @@ static inline void sets_select(Sets *part, SetsLane *lane, const Turn *turn, con
                              : 2),
         turn->cell,
         (highest * 2 + found->sure) * COARSE + turn->coarse,
-        found->last >> 3 & 1023,
+        turn->row[0],
         sets_trend(found),
         (level * COARSE + turn->coarse) * 2 + (highest > 0),
         level < 10 ? turn->node : 1024 + level,
-        found->before >> 3 & 1023,
+        turn->row[1],
         turn->stream & 255,
         (found->support & 31) * COARSE + turn->coarse,
         (found->column * 4 + state) * 3
             + (highest == 0  ? 0
                : highest < 3 ? 1
                              : 2),
+        found->recall * 3 + found->expected,
     };
     for (int s = 0; s < (part->on ? SETS : 1); s++) {
         lane->weights[s] = part->weights[s] + (size_t)row[s] * (size_t)part->inputs;
         lane->visits[s] = part->visits[s] + row[s];
     }
-    lane->mix_weights = part->mix_weights + (level * 3 + found->expected) * SETS;
+    lane->mix_weights = part->mix_weights + ((level * 3 + found->expected) * DIGITS + turn->digits) * SETS;
 }
 
 /* The sets' outputs with the weights as they are now, mixed; the result as log odds. inputs: `part->inputs`, which the
@@ -114,13 +124,15 @@ static inline void sets_train(const Sets *part, SetsLane *lane, const Turn *turn
     for (int s = 0; s < sets; s++) {
         /* Rates with 14 fractional bits: rows learn fast at first, too. */
         int32_t visits = *lane->visits[s];
-        int32_t rate = 60 + 800 * 600 / (600 + visits) + (int32_t)(UINT64_C(200) * 20000 / (20000 + turns));
+        int32_t rate = 50 + 500 * 600 / (600 + visits) + (int32_t)(UINT64_C(300) * 20000 / (20000 + turns));
         if (visits < 65535) *lane->visits[s] = (uint16_t)(visits + 1);
         /* |target - p| < 2^16 and rate <= 1060, so the error stays below ERROR_LIMIT. */
-        network_train(lane->weights[s], input, (target - squash(lane->output[s])) * rate >> 10, inputs);
+        int32_t error = (target - squash(lane->output[s])) * rate / 1024;
+        if (error) network_train(lane->weights[s], input, error, inputs); /* what is certain has nothing to teach */
     }
     /* Where a network leads, its weight changes little; without one, the text at hand decides which set is to be believed. */
-    int32_t error = (target - lane->mixed) * (turn->alone ? 24 : 8) >> 10;
+    int32_t error = (target - lane->mixed) * (turn->alone ? 24 : 8) / 1024;
+    if (!error) return;
     for (int s = 0; s < sets; s++) {
         int32_t w = lane->mix_weights[s] + ((lane->output[s] * error + 2048) >> 12);
         lane->mix_weights[s] = w > WEIGHT_LIMIT ? WEIGHT_LIMIT : w < -WEIGHT_LIMIT ? -WEIGHT_LIMIT : w;

@@ -23,7 +23,7 @@ void sparse_free(Sparse *part);
 static inline void sparse_begin(const Sparse *part, SparseLane *lane, Tables *tables, const TokenContext *token) {
     (void)part;
     const uint64_t context[SPARSE] = {
-        hash_mix(token->t[2], 7),
+        token->wide,
         hash_mix(hash_mix(102, token->t[2]), token->t[3]),
         hash_mix(hash_mix(token->place, 104), token->order[1]),
     };

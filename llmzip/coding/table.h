@@ -20,16 +20,12 @@ typedef struct {
 } Table;
 
 typedef struct {
+    uint32_t before[NGRAMS_ORDERS - 1]; /* ranks of the last tokens, latest first */
     NgramsState state;
     NgramsTurn said;
     uint32_t support; /* highest order with a follower below the node, and how many it has */
     MapEntry *entry;  /* NULL without a table */
 } TableLane;
-
-/* The tree's range of ranks below a node: `span` leaves from `low` on, no more than there are. */
-static inline uint32_t table_cut(const Table *part, uint32_t end) {
-    return end < part->ngrams->vocabulary ? end : part->ngrams->vocabulary;
-}
 
 static inline uint32_t follower_class(uint32_t n) { return n == 1 ? 0 : n == 2 ? 1 : n < 5 ? 2 : n < 16 ? 3 : 4; }
 
@@ -37,13 +33,15 @@ int table_create(Table *part, Tables *tables, const Sizing *sizing);
 void table_free(Table *part);
 
 static inline void table_begin(const Table *part, TableLane *lane, Tables *tables, const TokenContext *token) {
-    (void)tables;
     lane->entry = NULL;
-    if (part->ngrams) ngrams_begin(part->ngrams, &lane->state, token->t + 1);
+    if (!part->ngrams) return;
+    for (int i = 0; i < NGRAMS_ORDERS - 1; i++) lane->before[i] = rank_at(tables, token->t[i + 1]);
+    ngrams_ask(part->ngrams, lane->before);
 }
 
 static inline void table_load(const Table *part, TableLane *lane, Tables *tables, int on) {
-    (void)part, (void)lane, (void)tables, (void)on;
+    (void)tables, (void)on;
+    if (part->ngrams) ngrams_begin(part->ngrams, &lane->state, lane->before);
 }
 
 static inline void table_bucket(TableLane *lane, Tables *tables, uint32_t node) {
@@ -53,9 +51,7 @@ static inline void table_bucket(TableLane *lane, Tables *tables, uint32_t node) 
 /* Ask the table about a turn, before anything else: its answer may be the model. Log odds, 0 without a table. */
 static inline int32_t table_ask(const Table *part, TableLane *lane, const Turn *turn) {
     if (!part->ngrams) return 0;
-    uint32_t low = (turn->node << (turn->shift + 1)) - (1u << (turn->level + turn->shift + 1));
-    uint32_t middle = low + (1u << turn->shift);
-    ngrams_turn(part->ngrams, &lane->state, low, middle, table_cut(part, middle + (1u << turn->shift)), &lane->said);
+    ngrams_turn(part->ngrams, &lane->state, turn->first, turn->middle, turn->end, &lane->said);
     return clip_logit(lane->said.logit[lane->said.highest]);
 }
 
@@ -86,10 +82,8 @@ static inline void table_update(Table *part, TableLane *lane, const Turn *turn, 
 }
 
 static inline void table_take(const Table *part, TableLane *lane, const Turn *turn, uint32_t bit) {
-    if (!part->ngrams) return;
-    uint32_t low = (turn->node << (turn->shift + 1)) - (1u << (turn->level + turn->shift + 1));
-    low += bit << turn->shift;
-    ngrams_take(&lane->state, low, low + (1u << turn->shift));
+    if (!part->ngrams || turn->middle == turn->end) return;
+    ngrams_take(&lane->state, bit ? turn->middle : turn->first, bit ? turn->end : turn->middle);
 }
 
 static inline void table_end(Table *part, TableLane *lane, Tables *tables, uint32_t position, uint32_t rank) {

@@ -7,15 +7,17 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
-from llmzip.coding import _mixer
+from llmzip.coding import _mixer, start_file
 from llmzip.errors import ModelError
 
 Table = _mixer.Table
 
 FILE = Path(__file__).parent.parent / "data" / "ngrams.bin"
 
-# format: files name the table by its identity (docs/format.md).
-IDENTITY = bytes.fromhex("0f267dba32ed31a1")
+TABLE_IDENTITY = bytes.fromhex("0f267dba32ed31a1")
+
+# format: what files name, the table and the mixer's start together (docs/format.md).
+IDENTITY = blake2b(TABLE_IDENTITY + start_file.IDENTITY, digest_size=8).digest()
 
 
 def identity_of(data: bytes | mmap.mmap) -> bytes:
@@ -43,7 +45,7 @@ def open_table(path: Path, identity: bytes) -> Table:
 @cache
 def embedded_table() -> Table:
     """The table inside the package, opened once. Raises ModelError."""
-    return open_table(FILE, IDENTITY)
+    return open_table(FILE, TABLE_IDENTITY)
 
 
 def find_table(identity: bytes) -> Table:

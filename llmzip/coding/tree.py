@@ -8,18 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 # format: bits of a token's kind, as in columns.h.
-FIELD, LINE, NUMBER = 1, 2, 4
+FIELD, LINE, NUMBER, EDGE = 1, 2, 4, 8
+
+
+_HEX_LETTERS = frozenset(bytes([letter]) for letter in b"abcdefABCDEF")
 
 
 def kind_of(piece: bytes) -> int:
     """What a token means for the layout of a text: whether it begins a field (not with a letter, a digit or a byte beyond
-    ASCII), whether it ends a line (a line end, or the brace that ends a record), whether it is a number."""
+    ASCII), whether it ends a line (a line end, or the brace that ends a record), whether it is a number (digits, or a letter that
+    may be a hexadecimal one: it seldom is a token of its own otherwise)."""
     if not piece:
         return 0
     first = piece[:1]
     begins = first.isascii() and not first.isalnum()
-    number = piece.strip().isdigit()
-    return FIELD * begins | LINE * (b"\n" in piece or b"}" in piece) | NUMBER * number
+    number = piece.strip().isdigit() or piece in _HEX_LETTERS
+    last = piece[-1:]
+    edge = last.isascii() and not last.isalnum()
+    return EDGE * edge | FIELD * begins | LINE * (b"\n" in piece or b"}" in piece) | NUMBER * number
 
 
 class VocabularyTree:
@@ -42,3 +48,24 @@ class VocabularyTree:
         self.kinds = bytes(kind_of(pieces[token]) for token in order)
         self.leaves = len(order)
         self.depth = (self.leaves - 1).bit_length()
+
+    def coded(self, level: int, ranks: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Whether the turn at this level is coded, on the way to each of these leaves, (n,)."""
+        node = ranks.astype(np.int64) >> (self.depth - level)
+        return (2 * node + 1) << (self.depth - level - 1) < self.leaves
+
+
+class LeaningTree(VocabularyTree):
+    """A tree of the same leaves in the same order, in which frequent tokens have short paths: `lengths` (leaves,) turns.
+
+    The mixer knows the paths; here ranks stay places in the order of leaves.
+    """
+
+    def __init__(self, pieces: Sequence[bytes], lengths: NDArray[np.uint8]) -> None:
+        super().__init__(pieces)
+        self.lengths = lengths
+        self.depth = int(lengths.max())
+
+    def coded(self, level: int, ranks: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Whether the turn at this level is coded, on the way to each of these leaves, (n,)."""
+        return self.lengths[ranks] > level

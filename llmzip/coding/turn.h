@@ -8,6 +8,7 @@
 #include "followers.h"
 #include "history.h"
 #include "nodes.h"
+#include "tree.h"
 
 /* format: sizes and classes below decide probabilities. */
 
@@ -19,20 +20,32 @@ enum { COARSE = 12 };
 uint32_t coarse_class(int32_t logit);
 int32_t coarse_middle(uint32_t coarse); /* log odds in the middle of a class */
 
-#if defined(__GNUC__)
-#define PREFETCH(address) __builtin_prefetch(address)
-#else
-#define PREFETCH(address) ((void)(address))
-#endif
+/* Bits of a token's kind. */
+enum {
+    KIND_FIELD = 1,  /* it begins a field: not with a letter, a digit or a byte beyond ASCII */
+    KIND_LINE = 2,   /* it ends a line: a line end, or the brace that ends a record */
+    KIND_NUMBER = 4, /* digits, perhaps behind a space, or one letter from a to f */
+    KIND_EDGE = 8,   /* it ends as a field begins */
+};
 
 /* Hashed tables that several parts share, and the tokens so far. */
 typedef struct {
-    uint32_t leaves, depth; /* of the vocabulary tree */
+    const Tree *tree;
+    const uint8_t *kinds; /* [leaves] of tokens, NULL if they are not known */
     NodeTable nodes;
     FollowerTable followers;
     History history;
     size_t memory; /* bytes of all tables, those of the parts included */
 } Tables;
+
+/* Rank of a token in the history; TOKEN_UNKNOWN stays. */
+static inline uint32_t rank_at(const Tables *tables, uint32_t token) {
+    return token == TOKEN_UNKNOWN ? token : tree_below(tables->tree, token);
+}
+
+static inline uint32_t kind_at(const Tables *tables, uint32_t token) {
+    return tables->kinds && token != TOKEN_UNKNOWN ? tables->kinds[tree_below(tables->tree, token)] : 0;
+}
 
 /* A table of a part: `size` zeroed bytes, counted; NULL when there is no memory. */
 void *part_table(Tables *tables, size_t size);
@@ -44,7 +57,6 @@ typedef struct {
     uint64_t tokens;
     size_t bytes;
     const struct Ngrams *ngrams; /* the static table, NULL if there is none */
-    const uint8_t *kinds;        /* [leaves] of tokens (columns.h), NULL if they are not known */
 } Sizing;
 
 /* A token begins: the last ones before it (0 = latest) and hashes of the last 1, 2, ... of them. */
@@ -54,18 +66,27 @@ typedef struct {
     uint32_t t[CONTEXT_TOKENS + 1]; /* t[i]: the i-th last, from 1 */
     uint64_t order[CONTEXT_TOKENS + 1];
     uint64_t place; /* neighbourhood of the token within its stream */
+    uint64_t above; /* hash of what stands above, in the same field (columns.h) */
+    /* By numbers.h: contexts like order[1], order[2] and t[2], which within a number look at what stands before it. */
+    uint64_t near[3], wide;
+    uint32_t row[2]; /* of weights, likewise by the last token and the one before */
+    uint32_t digits; /* class of the numbers just before: none, 1, 2 or 3, more */
 } TokenContext;
+
+enum { ROW_BITS = 10, DIGITS = 4 };
 
 /* One turn of one stream. */
 typedef struct {
-    uint32_t level, shift; /* shift: depth - 1 - level, the place of the turn's bit in a rank */
-    uint32_t node;         /* 1 and then the turns so far, as bits */
-    uint32_t bucket_node;  /* the node within the buckets of its four levels */
-    uint32_t cell;         /* what the log odds came from, as a class of at most ROWS_CELL */
+    uint32_t level, shift;       /* shift: depth - 1 - level, the turn's bit in a place */
+    uint32_t node;               /* 1 and then the turns so far, as bits */
+    uint32_t first, middle, end; /* ranks: left of the node are first .. middle-1, right middle .. end-1 */
+    uint32_t bucket_node;        /* the node within the buckets of its four levels */
+    uint32_t cell;               /* what the log odds came from, as a class of at most ROWS_CELL */
     uint32_t stream;
     uint32_t alone; /* whether the model is no network, but the table or nothing */
     int32_t model;  /* log odds from outside the mixer: what all parts correct */
     uint32_t coarse;
+    uint32_t digits, row[2]; /* as in TokenContext */
 } Turn;
 
 /* What the parts found for a turn; the stages that weigh and refine their inputs are selected by it. */
@@ -76,7 +97,7 @@ typedef struct {
     int32_t leaning[LEANINGS], silent[LEANINGS]; /* log odds by the shortest lists; whether they have none */
     uint32_t length;                             /* of the match that has an opinion, 0 = none */
     uint32_t expected;                           /* 1: it expects a left turn, 2: a right one, 0: nothing */
-    uint32_t last, before;                       /* tokens */
+    uint32_t recall;                             /* how sure it is and which side it expects, below ROWS_RECALL */
     uint32_t support;                            /* what the static table rests on: order and number of followers */
     uint32_t
         column; /* the side of what stands above and how often that was right lately, 0 = nothing above; below 17 */

@@ -10,14 +10,15 @@
 static const int32_t flag_start[2] = {128, 64};
 
 int turns_create(Turns *t, uint32_t leaves, const int16_t *centres, uint32_t n_cells, uint32_t tokens, int mix,
-                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds) {
-    t->leaves = leaves;
-    while ((UINT32_C(1) << t->depth) < leaves) t->depth++;
+                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds,
+                 const Start *start) {
+    if (tree_create(&t->tree, leaves, start ? start->lengths : NULL)) return -1;
+    t->depth = t->tree.depth;
     t->n_cells = n_cells;
     t->flags = flags;
     for (uint32_t i = 0; i < n_cells; i++) t->cell_probability[i] = (uint16_t)squash(centres[i]);
     for (int i = 0; i < 2; i++) t->flag_probability[i] = map_entry(flag_start[i], i ? 0 : 30);
-    if (mix) t->predictor = predictor_create(leaves, centres, n_cells, tokens, memory, parts, ngrams, kinds);
+    if (mix) t->predictor = predictor_create(&t->tree, centres, n_cells, tokens, memory, parts, ngrams, kinds, start);
     return mix && !t->predictor ? -1 : 0;
 }
 
@@ -35,6 +36,7 @@ static void free_lanes(Turns *t) {
 void turns_free(Turns *t) {
     predictor_free(t->predictor);
     t->predictor = NULL;
+    tree_free(&t->tree);
     free_lanes(t);
 }
 
@@ -83,7 +85,7 @@ uint32_t turns_predict(Turns *t, const uint8_t *cells, ptrdiff_t stride, uint16_
     if (t->predictor) return t->n_coded = predictor_predict(t->predictor, cells, stride, out, t->lanes);
     uint32_t n = 0, active = turns_active(t), rest = t->depth - 1 - t->level;
     for (uint32_t s = 0; s < active; s++) {
-        if (((uint64_t)t->prefixes[s] * 2 + 1) << rest >= t->leaves) continue; /* forced: no leaf on the right */
+        if (((uint64_t)t->prefixes[s] * 2 + 1) << rest >= t->tree.leaves) continue; /* forced: no leaf on the right */
         uint32_t cell = cells[(ptrdiff_t)s * stride];
         out[n] = t->cell_probability[cell < t->n_cells ? cell : t->n_cells - 1];
         t->lanes[n++] = s;
@@ -116,6 +118,7 @@ void turns_end(Turns *t, uint32_t *ranks) {
         predictor_end(t->predictor, ranks);
     else
         memcpy(ranks, t->prefixes, turns_active(t) * sizeof *ranks);
+    for (uint32_t s = 0, active = turns_active(t); s < active; s++) ranks[s] = tree_below(&t->tree, ranks[s]);
     t->step++;
 }
 
@@ -135,9 +138,10 @@ size_t turns_encode(Turns *t, const uint32_t *rank, const uint8_t *state, const 
     if (t->flags)
         for (int flag = 0; flag < 2; flag++) n = encode_flags(t, flag, state, bits, probabilities, n);
     turns_begin(t);
+    for (uint32_t s = 0, active = turns_active(t); s < active; s++) t->ranks[s] = tree_place(&t->tree, rank[s]);
     for (uint32_t level = 0; level < t->depth; level++) {
         uint32_t coded = turns_predict(t, cell ? cell + level : NULL, t->depth, probabilities + n);
-        for (uint32_t i = 0; i < coded; i++) bits[n + i] = rank[t->lanes[i]] >> (t->depth - 1 - level) & 1;
+        for (uint32_t i = 0; i < coded; i++) bits[n + i] = t->ranks[t->lanes[i]] >> (t->depth - 1 - level) & 1;
         turns_update(t, bits + n);
         n += coded;
     }

@@ -10,10 +10,12 @@
 
 #include "predictor.h"
 #include "rangedecoder.h"
+#include "start.h"
 
 typedef struct {
     Predictor *predictor; /* NULL when mixing is off */
-    uint32_t leaves, depth, n_cells;
+    Tree tree;
+    uint32_t depth, n_cells;
     int flags; /* whether states of tokens are coded */
     uint32_t streams, tokens;
     uint32_t step, level; /* level: depth = before a step, 0..depth-1 within one */
@@ -26,9 +28,11 @@ typedef struct {
     uint32_t flag_probability[2]; /* MapEntry: a token is unsafe; an unsafe one is escaped */
 } Turns;
 
-/* centres: n_cells log odds (1/256 nat); memory in bytes. 0, or -1 when there is no memory. */
+/* centres: n_cells log odds (1/256 nat); memory in bytes; start: what the mixer begins with, a leaning tree included, for turns that
+ * nobody outside it has an opinion of; NULL: a balanced tree, nothing learnt. 0, or -1 when there is no memory. */
 int turns_create(Turns *t, uint32_t leaves, const int16_t *centres, uint32_t n_cells, uint32_t tokens, int mix,
-                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds);
+                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds,
+                 const Start *start);
 void turns_free(Turns *t);
 
 /* Lay out a block; what was learnt stays. 0, or -1 when there is no memory, after which nothing else may be called. */

@@ -11,11 +11,11 @@ static int32_t prior_logit(uint32_t left, uint32_t right) {
 
 int votes_create(Votes *votes, Tables *tables) {
     const int32_t seen = 6; /* what the prior is worth, in observations */
-    votes->map = part_table(tables, sizeof(MapEntry) * STATES);
-    votes->cell_map = part_table(tables, sizeof(MapEntry) * STATES * COARSE);
+    votes->map = part_table(tables, sizeof(MapEntry) * STATES * DIGITS);
+    votes->cell_map = part_table(tables, sizeof(MapEntry) * STATES * COARSE * DIGITS);
     if (!votes->map || !votes->cell_map) return -1;
-    for (uint32_t state = 0; state < STATES; state++) {
-        int32_t z = prior_logit(state / 2 / COUNTS, state / 2 % COUNTS);
+    for (uint32_t state = 0; state < STATES * DIGITS; state++) {
+        int32_t z = prior_logit(state / 2 / COUNTS % COUNTS, state / 2 % COUNTS);
         votes->map[state] = map_entry(squash(z), seen);
         for (uint32_t c = 0; c < COARSE; c++)
             votes->cell_map[state * COARSE + c] = map_entry(squash(z / 2 + coarse_middle(c)), seen);

@@ -20,8 +20,8 @@ static inline uint32_t count_class(uint32_t n) {
 
 /* For one context: its maps. */
 typedef struct {
-    MapEntry *map;      /* [STATES] */
-    MapEntry *cell_map; /* [STATES][COARSE] */
+    MapEntry *map;      /* [DIGITS][STATES] */
+    MapEntry *cell_map; /* [DIGITS][STATES][COARSE] */
 } Votes;
 
 /* For one context of one stream: the followers that are still possible, and the entries that the last turn used. */
@@ -59,7 +59,7 @@ static inline void votes_inputs(Votes *votes, VotesLane *lane, const Turn *turn,
     }
     uint32_t last = lane->rank[0] >> turn->shift & 1;
     for (uint32_t j = 0; j < lane->n; j++) count[lane->rank[j] >> turn->shift & 1] += lane->count[j];
-    uint32_t state = (count_class(count[0]) * COUNTS + count_class(count[1])) * 2 + last;
+    uint32_t state = turn->digits * STATES + (count_class(count[0]) * COUNTS + count_class(count[1])) * 2 + last;
     lane->entry = votes->map + state;
     lane->cell_entry = votes->cell_map + state * COARSE + turn->coarse;
     int32_t a = map_probability(*lane->entry), b = map_probability(*lane->cell_entry);

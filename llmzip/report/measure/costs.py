@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
+
+
+class Paths(Protocol):
+    """The vocabulary tree, as far as its turns have to be counted."""
+
+    @property
+    def depth(self) -> int:
+        """Most turns on a path."""
+        ...
+
+    def coded(self, level: int, ranks: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Whether the turn at this level is coded, on the way to each of these leaves, (n,)."""
+        ...
 
 
 def token_costs(
     ranks: NDArray[np.uint32],
     states: NDArray[np.uint8],
     active: int,
-    leaves: int,
+    tree: Paths,
     flags: bool,
     bits: bytes,
     probabilities: bytes,
@@ -22,7 +37,7 @@ def token_costs(
     the unsafe tokens, then the turns level by level, each for all tokens of the step. Raises ValueError where the
     turns do not fit the tokens.
     """
-    owners = turn_owners(ranks, states, active, leaves, flags)
+    owners = turn_owners(ranks, states, active, tree, flags)
     turns = np.frombuffer(bits, np.uint8)
     right = np.frombuffer(probabilities, np.uint16) / 65536.0
     if len(owners) != len(turns) or len(turns) != len(right):
@@ -31,16 +46,12 @@ def token_costs(
 
 
 def turn_owners(
-    ranks: NDArray[np.uint32], states: NDArray[np.uint8], active: int, leaves: int, flags: bool
+    ranks: NDArray[np.uint32], states: NDArray[np.uint8], active: int, tree: Paths, flags: bool
 ) -> NDArray[np.intp]:
     """The token (an index below n) that each turn belongs to, in the order of coding."""
-    depth = (leaves - 1).bit_length()
     rows = np.arange(len(ranks))
     phases = [rows, np.flatnonzero(states)] if flags else []
-    for level in range(depth):
-        # A turn is coded unless no leaf lies to the right of its node.
-        node = ranks.astype(np.int64) >> (depth - level)
-        phases.append(np.flatnonzero((2 * node + 1) << (depth - level - 1) < leaves))
+    phases += [np.flatnonzero(tree.coded(level, ranks)) for level in range(tree.depth)]
     owners = np.concatenate(phases)
     phase = np.repeat(np.arange(len(phases)), [len(each) for each in phases])
     return owners[np.argsort(owners // active * len(phases) + phase, kind="stable")]

@@ -163,5 +163,5 @@ class _Notes(Observer):
         rows, pipeline = slice(run.start, run.stop), self._pipeline
         flags = pipeline.coding.tolerance > 0
         costs[rows] = token_costs(
-            self._ranks[rows], self._states[rows], run.active, pipeline.tree.leaves, flags, bits, probabilities
+            self._ranks[rows], self._states[rows], run.active, pipeline.tree, flags, bits, probabilities
         )

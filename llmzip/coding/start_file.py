@@ -1,0 +1,65 @@
+"""What the mixer begins with where there is no network: a leaning tree and weights, learnt once and kept inside the package."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from functools import cache, cached_property
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.errors import ModelError
+
+FILE = Path(__file__).parent.parent / "data" / "start.bin"
+
+# format: blocks without a network decode with this start alone; files name it together with the table (table_file.py).
+IDENTITY = bytes.fromhex("4f62a5b6f5879f03")
+
+MAGIC = b"\xecLZS\r\n\x01\x00"
+_SHAPE = struct.Struct("<5I")
+
+
+class Start:
+    """A start, unpacked. Raises ValueError where it is damaged; `Mixer` looks at the rest."""
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) < len(MAGIC) + _SHAPE.size or not data.startswith(MAGIC):
+            raise ValueError("is no start of a mixer")
+        self.data = data
+        self.leaves, self.rows, self.inputs, self.mixes, self.knots = _SHAPE.unpack_from(data, len(MAGIC))
+
+    @classmethod
+    def untaught(cls, lengths: bytes) -> Start:
+        """A tree (turns on the way to each leaf) without weights."""
+        return cls(MAGIC + _SHAPE.pack(len(lengths), 0, 0, 0, 0) + lengths)
+
+    @cached_property
+    def lengths(self) -> NDArray[np.uint8]:
+        """Turns on the way to each leaf, (leaves,)."""
+        return np.frombuffer(self.data, np.uint8, self.leaves, len(MAGIC) + _SHAPE.size)
+
+    def resting(self, visits: int) -> Start:
+        """The same, with no row of weights visited more often than that, so that what comes weighs more."""
+        at = len(MAGIC) + _SHAPE.size + self.leaves
+        seen = np.minimum(np.frombuffer(self.data, "<u2", self.rows, at), visits).astype("<u2")
+        return Start(self.data[:at] + seen.tobytes() + self.data[at + seen.nbytes :])
+
+
+def identity_of(packed: bytes) -> bytes:
+    """BLAKE2b, 8 bytes, over the whole file."""
+    return blake2b(packed, digest_size=8).digest()
+
+
+@cache
+def embedded_start() -> Start:
+    """The start inside the package. Raises ModelError where it is missing or damaged."""
+    try:
+        packed = FILE.read_bytes()
+    except OSError as error:
+        raise ModelError(f"the start of the mixer cannot be read ({FILE}: {error}); reinstall llmzip") from None
+    if identity_of(packed) != IDENTITY:
+        raise ModelError(f"{FILE} is damaged; reinstall llmzip")
+    return Start(zlib.decompress(packed))

@@ -1,0 +1,103 @@
+"""What the mixer begins with where there is no network: a leaning tree, and weights learnt before."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmzip.coding import start_file
+from llmzip.coding.mixing import Mixer
+from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder
+from llmzip.coding.start_file import Start, embedded_start
+from llmzip.coding.table_file import embedded_table
+from llmzip.coding.tree import LeaningTree
+from llmzip.errors import ModelError
+from llmzip.report.measure.costs import turn_owners
+from llmzip.text.embedded_vocabulary import pieces
+
+SMALL = bytes([1, 3, 3, 2])
+
+
+@pytest.fixture(scope="module")
+def tree():
+    return LeaningTree(pieces(), embedded_start().lengths)
+
+
+def _mixer(tree, streams, tokens):
+    return Mixer(
+        tree.leaves, streams, tokens, flags=False, table=embedded_table(), kinds=tree.kinds, start=embedded_start()
+    )
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+def test_round_trip(tree, data):
+    streams = data.draw(st.integers(1, 5))
+    ranks = np.array(data.draw(st.lists(st.integers(0, tree.leaves - 1), min_size=streams, max_size=60)), np.uint32)
+    coder, mixer, done = TurnEncoder(), _mixer(tree, streams, len(ranks)), 0
+    while active := mixer.active:
+        step = ranks[done : done + active]
+        bits, probabilities = mixer.encode_steps(step, np.zeros(active, np.uint8), None, active)
+        assert len(bits) == sum(tree.lengths[step])
+        assert len(turn_owners(step, np.zeros(active, np.uint8), active, tree, False)) == len(bits)
+        coder.encode(bits, probabilities)
+        done += active
+    decoder, mixer = TurnDecoder(coder.finish()), _mixer(tree, streams, len(ranks))
+    assert (mixer.decode_steps(decoder, len(ranks)) == ranks).all()
+
+
+def test_frequent_tokens_have_short_paths(tree):
+    place = {piece: token for token, piece in enumerate(pieces())}
+    turns = {piece: int(tree.lengths[tree.ranks[place[piece]]]) for piece in (b" the", b"7", b",", b" ships")}
+    assert max(turns[b" the"], turns[b"7"], turns[b","]) <= 8 < turns[b" ships"] <= 16
+    assert tree.depth <= 16 and np.sum(2.0 ** -tree.lengths.astype(float)) == 1
+
+
+def test_what_was_learnt_is_a_start_again(tree):
+    ranks = tree.ranks[np.arange(300) % 50]
+    first = _mixer(tree, 1, 300)
+    first.encode_steps(ranks, np.zeros(300, np.uint8), None, 1)
+    learnt = Start(first.learnt())
+    assert (learnt.lengths == tree.lengths).all() and learnt.data != embedded_start().data
+    again = Mixer(tree.leaves, 1, 300, flags=False, table=embedded_table(), kinds=tree.kinds, start=learnt)
+    assert again.learnt() == learnt.data, "nothing was seen since"
+    with pytest.raises(RuntimeError, match="start"):
+        Mixer(300, 1, 5).learnt()
+
+
+@pytest.mark.parametrize(
+    "lengths", [b"", bytes([1, 1, 1]), bytes([1, 2, 3]), bytes([2, 1, 2]), bytes([0, 1, 1]), bytes([17] * 3)]
+)
+def test_impossible_trees_are_refused(lengths):
+    with pytest.raises(ValueError, match="start"):
+        Mixer(len(lengths) or 2, 1, 5, flags=False, start=Start.untaught(lengths))
+
+
+def test_a_start_is_for_one_vocabulary_and_one_mixer():
+    assert Mixer(4, 1, 5, flags=False, start=Start.untaught(SMALL)).active == 1
+    wrong = [Start.untaught(SMALL), Start(embedded_start().data)]
+    for leaves, start in zip((5, 4), wrong, strict=True):
+        with pytest.raises(ValueError, match="start"):
+            Mixer(leaves, 1, 5, flags=False, start=start)
+    with pytest.raises(ValueError, match="start"):
+        Mixer(4, 1, 5, mix=False, start=Start.untaught(SMALL))
+    with pytest.raises(ValueError):
+        Start(embedded_start().data[:10])
+    cut = Start(embedded_start().data[:-1])
+    with pytest.raises(ValueError, match="start"):
+        Mixer(8192, 1, 5, flags=False, start=cut)
+
+
+def test_a_damaged_or_missing_file_is_named(monkeypatch, tmp_path):
+    packed = bytearray(start_file.FILE.read_bytes())
+    packed[len(packed) // 2] ^= 1
+    damaged = tmp_path / "start.bin"
+    damaged.write_bytes(packed)
+    for path, says in ((damaged, "damaged"), (tmp_path / "missing.bin", "cannot be read")):
+        monkeypatch.setattr(start_file, "FILE", path)
+        embedded_start.cache_clear()
+        with pytest.raises(ModelError, match=says):
+            embedded_start()
+    embedded_start.cache_clear()

@@ -1,0 +1,88 @@
+"""What the mixer begins with where there is no network (docs/format.md, "The start"): a tree of few turns for the tokens of
+texts of all kinds, and weights learnt from stretches of the training text."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.coding.mixing import Mixer
+from llmzip.coding.start_file import Start, identity_of
+from llmzip.coding.table_file import embedded_table
+from llmzip.coding.tree import VocabularyTree
+from llmzip.text.embedded_vocabulary import digit_speller, pieces
+from llmzip.text.tokens import TokenText
+
+from .alphabetic import lengths
+from .config import Config
+from .prepare import token_path
+
+DEPTH = 16
+FLOOR = 2.0**-15  # added to each token's share: what the depth of the tree has room for
+COUNTED = 3_000_000  # tokens of a source whose frequency is looked at
+STRETCH = 30_000  # tokens learnt from at a time
+VISITS = 800  # what a row of weights counts as at most: the text at hand shall weigh more
+SEED = 3
+
+# Shares of the tokens of each source, and how many stretches are learnt from. `records`, and a part of everything, are
+# numbers digit by digit, as the codec spells them.
+SHARES = {"book": 0.22, "wiki": 0.21, "talk": 0.03, "docs": 0.18, "code": 0.22, "euro": 0.04, "records": 0.06}
+DIGITS = 0.1
+STRETCHES = {"book": 6, "wiki": 6, "docs": 8, "code": 10, "talk": 4, "records": 12, "euro": 2}
+
+
+def _tokens(config: Config, source: str) -> NDArray[np.int32]:
+    """Prepared tokens of one source, without the control token."""
+    tokens = np.memmap(token_path(config.paths.work, "train", source), np.uint16, "r")
+    return tokens[tokens < len(pieces()) - 1].astype(np.int32)
+
+
+def tree_lengths(config: Config, tree: VocabularyTree) -> bytes:
+    """Turns on the way to each leaf."""
+    weights = np.zeros(tree.leaves)
+    for source, share in SHARES.items():
+        ranks = tree.ranks[_tokens(config, source)[:COUNTED]]
+        weights += share * np.bincount(ranks, minlength=tree.leaves) / max(1, len(ranks))
+    for token, piece in enumerate(pieces()):
+        if len(piece) == 1 and piece.isdigit():
+            weights[tree.ranks[token]] += DIGITS / 10
+    # Coarser steps where the tree would be too deep.
+    floor = FLOOR
+    while max(found := lengths(weights / weights.sum() + floor)) > DEPTH:
+        floor *= 2
+    return bytes(found)
+
+
+def make_start(config: Config) -> bytes:
+    """The file."""
+    tree = VocabularyTree(pieces())
+    start = Start.untaught(tree_lengths(config, tree))
+    generator = np.random.default_rng(SEED)
+    plan = [source for source, count in STRETCHES.items() for _ in range(count)]
+    generator.shuffle(plan)
+    for source in plan:
+        tokens = _tokens(config, source)
+        first = int(generator.integers(0, max(1, len(tokens) - STRETCH)))
+        stretch = tokens[first : first + STRETCH]
+        if source == "records":
+            data = b"".join(pieces()[token] for token in stretch)
+            stretch = digit_speller().spell(TokenText(stretch, []), data).tokens
+        start = _learnt(start, tree, tree.ranks[stretch])
+    return zlib.compress(start.resting(VISITS).data, 9)
+
+
+def _learnt(start: Start, tree: VocabularyTree, ranks: NDArray[np.uint32]) -> Start:
+    """A start that has seen one more stretch."""
+    mixer = Mixer(tree.leaves, 1, len(ranks), flags=False, table=embedded_table(), kinds=tree.kinds, start=start)
+    mixer.encode_steps(ranks, np.zeros(len(ranks), np.uint8), None, 1)
+    return Start(mixer.learnt())
+
+
+def write_start(config: Config, output: Path) -> None:
+    """Make the file and say what it is."""
+    data = make_start(config)
+    output.write_bytes(data)
+    print(f"{output}: {len(data)} bytes, identity {identity_of(data).hex()}")
