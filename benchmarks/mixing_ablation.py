@@ -1,10 +1,10 @@
 """What each part of the mixer is worth: bytes of turns with all parts, and how much more they take without each one.
 
-usage: mixing_ablation.py [--streams N] [--cells FOLDER] [FILE...]
+usage: mixing_ablation.py [--streams N] [--cells FOLDER | --alone] [FILE...]
 
 Without files the texts of corpora/. Texts are evaluated in one stream. --cells keeps what the model said of each text in
 FOLDER (NAME.npz: ranks, cells, leaves, bytes) and takes it from there next time; without files, all of FOLDER is
-measured. --streams N lays the same turns out in N streams.
+measured. --streams N lays the same turns out in N streams. --alone: without the network, as at level 1.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ from llmzip.codec.layout import Layout
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.coding import _mixer
 from llmzip.coding.cells import CENTRES
+from llmzip.coding.mixing import memory_for
+from llmzip.coding.start_file import embedded_start
+from llmzip.coding.table_file import embedded_table
+from llmzip.coding.tree import VocabularyTree
 from llmzip.model import embedded
+from llmzip.text.embedded_vocabulary import pieces
 
 PARTS = {name: 1 << bit for bit, name in enumerate(_mixer.PARTS)}
 ALL = sum(PARTS.values())
@@ -32,13 +37,14 @@ ALL = sum(PARTS.values())
 
 @dataclass(frozen=True)
 class Turns:
-    """A text as the mixer sees it: ranks (n,), cells (n, depth) in the order of the text; leaves of the vocabulary."""
+    """A text as the mixer sees it: ranks (n,), cells (n, depth) or None without a network, in the order of the text; leaves
+    of the vocabulary."""
 
     name: str
     length: int
     leaves: int
     ranks: NDArray[np.uint32]
-    cells: NDArray[np.uint8]
+    cells: NDArray[np.uint8] | None
 
     @classmethod
     def load(cls, path: Path) -> Turns:
@@ -80,17 +86,42 @@ def turns_of(files: list[Path], folder: Path | None) -> Iterator[Turns]:
             yield turns
 
 
+def alone(path: Path) -> Turns:
+    """A file as level 1 codes it."""
+    with Codec(level=1) as codec:
+        pipeline = codec.choice.pipeline(codec.choice.for_writing().coding)
+        data = path.read_bytes()
+        tokens = pipeline.tokens_of(data)[0].tokens
+    return Turns(path.name, len(data), pipeline.tree.leaves, pipeline.tree.ranks[tokens], None)
+
+
 def size(turns: Turns, streams: int, mix: bool, parts: int = ALL) -> float:
     """Ideal length of the coded turns in bytes."""
     count = len(turns.ranks)
     streams = max(1, min(streams, count))
-    ranks, cells, layout = np.empty_like(turns.ranks), np.empty_like(turns.cells), Layout(count, streams)
-    ranks[layout.rows], cells[layout.rows] = turns.ranks, turns.cells
+    ranks, layout = np.empty_like(turns.ranks), Layout(count, streams)
+    ranks[layout.rows] = turns.ranks
+    cells = None if turns.cells is None else np.empty_like(turns.cells)
+    if cells is not None:
+        cells[layout.rows] = turns.cells
     states = np.zeros(count, np.uint8)
-    mixer = _mixer.Mixer(turns.leaves, CENTRES, streams, count, mix=mix, flags=False, parts=parts)
+    mixer = _mixer.Mixer(
+        turns.leaves,
+        CENTRES,
+        streams,
+        count,
+        mix=mix,
+        flags=False,
+        parts=parts,
+        memory=memory_for(count),
+        table=embedded_table() if mix else None,
+        kinds=VocabularyTree(pieces()).kinds,
+        start=embedded_start().data if cells is None else None,
+    )
     total = 0.0
     for start, stop, active in layout.runs():
-        bits, probabilities = mixer.encode_steps(ranks[start:stop], states[start:stop], cells[start:stop], active)
+        of_rows = None if cells is None else cells[start:stop]
+        bits, probabilities = mixer.encode_steps(ranks[start:stop], states[start:stop], of_rows, active)
         bit, chance = np.frombuffer(bits, np.uint8), np.frombuffer(probabilities, np.uint16) / 65536
         total -= float(np.log2(np.where(bit == 1, chance, 1 - chance)).sum())
     return total / 8
@@ -100,13 +131,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--streams", type=int, default=1)
     parser.add_argument("--cells", type=Path)
+    parser.add_argument("--alone", action="store_true")
     parser.add_argument("files", type=Path, nargs="*")
     options = parser.parse_args()
     print("bytes of the turns without and with mixing; then what they grow by without one part\n")
     print(f"| {'text':24} | {'bytes':>7} | no mixing | mixing | gain | " + " | ".join(PARTS) + " |")
     print("| --- " * (5 + len(PARTS)) + "|")
-    for turns in turns_of(options.files, options.cells):
-        plain, mixed = size(turns, options.streams, False), size(turns, options.streams, True)
+    every = map(alone, options.files or texts()) if options.alone else turns_of(options.files, options.cells)
+    for turns in every:
+        mixed = size(turns, options.streams, True)
+        plain = mixed if turns.cells is None else size(turns, options.streams, False)
         without = (size(turns, options.streams, True, ALL & ~part) / mixed - 1 for part in PARTS.values())
         print(
             f"| {turns.name:24} | {turns.length:7,} | {plain:,.0f} | {mixed:,.0f} | {1 - mixed / plain:.1%} | "

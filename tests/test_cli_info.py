@@ -10,6 +10,7 @@ import pytest
 
 from llmzip.cli import main
 from llmzip.codec.head import BlockHead
+from llmzip.coding.table_file import IDENTITY
 from llmzip.container import Block, BlockKind, Header, MemberWriter, classic, read_members
 from llmzip.version import __version__
 
@@ -51,10 +52,10 @@ def test_json(sample: bytes, capsys: pytest.CaptureFixture) -> None:
     first, empty, exact = file["members"]
     assert first["model"] == {"identity": MODEL.hex(), "name": "some model", "at_hand": False}
     assert (first["mode"], first["tolerance"], first["context"], first["parts"]) == ("portable", 3e-5, 512, 4)
-    assert first["coding"] == {"tokens": 1500, "streams": 32}
+    assert first["coding"] == {"tokens": 1500, "streams": 32, "network": 2, "table": 0} and first["table"] is None
     assert (empty["original"], empty["blocks"], empty["coding"]) == (0, {}, None)
     assert (exact["mode"], exact["mixing"], exact["continued"], exact["tolerance"]) == ("exact", False, True, 0)
-    assert exact["model"]["name"] is None
+    assert exact["model"] is None
     assert sum(member["compressed"] for member in file["members"]) == len(sample)
     assert next(member["offset"] for member in file["members"]) == 0
 
@@ -70,7 +71,7 @@ def test_table(sample: bytes, capsys: pytest.CaptureFixture) -> None:
         "some model (0011223344556677), not at hand",
         "portable, tolerance 3e-05, mixing",
         "512 tokens, drops 1/4",
-        "1500 tokens, up to 32 streams",
+        "1500 tokens, up to 32 streams; 2 by the network",
         "exact, no mixing, blocks build on each other",
     ):
         assert words in out, out
@@ -99,8 +100,21 @@ def test_real_files(name: str, streams: int, capsys: pytest.CaptureFixture) -> N
     head, _ = BlockHead.unpack(block.payload, block.original_length)
     assert main._execute(["info", "--json", str(path)]) == 0
     (file,) = json.loads(capsys.readouterr().out)["files"]
-    assert file["members"][0]["coding"] == {"tokens": head.tokens, "streams": head.streams}
+    coding = {"tokens": head.tokens, "streams": head.streams, "network": 1, "table": 0}
+    assert file["members"][0]["coding"] == coding
     assert head.streams == streams and head.tokens > 10
+
+
+def test_a_file_without_a_network(capsys: pytest.CaptureFixture) -> None:
+    path = Path(__file__).parent / "golden" / "model" / "fast.txt.llmz"
+    assert main._execute(["info", "--json", str(path)]) == 0
+    (member,) = json.loads(capsys.readouterr().out)["files"][0]["members"]
+    assert member["model"] is None and member["table"] == {"identity": IDENTITY.hex(), "at_hand": True}
+    assert (member["coding"]["network"], member["coding"]["table"]) == (0, 1)
+    assert main._execute(["info", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "model      none\n" in out and f"built-in ({IDENTITY.hex()}), at hand" in out and "by the table" in out
+    assert "--model" not in out and "window" not in out
 
 
 def test_errors_do_not_hide_the_other_files(sample: bytes, capsys: pytest.CaptureFixture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +74,46 @@ def test_no_network_is_named_or_loaded(fast):
 def test_golden_bytes_of_level_1(fast, name):
     """format: nothing in these files depends on the machine."""
     assert fast.compress((GOLDEN / name).read_bytes()) == (GOLDEN / f"{name}.llmz").read_bytes()
+
+
+def test_several_blocks_at_once_change_nothing(tmp_path, corpora):
+    text = (corpora / "manual.rst").read_bytes() + bytes(range(256)) * 40 + (corpora / "server.log").read_bytes()
+    path = tmp_path / "t"
+    path.write_bytes(text)
+    packed = []
+    for threads in (1, 3):
+        with Codec(level=1, threads=threads, block_size=5000) as codec:
+            sink, told = io.BytesIO(), []
+            with open(path, "rb") as source:
+                summary = codec.compress_stream(source, sink, told.append)
+            packed.append(sink.getvalue())
+            assert sum(told) == len(text) == summary.original and summary.blocks > 5
+            assert codec.decompress(packed[-1]) == text
+            assert codec.decompress(packed[-1] * 2) == text * 2
+    assert packed[0] == packed[1]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_blocks_before_a_damaged_one_come_out(corpora, threads):
+    text = (corpora / "manual.rst").read_bytes()[:20000]
+    with Codec(level=1, threads=threads, block_size=5000) as codec:
+        packed = bytearray(codec.compress(text))
+        packed[len(packed) * 9 // 10] ^= 1
+        sink = io.BytesIO()
+        with pytest.raises(CorruptError, match="block"):
+            codec.decompress_stream(io.BytesIO(bytes(packed)), sink)
+        assert sink.getvalue() == text[: len(sink.getvalue())] and len(sink.getvalue()) >= 10000
+        assert codec.decompress(codec.compress(text)) == text, "the codec can be used on"
+
+
+def test_giving_up_ends_the_threads(corpora):
+    text = (corpora / "manual.rst").read_bytes()
+    with Codec(level=1, threads=3, block_size=5000) as codec:
+        decoded = codec.decoded(io.BytesIO(codec.compress(text)))
+        first = next(decoded)
+        assert first and text.startswith(first) and first != text
+        decoded.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("block")]
 
 
 def test_levels_that_mean_the_same_write_the_same(fast):

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from llmzip.cli.files import Input
 from llmzip.cli.options import Options
 from llmzip.cli.run import Run, name_of
+from llmzip.container import NO_MODEL, TAG_TABLE
 from llmzip.container.format import VERSION, BlockKind, Header
 from llmzip.container.index import BlockEntry, MemberEntry, list_members, read_index
 from llmzip.container.streams import Cursor
@@ -65,7 +66,8 @@ def _member(member: MemberEntry, source: BinaryIO | None) -> dict[str, Any]:
         "compressed": member.size,
         "original": member.footer.original,
         "digest": member.footer.digest.hex(),
-        "model": {"identity": header.model.hex(), "name": header.name or None, "at_hand": model_at_hand(header)},
+        "model": _model(header),
+        "table": _table(header),
         "mode": "exact" if header.exact else "portable",
         "mixing": header.mixing,
         "continued": header.continued,
@@ -76,6 +78,20 @@ def _member(member: MemberEntry, source: BinaryIO | None) -> dict[str, Any]:
         "coding": _coding_facts(source, member.blocks) if source else None,
         "blocks": _blocks(member.blocks),
     }
+
+
+def _model(header: Header) -> dict[str, Any] | None:
+    if header.model == NO_MODEL:
+        return None
+    return {"identity": header.model.hex(), "name": header.name or None, "at_hand": model_at_hand(header)}
+
+
+def _table(header: Header) -> dict[str, Any] | None:
+    """The table of n-grams that the member's mixer uses."""
+    from llmzip.codec.locate import table_at_hand
+
+    identity = header.extras.get(TAG_TABLE)
+    return {"identity": identity.hex(), "at_hand": table_at_hand(identity)} if identity else None
 
 
 def _blocks(blocks: list[BlockEntry]) -> dict[str, dict[str, int]]:
@@ -97,18 +113,21 @@ def model_at_hand(header: Header) -> bool:
 
 
 def _coding_facts(source: BinaryIO, blocks: list[BlockEntry]) -> dict[str, int] | None:
-    """Tokens of all model blocks and the most streams of one; None without such blocks. Raises `CorruptError`."""
+    """Tokens of all model blocks, the most streams of one, and how many rest on the network and how many on the table alone;
+    None without such blocks. Raises `CorruptError`."""
     from llmzip.codec.head import BlockHead
 
     tokens, streams = 0, 0
+    by = {True: 0, False: 0}
     for block in blocks:
         if block.kind is BlockKind.MODEL:
             source.seek(block.payload_offset)
             payload = Cursor(source, block.payload_offset, f"the model block at byte {block.offset}")
-            its_tokens, its_streams = BlockHead.counts(payload.take, payload.place)
+            its_tokens, its_streams, network = BlockHead.counts(payload.take, payload.place)
             tokens += its_tokens
             streams = max(streams, its_streams)
-    return {"tokens": tokens, "streams": streams} if streams else None
+            by[network] += 1
+    return {"tokens": tokens, "streams": streams, "network": by[True], "table": by[False]} if streams else None
 
 
 def table(described: dict[str, Any], name: str) -> str:
@@ -129,29 +148,40 @@ def table(described: dict[str, Any], name: str) -> str:
     line("blocks", ", ".join(kinds) or "none")
     settings = []
     for member in members:
-        model = member["model"]
-        hand = "at hand" if model["at_hand"] else "not at hand: name it with --model"
         mode = [member["mode"]]
         if member["tolerance"]:
             mode.append(f"tolerance {member['tolerance']:g}")
         mode.append("mixing" if member["mixing"] else "no mixing")
         if member["continued"]:
             mode.append("blocks build on each other")
-        called = model["name"] or ("built-in" if model["at_hand"] else "unnamed")
-        window = f"{member['context']} tokens, drops 1/{member['parts']} when full" if member["parts"] else "none"
-        text = [
-            ("model", f"{called} ({model['identity']}), {hand}"),
-            ("mode", ", ".join(mode)),
-            ("window", window),
-        ]
+        text = [("model", _named(member["model"], "--model"))]
+        if member["table"]:
+            text.append(("table", _named(member["table"], "")))
+        text.append(("mode", ", ".join(mode)))
+        if member["parts"]:
+            text.append(("window", f"{member['context']} tokens, drops 1/{member['parts']} when full"))
         if member["coding"]:
-            text.append(("coding", f"{member['coding']['tokens']} tokens, up to {member['coding']['streams']} streams"))
+            coding = member["coding"]
+            by = [f"{coding[each]} by the {each}" for each in ("network", "table") if coding[each]]
+            text.append(
+                ("coding", f"{coding['tokens']} tokens, up to {_count(coding['streams'], 'stream')}; {', '.join(by)}")
+            )
         if text not in settings:
             settings.append(text)
     for text in settings:
         for label, value in text:
             line(label, value)
     return "\n".join(lines)
+
+
+def _named(needed: dict[str, Any] | None, option: str) -> str:
+    """A model or a table that a file needs, for people."""
+    if needed is None:
+        return "none"
+    if needed["at_hand"]:
+        return f"{needed.get('name') or 'built-in'} ({needed['identity']}), at hand"
+    remedy = f": name it with {option}" if option else ": use the llmzip that made the file"
+    return f"{needed.get('name') or 'unnamed'} ({needed['identity']}), not at hand{remedy}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
 from llmzip.codec import policy
+from llmzip.codec.ahead import Ahead, workers
 from llmzip.codec.choice import ModelChoice
 from llmzip.codec.cutting import Cutter
 from llmzip.codec.decoding import decode_block
@@ -37,6 +40,7 @@ from llmzip.model.base import LanguageModel
 from llmzip.text.tokens import TokenText
 
 _ENCODING = 0.3  # about the share of encoding in the time of encoding and decoding
+_UNVERIFIED = -1  # tokens of a block that the model coded and did not restore
 _TABLE_SHARE = 0.1  # about the share of the table in the time of table and network
 
 BytesDone = Callable[[int], None]
@@ -123,10 +127,14 @@ class Codec:
 
         Raises ModelError, and OSError as source and sink do.
         """
-        compressor = self.compressor(sink, progress, observer)
-        while piece := read_piece(source, min(PIECE, self.settings.block_bytes)):
-            compressor.feed(piece)
-        return compressor.finish()
+        at_once = workers(self.settings.threads, source)
+        compressor = MemberCompressor(self.settings, self.choice, sink, progress, observer, at_once)
+        try:
+            while piece := read_piece(source, min(PIECE, self.settings.block_bytes)):
+                compressor.feed(piece)
+            return compressor.finish()
+        finally:
+            compressor.close()
 
     def compressor(
         self, sink: BinaryIO, progress: BytesDone | None = None, observer: Observer = SILENT
@@ -161,21 +169,52 @@ class Codec:
         """
         began, summary = time.monotonic(), summary or Summary()
         header = Header()
-        members = read_members(source)
-        for event in members:
-            if isinstance(event, Header):
-                header = event
-            elif isinstance(event, Block):
-                report = _Reporter(progress, event.original_length)
-                data, repaired = self.decode_block(header, event, report)
-                members.accept(event, data)
-                summary.repaired += repaired
-                summary.count_text(data)
-                yield data
-                report(1.0)
-            elif isinstance(event, Footer):
-                summary.compressed = event.end
-            summary.seconds = time.monotonic() - began
+        ahead: Ahead[tuple[bytes, bool]] = Ahead(workers(self.settings.threads, source))
+        begun: deque[tuple[Block, _Reporter]] = deque()
+        ready: deque[bytes] = deque()
+
+        def take() -> None:
+            block, report = begun.popleft()
+            data, repaired = ahead.take()
+            members.accept(block, data)
+            summary.repaired += repaired
+            summary.count_text(data)
+            ready.append(data)
+            report(1.0)
+
+        def settle() -> None:
+            while begun:
+                take()
+
+        members = read_members(source, settle=settle)
+        try:
+            for event in members:
+                if isinstance(event, Header):
+                    header = event
+                elif isinstance(event, Block):
+                    alone = self._needs_no_network(header, event)
+                    while begun and (ahead.full or not alone):
+                        take()
+                    begun.append((event, _Reporter(progress, event.original_length)))
+                    ahead.put(partial(self.decode_block, header, event), begun[-1][1], here=not alone)
+                    if ahead.most == 1:
+                        settle()
+                elif isinstance(event, Footer):
+                    summary.compressed = event.end
+                while ready:
+                    yield ready.popleft()
+                summary.seconds = time.monotonic() - began
+        finally:
+            ahead.close()
+
+    def _needs_no_network(self, header: Header, block: Block) -> bool:
+        """Whether another thread can decode a block: nothing has to be loaded or kept for it."""
+        if block.kind is not BlockKind.MODEL:
+            return not header.exact
+        try:
+            return not BlockHead.unpack(block.payload, block.original_length)[0].network and not header.continued
+        except CorruptError:
+            return False
 
     def decode_block(self, header: Header, block: Block, progress: ShareDone | None = None) -> tuple[bytes, bool]:
         """The original of one block of a member, and whether drift had to be put right (`repair`).
@@ -213,7 +252,10 @@ class Codec:
 
 
 class MemberCompressor:
-    """Compresses data as it comes into one member: `feed` any number of times, then `finish`."""
+    """Compresses data as it comes into one member: `feed` any number of times, then `finish`; `close` in any case.
+
+    at_once: blocks to work on at the same time, where they need no network; each is then written later.
+    """
 
     def __init__(
         self,
@@ -222,34 +264,65 @@ class MemberCompressor:
         sink: BinaryIO,
         progress: BytesDone | None,
         observer: Observer,
+        at_once: int = 1,
     ) -> None:
         self._began, self._summary = time.monotonic(), Summary()
+        self._ahead: Ahead[tuple[BlockKind, bytes, int]] = Ahead(1)
+        self._begun: deque[tuple[bytes, _Reporter]] = deque()
         self._settings, self._choice, self._progress, self._observer = settings, choice, progress, observer
         agreement = choice.for_writing()
         self._coding = agreement.coding
         self._cutter = Cutter(settings.block_bytes)
+        if self._coding.window is None and observer is SILENT:
+            # The network is one, and has threads of its own.
+            self._ahead = Ahead(at_once)
+            choice.pipeline(self._coding)
         self._writer = MemberWriter(sink, agreement.header())
 
     def feed(self, data: bytes) -> None:
         """Take more of the original; whole blocks are coded and written. Raises ModelError, OSError."""
         for block in self._cutter.feed(data):
-            self._write(block)
+            self._begin(block)
 
     def finish(self) -> Summary:
         """Code what is left and write the footer; the sink stays open."""
         for block in self._cutter.finish():
-            self._write(block)
+            self._begin(block)
+        while self._begun:
+            self._write()
+        self._ahead.close()
         self._summary.compressed = self._writer.finish().compressed
         self._summary.seconds = time.monotonic() - self._began
         return self._summary
 
-    def _write(self, data: bytes) -> None:
+    def close(self) -> None:
+        """Give up what was not written; for a compressor that is not finished."""
+        self._ahead.close()
+
+    def _begin(self, data: bytes) -> None:
+        """Code a block, perhaps in another thread, and write what was coded before it."""
+        while self._begun and self._ahead.full:
+            self._write()
         report = _Reporter(self._progress, len(data))
-        encoding = _portion(report, 0, _ENCODING) if self._settings.verify else report
         self._observer.begins(data, self._network)
+        self._begun.append((data, report))
+        self._ahead.put(partial(self._coded, data), report)
+        if self._ahead.most == 1:
+            self._write()
+
+    def _coded(self, data: bytes, report: ShareDone) -> tuple[BlockKind, bytes, int]:
+        """What is stored of a block: kind, payload and number of tokens; verified, where that is wanted."""
+        encoding = _portion(report, 0, _ENCODING) if self._settings.verify else report
         kind, payload, tokens = self._encode(data, encoding)
         if self._settings.verify and kind is BlockKind.MODEL and not self._restores(payload, data, report):
             kind, payload = classic.smallest(data)
+            return kind, payload, _UNVERIFIED
+        return kind, payload, tokens
+
+    def _write(self) -> None:
+        data, report = self._begun.popleft()
+        kind, payload, tokens = self._ahead.take()
+        if tokens == _UNVERIFIED:
             tokens, self._summary.unverified = 0, self._summary.unverified + 1
         self._observer.stored(kind, payload)
         self._writer.write_block(kind, data, payload)
@@ -263,7 +336,7 @@ class MemberCompressor:
 
     def _encode(self, data: bytes, report: ShareDone) -> tuple[BlockKind, bytes, int]:
         """Kind, payload and number of tokens of a block: the smallest of the model's and the classic codecs' work."""
-        by_zstd = len(classic.encode(BlockKind.ZSTD, data))
+        by_zstd = classic.quick_length(data)
         alone = self._choice.pipeline(self._coding.alone) if self._coding.table else None
         first = alone or self._network()
         if policy.unpromising(data, by_zstd, first):

@@ -44,13 +44,14 @@ class BlockHead:
         return _CHECK.pack(crc_hqx(stored, 0)) + stored
 
     @staticmethod
-    def counts(take: Callable[[int], bytes], place: str) -> tuple[int, int]:
-        """Tokens and streams of the block whose payload `take` reads from its start; nothing is checked.
+    def counts(take: Callable[[int], bytes], place: str) -> tuple[int, int, bool]:
+        """Tokens and streams of the block whose payload `take` reads from its start, and whether a network coded it; nothing is
+        checked.
 
         Raises CorruptError naming the place.
         """
-        take(_CHECK.size + 1)
-        return read_varint(take, place), read_varint(take, place)
+        flags = take(_CHECK.size + 1)[-1]
+        return read_varint(take, place), read_varint(take, place), not flags & _TABLE_ALONE
 
     @classmethod
     def unpack(cls, payload: bytes, original_length: int) -> tuple[BlockHead, bytes]:

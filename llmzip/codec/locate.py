@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmzip.coding import table_file
 from llmzip.errors import ModelError
 from llmzip.model import BUILT_IN, embedded
 from llmzip.model.base import LanguageModel
@@ -127,6 +128,11 @@ def load(found: Found, threads: int, *, exact: bool | None = None, gpu_layers: i
 def load_model(path: str | Path | None, threads: int) -> LanguageModel:
     """The embedded model (None), or one that the user names, evaluated in F32. Raises ModelError."""
     return load(resolve(path), threads, exact=False)
+
+
+def table_at_hand(identity: bytes) -> bool:
+    """Whether this is the table of n-grams inside the package."""
+    return identity == table_file.IDENTITY
 
 
 def at_hand(identity: bytes) -> bool:

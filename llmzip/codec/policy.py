@@ -28,6 +28,7 @@ _HOPELESS = 1.1  # times what zstd makes of the samples: of text it is at most t
 _TRIAL = 2560  # tokens on which the network is tried; it counts how it does on the later half of them
 # What the network must take off to be worth its time: a share of the size, and bits of a byte of the original.
 _WORTH, _WORTH_BITS = 0.03, 0.03
+_BEYOND = 1.5
 _REGULAR = 0.3  # bits of a byte: what is so regular has little left to take off
 
 
@@ -94,5 +95,6 @@ def _bits_behind(start: int, turns: Iterable[tuple[Run, bytes, bytes]]) -> float
 
 
 def beyond_classic(classic_length: int, model_length: int) -> bool:
-    """True where the model's block is so much smaller than zstd's that the other classic codecs need not be tried."""
-    return classic_length > 2 * model_length
+    """True where the model's block is so much smaller than what zstd makes of it in passing that no classic codec, however
+    thorough, comes near it."""
+    return classic_length > _BEYOND * model_length

@@ -24,8 +24,14 @@ from llmzip.coding.start_file import Start
 if TYPE_CHECKING:
     from llmzip.coding.rangecoder import TurnDecoder
 
-MEMORY = 256 << 20
-"""Bytes that the tables may come to at most; short blocks take much less."""
+# format: what has no room in the tables is forgotten.
+_SMALL_BLOCK = 1 << 20  # tokens
+
+
+def memory_for(tokens: int) -> int:
+    """Bytes that the tables may come to for a block of so many tokens; short blocks take less."""
+    return (64 if tokens < _SMALL_BLOCK else 128) << 20
+
 
 Table = _mixer.Table
 
@@ -49,7 +55,7 @@ class Mixer:
         *,
         mix: bool = True,
         flags: bool = True,
-        memory: int = MEMORY,
+        memory: int | None = None,
         table: Table | None = None,
         kinds: bytes | None = None,
         start: Start | None = None,
@@ -61,7 +67,7 @@ class Mixer:
             tokens,
             mix=mix,
             flags=flags,
-            memory=memory,
+            memory=memory or memory_for(tokens),
             table=table,
             kinds=kinds,
             start=start.data if start else None,

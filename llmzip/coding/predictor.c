@@ -214,7 +214,7 @@ static int32_t predict_lane(Predictor *p, Lane *lane) {
 #undef INPUT
     sets_select(&p->sets, &lane->sets, turn, &found);
     int32_t logit = sets_mix(&p->sets, &lane->sets, lane->input, INPUTS), probability = lane->sets.mixed;
-    if (p->parts & PART_BIT(gate)) {
+    if (p->parts & PART_BIT(gate) && !turn->alone) {
         logit = gate_refine(&p->gate, &lane->gate, turn, &found, logit);
         probability = squash(logit);
     }
@@ -280,7 +280,7 @@ static void update_lane(Predictor *p, Lane *lane, int bit) {
      * stale errors would add up. With one lane nothing has changed since the prediction. */
     if (p->active > 1) sets_mix(&p->sets, &lane->sets, lane->input, INPUTS);
     sets_train(&p->sets, &lane->sets, &lane->turn, lane->input, INPUTS, p->turns, bit);
-    if (p->parts & PART_BIT(gate)) gate_learn(&lane->gate, &lane->turn, bit);
+    if (p->parts & PART_BIT(gate) && !lane->turn.alone) gate_learn(&lane->gate, &lane->turn, bit);
     if (p->parts & PART_BIT(final)) final_learn(&lane->final, bit);
 #define UPDATE(name, ...)                                                                                              \
     if (p->parts & PART_BIT(name)) name##_update(&p->name, &lane->name, &lane->turn, bit);

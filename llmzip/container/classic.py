@@ -6,7 +6,6 @@ The libraries are imported when first needed. Decoding stops at the declared len
 from __future__ import annotations
 
 import lzma
-from functools import cache
 from typing import TYPE_CHECKING
 
 from llmzip.container.format import BlockKind, Bytes
@@ -61,6 +60,11 @@ def decode(kind: BlockKind, payload: Bytes, original_length: int) -> bytes:
     return data
 
 
+def quick_length(data: Bytes) -> int:
+    """Bytes that zstd makes of `data` in passing, to compare others with."""
+    return len(_zstd(9).compress(bytes(data)))
+
+
 def smallest(data: Bytes) -> tuple[BlockKind, bytes]:
     """The kind that stores `data` in the fewest bytes, with its payload; among equals the one that decodes fastest."""
     data = bytes(data)
@@ -84,7 +88,6 @@ def _dictionary(length: int) -> int:
     return max(4096, 1 << (length - 1).bit_length())
 
 
-@cache
 def _zstd(level: int) -> zstandard.ZstdCompressor:
     import zstandard
 

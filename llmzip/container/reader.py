@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import BinaryIO
@@ -100,15 +100,15 @@ class Footer:
 class MemberReader(Iterator["Header | Block | Footer"]):
     """The events of every member in turn: a `Header`, its `Block`s, its `Footer`; all plain data.
 
-    `source` is read forwards only, to its end; at least one member is required. Each block is accepted, in order,
-    before the next event is asked for. With `payloads=False` payloads are passed over (empty in the events), nothing need
+    `source` is read forwards only, to its end; at least one member is required. Blocks are accepted in order, all of a
+    member before its footer is looked at: `settle` is called then, for those who work ahead. With `payloads=False` payloads are passed over (empty in the events), nothing need
     be accepted, and contents go unverified.
     Raises `CorruptError` for anything that is not a complete, undamaged sequence of members, and `OSError` as the
     source does. When the last event has come out, total, index and digest of every member have been verified.
     """
 
-    def __init__(self, source: BinaryIO, *, payloads: bool = True) -> None:
-        self._payloads = payloads
+    def __init__(self, source: BinaryIO, *, payloads: bool = True, settle: Callable[[], None] | None = None) -> None:
+        self._payloads, self._settle = payloads, settle
         self._member = _Member(0)
         self._events = self._read(Cursor(source))
 
@@ -136,14 +136,16 @@ class MemberReader(Iterator["Header | Block | Footer"]):
             member = self._member = _Member(offset)
             while (block := _read_next_block(cursor, member, self._payloads)) is not None:
                 yield block
-                if self._payloads and member.accepted != member.blocks:
-                    raise RuntimeError(f"{block.where} was not accepted")
+            if self._settle:
+                self._settle()
+            if self._payloads and member.accepted != member.blocks:
+                raise RuntimeError(f"only {member.accepted} of {member.blocks} blocks were accepted")
             yield _read_footer(cursor, member, self._payloads)
 
 
-def read_members(source: BinaryIO, *, payloads: bool = True) -> MemberReader:
+def read_members(source: BinaryIO, *, payloads: bool = True, settle: Callable[[], None] | None = None) -> MemberReader:
     """The events of all members of `source`."""
-    return MemberReader(source, payloads=payloads)
+    return MemberReader(source, payloads=payloads, settle=settle)
 
 
 def read_header(cursor: Cursor) -> Header | None:
