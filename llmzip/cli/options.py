@@ -164,7 +164,7 @@ coding_options = [
     click.option(
         "--exact/--portable",
         default=None,
-        help="Bits that need this machine's very arithmetic, or open anywhere (default: as the model suggests).",
+        help="x",
     ),
 ]
 

@@ -93,10 +93,6 @@ static inline void columns_load(const Columns *part, ColumnsLane *lane, Tables *
     for (int i = 0; i < 2; i++) lane->guess[i].expected = lane->guess[i].guess = TOKEN_UNKNOWN;
 }
 
-static inline void columns_bucket(ColumnsLane *lane, Tables *tables, uint32_t node) {
-    (void)lane, (void)tables, (void)node;
-}
-
 static inline uint32_t columns_place(const ColumnsLane *lane) { return lane->field < FIELDS ? lane->field : FIELDS; }
 
 static inline void columns_inputs(Columns *part, ColumnsLane *lane, const Turn *turn, int32_t *input, Evidence *found) {

@@ -33,10 +33,6 @@ static inline void lists_load(const Lists *part, ListsLane *lane, Tables *tables
     for (int i = 0; i < LISTS; i++) votes_load(lane->votes + i, tables, on);
 }
 
-static inline void lists_bucket(ListsLane *lane, Tables *tables, uint32_t node) {
-    (void)lane, (void)tables, (void)node;
-}
-
 static inline void lists_inputs(Lists *part, ListsLane *lane, const Turn *turn, int32_t *input, Evidence *found) {
     for (uint32_t i = 0; i < LISTS; i++, input += VOTES_INPUTS) {
         uint32_t count[2];

@@ -37,10 +37,6 @@ static inline void match_load(const MatchPart *part, MatchPartLane *lane, Tables
     lane->expected = on ? history_expected(&tables->history, &lane->match) : TOKEN_UNKNOWN;
 }
 
-static inline void match_bucket(MatchPartLane *lane, Tables *tables, uint32_t node) {
-    (void)lane, (void)tables, (void)node;
-}
-
 static inline void match_inputs(MatchPart *part, MatchPartLane *lane, const Turn *turn, int32_t *input,
                                 Evidence *found) {
     if (lane->expected == TOKEN_UNKNOWN) {

@@ -5,11 +5,13 @@
  *     NAME_create   its tables, as they are before anything is known         NAME_free
  *     NAME_begin    a token begins: contexts, lines of memory that will be needed
  *     NAME_load     a little later: what is known under these contexts (not `on`: nothing)
- *     NAME_bucket   every BUCKET_LEVELS levels: the buckets below a node
  *     NAME_inputs   log odds for a turn, and evidence that selects weights
  *     NAME_update   the turn's outcome
  *     NAME_take     what is left on that side, for turns that were forced, too
  *     NAME_end      the token is known
+ * and where it keeps things in buckets of nodes (NODE_PARTS), every BUCKET_LEVELS levels:
+ *     NAME_ask      the lines of the buckets below a node will be needed
+ *     NAME_bucket   the buckets
  * The functions of the hot loop are inline in NAME.h. docs/how-to-add.md says what adding one takes. */
 #ifndef LLMZIP_PARTS_H
 #define LLMZIP_PARTS_H
@@ -36,6 +38,9 @@
     X(table, Table, TABLE_INPUTS)                                                                                      \
     X(columns, Columns, COLUMNS_INPUTS)                                                                                \
     X(recall, Recall, RECALL_INPUTS)
+
+/* Those that keep things in buckets of nodes. */
+#define NODE_PARTS(X) X(counters) X(residuals)
 
 /* Behind them: what weighs and refines the inputs. */
 #define STAGES(X) X(sets) X(gate) X(final)

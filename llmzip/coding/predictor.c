@@ -182,8 +182,9 @@ static void begin_lane(Predictor *p, Lane *lane) {
     INPUT_PARTS(BEGIN)
 #undef BEGIN
     final_begin(&lane->final, &token);
-    counters_ask(&lane->counters, &p->tables, 1);
-    residuals_ask(&lane->residuals, &p->tables, 1);
+#define ASK(name) name##_ask(&lane->name, &p->tables, 1);
+    NODE_PARTS(ASK)
+#undef ASK
 }
 
 void predictor_begin(Predictor *p, uint32_t active) {
@@ -256,10 +257,11 @@ uint32_t predictor_predict(Predictor *p, const uint8_t *cells, ptrdiff_t stride,
         turn->end = tree_below(p->tables.tree, right + (1u << rest));
         if (p->level % BUCKET_LEVELS == 0) {
             /* All lines at once, then what they hold. */
-            counters_ask(&lane->counters, &p->tables, turn->node);
-            residuals_ask(&lane->residuals, &p->tables, turn->node);
-#define BUCKET(name, ...) name##_bucket(&lane->name, &p->tables, turn->node);
-            INPUT_PARTS(BUCKET)
+#define ASK(name) name##_ask(&lane->name, &p->tables, turn->node);
+#define BUCKET(name) name##_bucket(&lane->name, &p->tables, turn->node);
+            NODE_PARTS(ASK)
+            NODE_PARTS(BUCKET)
+#undef ASK
 #undef BUCKET
             turn->bucket_node = 0;
         }

@@ -60,10 +60,6 @@ static inline void recall_load(const Recall *part, RecallLane *lane, Tables *tab
     lane->trust = (lane->length / 2 * 8 + hits % 8) * 2 + number;
 }
 
-static inline void recall_bucket(RecallLane *lane, Tables *tables, uint32_t node) {
-    (void)lane, (void)tables, (void)node;
-}
-
 static inline void recall_inputs(Recall *part, RecallLane *lane, const Turn *turn, int32_t *input, Evidence *found) {
     lane->entry = NULL;
     input[0] = input[1] = 0;

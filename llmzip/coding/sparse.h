@@ -35,10 +35,6 @@ static inline void sparse_load(const Sparse *part, SparseLane *lane, Tables *tab
     for (int i = 0; i < SPARSE; i++) votes_load(lane->votes + i, tables, on);
 }
 
-static inline void sparse_bucket(SparseLane *lane, Tables *tables, uint32_t node) {
-    (void)lane, (void)tables, (void)node;
-}
-
 static inline void sparse_inputs(Sparse *part, SparseLane *lane, const Turn *turn, int32_t *input, Evidence *found) {
     (void)found;
     for (uint32_t i = 0; i < SPARSE; i++, input += VOTES_INPUTS) {

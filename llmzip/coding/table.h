@@ -44,10 +44,6 @@ static inline void table_load(const Table *part, TableLane *lane, Tables *tables
     if (part->ngrams) ngrams_begin(part->ngrams, &lane->state, lane->before);
 }
 
-static inline void table_bucket(TableLane *lane, Tables *tables, uint32_t node) {
-    (void)lane, (void)tables, (void)node;
-}
-
 /* Ask the table about a turn, before anything else: its answer may be the model. Log odds, 0 without a table. */
 static inline int32_t table_ask(const Table *part, TableLane *lane, const Turn *turn) {
     if (!part->ngrams) return 0;
