@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import level_speed
 import numpy as np
 from measure import bench_text, peak_memory, stages
+from texts import texts
 
 from llmzip.codec.agreement import Coding
 from llmzip.codec.decoding import decode_block
@@ -81,7 +83,12 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=None, help="take only so much of the text")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--streams", type=int, nargs="*", default=[32, 1])
+    parser.add_argument("--level", type=int, help="a level beside other compressors instead (level_speed.py)")
+    parser.add_argument("files", type=Path, nargs="*", help="for --level; default: the texts of corpora/")
     options = parser.parse_args()
+    if options.level:
+        level_speed.show(options.level, options.files or texts(), options.repeats)
+        return
     data = bench_text()[: options.bytes]
     session = Session(load_model(None, 0))
     sizes = stages(session, data)

@@ -1,5 +1,5 @@
 /* Gated logistic mixing (Mahoney, "Adaptive weighing of context models for lossless data compression", 2005; the weight
- * sets selected by several contexts and combined by a second mixer follow paq8), in integers.
+ * sets selected by several contexts and combined by a second layer follow paq8), in integers.
  *
  * Inputs are log odds (1/256 nat), weights have 16 fractional bits. */
 #ifndef LLMZIP_NETWORK_H

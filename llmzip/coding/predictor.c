@@ -214,7 +214,7 @@ static int32_t predict_lane(Predictor *p, Lane *lane) {
     INPUT_PARTS(INPUT)
 #undef INPUT
     sets_select(&p->sets, &lane->sets, turn, &found);
-    int32_t logit = sets_mix(&p->sets, &lane->sets, lane->input, INPUTS), probability = lane->sets.mixed;
+    int32_t logit = sets_mix(&p->sets, &lane->sets, lane->input, INPUTS), probability = squash(logit);
     if (p->parts & PART_BIT(gate) && !turn->alone) {
         logit = gate_refine(&p->gate, &lane->gate, turn, &found, logit);
         probability = squash(logit);

@@ -39,7 +39,7 @@ uint32_t sets_rows(void) {
     return sum;
 }
 
-/* Weights of a start have 10 fractional bits, those of the second mixer 13. */
+/* Weights of a start have 10 fractional bits, those of the second layer 13. */
 enum { ROW_SHIFT = 6, MIX_SHIFT = 3 };
 
 void sets_begin(Sets *part, const Start *start) {

@@ -1,5 +1,5 @@
-/* Sets of weights: each weighs all inputs with a row that a context of its own selects; a second mixer weighs their
- * outputs. */
+/* Sets of weights: each weighs all inputs with a row that a context of its own selects; mixers of a second layer, each selected by a
+ * context of its own, too, weigh their outputs, and are averaged. */
 #ifndef LLMZIP_SETS_H
 #define LLMZIP_SETS_H
 
@@ -27,22 +27,24 @@ enum {
     ROWS_RECALL = 3 * 136,
 };
 
-enum { SETS_MIXES = DEPTH_MAX * 3 * DIGITS * SETS };
+/* The second layer: by level, expected turn and place within a number; by the last token; by order and class of the cell. */
+enum { MIXERS = 3, MIX_TURN = 0, MIX_LAST = MIX_TURN + DEPTH_MAX * 3 * DIGITS, MIX_ORDER = MIX_LAST + ROWS_TOKEN };
+enum { SETS_MIXES = (MIX_ORDER + ROWS_ORDER) * SETS };
 
 typedef struct {
     int inputs;             /* a multiple of 8 */
-    int on;                 /* 0: one set only, and no second mixer */
+    int on;                 /* 0: one set only, and no second layer */
     int32_t *weights[SETS]; /* [rows][inputs] */
     uint16_t *visits[SETS]; /* [rows]: how often a row was trained */
-    int32_t *mix_weights;   /* [depth][3][DIGITS][SETS] */
+    int32_t *mix_weights;   /* [rows of all mixers of the second layer][SETS] */
 } Sets;
 
 typedef struct {
     int32_t *weights[SETS];
     uint16_t *visits[SETS];
     int32_t output[SETS]; /* log odds */
-    int32_t *mix_weights;
-    int32_t mixed; /* probability */
+    int32_t *mix_weights[MIXERS];
+    int32_t mixed[MIXERS]; /* probability by each of the second layer */
 } SetsLane;
 
 /* first: the weight of every input to begin with. 0, or -1 when there is no memory. */
@@ -99,21 +101,31 @@ static inline void sets_select(Sets *part, SetsLane *lane, const Turn *turn, con
         lane->weights[s] = part->weights[s] + (size_t)row[s] * (size_t)part->inputs;
         lane->visits[s] = part->visits[s] + row[s];
     }
-    lane->mix_weights = part->mix_weights + ((level * 3 + found->expected) * DIGITS + turn->digits) * SETS;
+    const uint32_t mix_row[MIXERS] = {
+        MIX_TURN + (level * 3 + found->expected) * DIGITS + turn->digits,
+        MIX_LAST + turn->row[0],
+        MIX_ORDER + row[2],
+    };
+    for (int m = 0; m < MIXERS; m++) lane->mix_weights[m] = part->mix_weights + mix_row[m] * SETS;
 }
 
 /* The sets' outputs with the weights as they are now, mixed; the result as log odds. inputs: `part->inputs`, which the
  * caller knows when it is compiled. */
 static inline int32_t sets_mix(const Sets *part, SetsLane *lane, const int32_t *input, int inputs) {
     int sets = part->on ? SETS : 1;
-    int64_t sum = 0;
+    int64_t sum[MIXERS] = {0};
     for (int s = 0; s < sets; s++) {
         lane->output[s] = clip_logit(network_dot(lane->weights[s], input, inputs));
-        sum += (int64_t)lane->mix_weights[s] * lane->output[s];
+        for (int m = 0; m < MIXERS; m++) sum[m] += (int64_t)lane->mix_weights[m][s] * lane->output[s];
     }
-    int32_t logit = sets == 1 ? lane->output[0] : clip_logit((int32_t)(sum >> 16));
-    lane->mixed = squash(logit);
-    return logit;
+    if (sets == 1) return lane->output[0];
+    int32_t logit = 0;
+    for (int m = 0; m < MIXERS; m++) {
+        int32_t one = clip_logit((int32_t)(sum[m] >> 16));
+        lane->mixed[m] = squash(one);
+        logit += one;
+    }
+    return logit / MIXERS;
 }
 
 /* turns: coded so far; everything learns fast in a file's first turns. */
@@ -131,11 +143,13 @@ static inline void sets_train(const Sets *part, SetsLane *lane, const Turn *turn
         if (error) network_train(lane->weights[s], input, error, inputs); /* what is certain has nothing to teach */
     }
     /* Where a network leads, its weight changes little; without one, the text at hand decides which set is to be believed. */
-    int32_t error = (target - lane->mixed) * (turn->alone ? 24 : 8) / 1024;
-    if (!error) return;
-    for (int s = 0; s < sets; s++) {
-        int32_t w = lane->mix_weights[s] + ((lane->output[s] * error + 2048) >> 12);
-        lane->mix_weights[s] = w > WEIGHT_LIMIT ? WEIGHT_LIMIT : w < -WEIGHT_LIMIT ? -WEIGHT_LIMIT : w;
+    for (int m = 0; m < MIXERS && sets > 1; m++) {
+        int32_t error = (target - lane->mixed[m]) * (turn->alone ? 24 : 8) / 1024;
+        if (!error) continue;
+        for (int s = 0; s < sets; s++) {
+            int32_t w = lane->mix_weights[m][s] + ((lane->output[s] * error + 2048) >> 12);
+            lane->mix_weights[m][s] = w > WEIGHT_LIMIT ? WEIGHT_LIMIT : w < -WEIGHT_LIMIT ? -WEIGHT_LIMIT : w;
+        }
     }
 }
 
