@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import subprocess
 import sys
 import threading
@@ -114,6 +115,27 @@ def test_giving_up_ends_the_threads(corpora):
         assert first and text.startswith(first) and first != text
         decoded.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("block")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"word " * 12_000,
+        b"\x00" * 60_000,
+        b"a" * 60_000,
+        b",".join(b"%d" % (i * i) for i in range(9_000)),
+        b";" * 60_000,
+        bytes(random.Random(1).choices(range(256), k=60_000)),
+        "".join(random.Random(2).choices("\u00e9\u00e8\u00fc\u00dfabc ", k=30_000)).encode("latin-1"),
+        b"one\ttwo\tthree\r" * 4_000,
+        b"text\x00" * 10_000,
+        b"{" * 20_000 + b"}" * 20_000,
+    ],
+    ids=["line", "nul", "byte", "fields", "separators", "random", "latin1", "cr", "text and nul", "brackets"],
+)
+def test_texts_of_odd_shapes_never_grow(fast, data):
+    packed = fast.compress(data)
+    assert fast.decompress(packed) == data and len(packed) <= len(data) * 1.001 + 64
 
 
 def test_levels_that_mean_the_same_write_the_same(fast):
