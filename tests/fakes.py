@@ -56,6 +56,7 @@ class FakeModel:
     name = "fake"
     exact = False
     rewinds = True
+    byte_tokens = frozenset()
     arithmetic = "fake arithmetic"
 
     def __init__(self, drift=0.0, seed=0, window=Window(32, 4), pieces=PIECES, tokenize=None):

@@ -50,6 +50,21 @@ def test_tokenizers(tmp_path, tokenizer):
     model.close()
 
 
+def test_characters_that_have_a_token_are_not_spelt_by_bytes(tmp_path):
+    """SentencePiece's byte tokens come first in the vocabulary, and a network hardly knows those that others stand for, too."""
+    model = load(Found(tiny_model(tmp_path / "m.gguf", tokenizer="SPM")), 1)
+    assert len(model.byte_tokens) == 256
+    vocabulary = Vocabulary(model.pieces, model.tokenize, model.byte_tokens)
+    for text in (SENTENCES, "Zx " + SENTENCES, "q"):
+        tokens = vocabulary.encode(text.encode()).tokens
+        assert not model.byte_tokens.intersection(tokens.tolist())
+        # But for the beginning, where the tokenizer adds a space, they are its own.
+        own = model.tokenize(text.encode())
+        assert len(text) == 1 or (tokens[-len(own) + 2 :] == own[2:]).all()
+    assert model.byte_tokens.intersection(vocabulary.encode("\u20ac".encode()).tokens.tolist())
+    model.close()
+
+
 def test_an_added_space_does_not_spoil_the_tokens(tmp_path):
     """SentencePiece puts a space before each of the stretches that a long text is cut into."""
     vocabularies = []

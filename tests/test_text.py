@@ -79,3 +79,10 @@ def test_newline_transform_is_reversible_or_refused(data):
         assert b"\r" not in text
     crlf_only = b"\r\n" in data and data.replace(b"\r\n", b"").translate(None, b"ab") == b""
     assert (text is not None) == crlf_only
+
+
+def test_spare_tokens_are_taken_only_where_no_other_has_the_piece():
+    pieces = [b"a", b"b", b"a", b"", b"a"]
+    vocabulary = Vocabulary(pieces, lambda text: np.empty(0, np.int32), {0, 1})
+    assert vocabulary.encode(b"aba").tokens.tolist() == [2, 1, 2]
+    assert Vocabulary(pieces, lambda text: np.empty(0, np.int32)).encode(b"aba").tokens.tolist() == [0, 1, 0]

@@ -79,7 +79,7 @@ class BlockPipeline:
             raise CorruptError("neither a network nor a table of n-grams is named: the file is damaged")
         self.coding, self._session = coding, session
         if session:
-            self.vocabulary = Vocabulary(session.model.pieces, session.model.tokenize)
+            self.vocabulary = Vocabulary(session.model.pieces, session.model.tokenize, session.model.byte_tokens)
         else:
             self.vocabulary = embedded_vocabulary()
         self._start = None if session else embedded_start()

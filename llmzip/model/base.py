@@ -61,6 +61,7 @@ class LanguageModel(Protocol):
     identity: bytes  # 8 bytes
     name: str
     pieces: list[bytes]
+    byte_tokens: frozenset[int]  # that stand for a byte of whatever has no other token
     start: int  # the token that every stream begins with; it is never coded
     window: Window  # what the encoder uses unless told otherwise
     exact: bool  # quantised weights evaluated as they are: results must be reproduced exactly

@@ -144,6 +144,11 @@ class LlamaModel:
         self._refuse(path)
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
         self.pieces = [self._piece(token) for token in range(llama_cpp.llama_vocab_n_tokens(self._vocab))]
+        self.byte_tokens = frozenset(
+            token
+            for token in range(len(self.pieces))
+            if llama_cpp.llama_vocab_get_attr(self._vocab, token) & llama_cpp.LLAMA_TOKEN_ATTR_BYTE
+        )
         # format: the start token is the beginning-of-sequence token, else the end-of-sequence token, else token 0.
         bos = llama_cpp.llama_vocab_bos(self._vocab)
         self.start = bos if bos >= 0 else max(llama_cpp.llama_vocab_eos(self._vocab), 0)

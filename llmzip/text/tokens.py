@@ -8,7 +8,7 @@ stands for travel beside the tokens as literals. Decoding is the joining of piec
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,14 +31,21 @@ class Vocabulary:
     """The tokens of a model as byte strings.
 
     pieces: bytes of each token id, b"" for tokens that never stand for text.
-    tokenize: the model's own tokenizer, for valid UTF-8.
+    tokenize: the model's own tokenizer, for valid UTF-8. spare: tokens that are taken only for pieces that no other token has, like the
+        byte tokens of SentencePiece: a network hardly knows them beside the characters that it was trained with.
     """
 
-    def __init__(self, pieces: Sequence[bytes], tokenize: Callable[[bytes], NDArray[np.int32]]) -> None:
+    def __init__(
+        self,
+        pieces: Sequence[bytes],
+        tokenize: Callable[[bytes], NDArray[np.int32]],
+        spare: Collection[int] = (),
+    ) -> None:
         self.pieces = list(pieces)
         self._tokenize = tokenize
-        # A piece that several tokens share belongs to the first of them.
-        self._ids = {piece: token for token, piece in reversed(list(enumerate(pieces))) if piece}
+        # A piece that several tokens share belongs to the first of them that is not spare.
+        last = sorted(range(len(pieces)), key=lambda token: (token not in spare, -token))
+        self._ids = {pieces[token]: token for token in last if pieces[token]}
         self._longest = max(map(len, self._ids), default=0)
         # SentencePiece models put a space before every text.
         self._adds_space = self._join(tokenize(b"a")) == b" a"
