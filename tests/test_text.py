@@ -86,3 +86,10 @@ def test_spare_tokens_are_taken_only_where_no_other_has_the_piece():
     vocabulary = Vocabulary(pieces, lambda text: np.empty(0, np.int32), {0, 1})
     assert vocabulary.encode(b"aba").tokens.tolist() == [2, 1, 2]
     assert Vocabulary(pieces, lambda text: np.empty(0, np.int32)).encode(b"aba").tokens.tolist() == [0, 1, 0]
+
+
+def test_the_token_of_an_added_space_is_replaced_by_trained_ones():
+    pieces = [b"O", b"n", b" On", b"ce", b"O", b"n", b" a"]
+    known = {b"a": [6], b"Once": [2, 3]}
+    vocabulary = Vocabulary(pieces, lambda text: np.array(known[text], np.int32), {0, 1})
+    assert vocabulary.encode(b"Once").tokens.tolist() == [4, 5, 3]
