@@ -20,7 +20,8 @@ import numpy as np
 from llmzip.codec.quantiser import Quantiser
 from llmzip.coding.tree import VocabularyTree
 from llmzip.model._masses import Masses
-from llmzip.model.llama import LlamaModel, usable_cores
+from llmzip.model.llama import LlamaModel
+from llmzip.model.threads import usable_cores
 
 HEAD, GROUPS, BLOCK = 64, 8, 32
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmzip.coding import table_file
+from llmzip.coding import start_file, table_file
 from llmzip.errors import ModelError
 from llmzip.model import BUILT_IN, embedded
 from llmzip.model.base import LanguageModel
@@ -133,6 +133,11 @@ def load_model(path: str | Path | None, threads: int) -> LanguageModel:
 def table_at_hand(identity: bytes) -> bool:
     """Whether this is the table of n-grams inside the package."""
     return identity == table_file.IDENTITY
+
+
+def table_bytes() -> int:
+    """Size of the table of n-grams and of the mixer's start, which goes with it."""
+    return table_file.FILE.stat().st_size + start_file.FILE.stat().st_size
 
 
 def at_hand(identity: bytes) -> bool:

@@ -25,7 +25,6 @@ from llmzip.codec.quantiser import Quantiser
 from llmzip.coding.mixing import Mixer
 from llmzip.coding.rangecoder import TurnEncoder
 from llmzip.coding.start_file import embedded_start
-from llmzip.coding.table_file import FILE as TABLE_FILE
 from llmzip.coding.table_file import find_table
 from llmzip.coding.tree import LeaningTree, VocabularyTree
 from llmzip.errors import CorruptError
@@ -40,8 +39,6 @@ _SAMPLE = (
     b"The drift between two machines is measured on a few words like these, since all texts of a language have it "
     b"alike, be they letters, laws or programs."
 )
-
-__all__ = ["TABLE_FILE", "BlockPipeline", "Cells", "ShareDone", "silent"]
 
 ShareDone = Callable[[float], None]
 """Told what share of a block, 0 to 1, is done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
 import zlib
 from functools import cache, cached_property
@@ -48,9 +49,9 @@ class Start:
         return Start(self.data[:at] + seen.tobytes() + self.data[at + seen.nbytes :])
 
 
-def identity_of(packed: bytes) -> bytes:
-    """BLAKE2b, 8 bytes, over the whole file."""
-    return blake2b(packed, digest_size=8).digest()
+def identity_of(data: bytes | mmap.mmap) -> bytes:
+    """BLAKE2b, 8 bytes, over a whole file."""
+    return blake2b(data, digest_size=8).digest()
 
 
 @cache

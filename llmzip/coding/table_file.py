@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 from functools import cache
-from hashlib import blake2b
 from pathlib import Path
 
 from llmzip.coding import _mixer, start_file
@@ -17,12 +16,7 @@ FILE = Path(__file__).parent.parent / "data" / "ngrams.bin"
 TABLE_IDENTITY = bytes.fromhex("0f267dba32ed31a1")
 
 # format: what files name, the table and the mixer's start together (docs/format.md).
-IDENTITY = blake2b(TABLE_IDENTITY + start_file.IDENTITY, digest_size=8).digest()
-
-
-def identity_of(data: bytes | mmap.mmap) -> bytes:
-    """BLAKE2b, 8 bytes, over the whole file."""
-    return blake2b(data, digest_size=8).digest()
+IDENTITY = start_file.identity_of(TABLE_IDENTITY + start_file.IDENTITY)
 
 
 def open_table(path: Path, identity: bytes) -> Table:
@@ -34,7 +28,7 @@ def open_table(path: Path, identity: bytes) -> Table:
         raise ModelError(
             f"the table of n-grams {identity.hex()} cannot be read ({path}: {error}); reinstall llmzip"
         ) from None
-    if identity_of(data) != identity:
+    if start_file.identity_of(data) != identity:
         raise ModelError(f"{path} is not the table of n-grams {identity.hex()}, or is damaged; reinstall llmzip")
     try:
         return Table(data)

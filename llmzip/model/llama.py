@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from llmzip.errors import LlmzipError, ModelError, UsageError
 from llmzip.model.base import Window
-from llmzip.model.threads import ThreadTuner, is_busy
+from llmzip.model.threads import ThreadTuner, is_busy, usable_cores
 
 _F32 = 0  # ggml_type
 _FLASH_ATTENTION_OFF = 0
@@ -59,11 +59,6 @@ def _start() -> None:
         llama_cpp.llama_log_set(_LOG_CALLBACK, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         _started = True
-
-
-def usable_cores() -> int:
-    """Cores this process may run on: the default number of threads."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def expand(source: Path, target: Path) -> None:

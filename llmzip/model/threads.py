@@ -18,6 +18,11 @@ _PROBING = 0.015
 _SMOOTHING = 0.2
 
 
+def usable_cores() -> int:
+    """Cores this process may run on: the default number of threads."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def is_busy(cores: int) -> bool:
     """Whether other programs leave less than half of the cores."""
     try:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from llmzip.codec.locate import resolve
-from llmzip.codec.pipeline import TABLE_FILE as TABLE
+from llmzip.codec.locate import resolve, table_bytes
 from llmzip.codec.settings import LAST_WITHOUT_NETWORK
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel
@@ -21,7 +20,7 @@ def model_bytes(named: str | Path | None) -> int:
 
 def data_bytes(model: int, level: int, *, mixing: bool, own: bool) -> int:
     """What a level needs beside a file: the network of `model` bytes, the table of n-grams, or both."""
-    table = TABLE.stat().st_size if mixing and not own else 0
+    table = table_bytes() if mixing and not own else 0
     return table + (model if level > LAST_WITHOUT_NETWORK else 0)
 
 
