@@ -107,6 +107,30 @@ def test_blocks_before_a_damaged_one_come_out(corpora, threads):
         assert codec.decompress(codec.compress(text)) == text, "the codec can be used on"
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_blocks_before_the_end_of_a_cut_file_come_out(corpora, tmp_path, threads):
+    text = (corpora / "manual.rst").read_bytes()[:14000]
+    with Codec(level=1, threads=threads, block_size=5000) as codec:
+        packed = codec.compress(text)
+        whole = sum(block.original_length for block in blocks(packed)[:-1])
+        sink = io.BytesIO()
+        with pytest.raises(CorruptError):
+            codec.decompress_stream(io.BytesIO(packed[: blocks(packed)[-1].offset + 9]), sink)
+    assert sink.getvalue() == text[:whole] and whole > 5000
+
+
+def test_only_what_needs_no_model_goes_to_other_threads(fast):
+    packed = fast.compress(TEXT)
+    header = next(read_members(io.BytesIO(packed)))
+    (block,) = blocks(packed)
+    network = replace(block, payload=BlockHead(False, 3, 1, []).payload(b"abc"))
+    raw = replace(block, kind=BlockKind.RAW)
+    assert fast._needs_no_network(header, block) and fast._needs_no_network(header, raw)
+    assert not fast._needs_no_network(header, network)
+    exact = replace(header, exact=True, tolerance=0)
+    assert not any(fast._needs_no_network(exact, each) for each in (block, raw, network))
+
+
 def test_giving_up_ends_the_threads(corpora):
     text = (corpora / "manual.rst").read_bytes()
     with Codec(level=1, threads=3, block_size=5000) as codec:

@@ -164,7 +164,7 @@ coding_options = [
     click.option(
         "--exact/--portable",
         default=None,
-        help="x",
+        help="Files for this kind of machine alone, or that open anywhere (default: as the model suggests).",
     ),
 ]
 

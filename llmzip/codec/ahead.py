@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, Generic, TypeVar
+
+from llmzip.model.threads import usable_cores
 
 Result = TypeVar("Result")
 Job = Callable[[Callable[[float], None]], Result]
@@ -27,7 +28,7 @@ def workers(wanted: int, source: BinaryIO) -> int:
     """
     if not (hasattr(source, "seekable") and source.seekable()):
         return 1
-    return wanted or min(_BY_DEFAULT, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+    return wanted or min(_BY_DEFAULT, usable_cores())
 
 
 class Ahead(Generic[Result]):
@@ -42,13 +43,9 @@ class Ahead(Generic[Result]):
         self._pool: ThreadPoolExecutor | None = None
         self._stop = threading.Event()
 
-    def __len__(self) -> int:
-        """Jobs whose results were not taken."""
-        return len(self._jobs)
-
     @property
     def full(self) -> bool:
-        """Whether a result should be taken before more is put in."""
+        """Whether a result has to be taken before more is put in."""
         return len(self._jobs) >= self.most
 
     def put(self, job: Job[Result], report: Callable[[float], None], *, here: bool = False) -> None:

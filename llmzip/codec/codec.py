@@ -193,28 +193,28 @@ class Codec:
                     header = event
                 elif isinstance(event, Block):
                     alone = self._needs_no_network(header, event)
-                    while begun and (ahead.full or not alone):
-                        take()
+                    if not alone:
+                        settle()
                     begun.append((event, _Reporter(progress, event.original_length)))
                     ahead.put(partial(self.decode_block, header, event), begun[-1][1], here=not alone)
-                    if ahead.most == 1:
-                        settle()
+                    while begun and (ahead.full or not alone):
+                        take()
                 elif isinstance(event, Footer):
                     summary.compressed = event.end
                 while ready:
                     yield ready.popleft()
                 summary.seconds = time.monotonic() - began
+        except Exception:
+            yield from ready  # what was before the damage is whole
+            raise
         finally:
             ahead.close()
 
     def _needs_no_network(self, header: Header, block: Block) -> bool:
         """Whether another thread can decode a block: nothing has to be loaded or kept for it."""
-        if block.kind is not BlockKind.MODEL:
-            return not header.exact
-        try:
-            return not BlockHead.unpack(block.payload, block.original_length)[0].network and not header.continued
-        except CorruptError:
+        if header.exact:  # whose arithmetic is proven with the model
             return False
+        return block.kind is not BlockKind.MODEL or BlockHead.leaves_network_out(block.payload)
 
     def decode_block(self, header: Header, block: Block, progress: ShareDone | None = None) -> tuple[bytes, bool]:
         """The original of one block of a member, and whether drift had to be put right (`repair`).
@@ -267,16 +267,16 @@ class MemberCompressor:
         at_once: int = 1,
     ) -> None:
         self._began, self._summary = time.monotonic(), Summary()
-        self._ahead: Ahead[tuple[BlockKind, bytes, int]] = Ahead(1)
         self._begun: deque[tuple[bytes, _Reporter]] = deque()
         self._settings, self._choice, self._progress, self._observer = settings, choice, progress, observer
         agreement = choice.for_writing()
         self._coding = agreement.coding
         self._cutter = Cutter(settings.block_bytes)
-        if self._coding.window is None and observer is SILENT:
-            # The network is one, and has threads of its own.
-            self._ahead = Ahead(at_once)
-            choice.pipeline(self._coding)
+        # The network is one, and has threads of its own.
+        alone = self._coding.window is None and observer is SILENT
+        self._ahead: Ahead[tuple[BlockKind, bytes, int]] = Ahead(at_once if alone else 1)
+        if alone:
+            choice.pipeline(self._coding)  # made here, before the threads share it
         self._writer = MemberWriter(sink, agreement.header())
 
     def feed(self, data: bytes) -> None:
@@ -300,14 +300,12 @@ class MemberCompressor:
         self._ahead.close()
 
     def _begin(self, data: bytes) -> None:
-        """Code a block, perhaps in another thread, and write what was coded before it."""
-        while self._begun and self._ahead.full:
-            self._write()
+        """Code a block, perhaps in another thread, and write what has to be waited for."""
         report = _Reporter(self._progress, len(data))
         self._observer.begins(data, self._network)
         self._begun.append((data, report))
         self._ahead.put(partial(self._coded, data), report)
-        if self._ahead.most == 1:
+        while self._ahead.full:
             self._write()
 
     def _coded(self, data: bytes, report: ShareDone) -> tuple[BlockKind, bytes, int]:
@@ -373,8 +371,8 @@ class MemberCompressor:
 
     def _restores(self, payload: bytes, data: bytes, report: ShareDone) -> bool:
         """Whether a model block decodes to its data here as it is: drift beyond the tolerance would show."""
-        network = BlockHead.unpack(payload, len(data))[0].network
-        pipeline = self._choice.pipeline(self._coding if network else self._coding.alone)
+        alone = BlockHead.leaves_network_out(payload)
+        pipeline = self._choice.pipeline(self._coding.alone if alone else self._coding)
         try:
             decode_block(pipeline, payload, len(data), data.__eq__, _portion(report, _ENCODING, 1), repairing=False)
         except CorruptError:

@@ -44,6 +44,11 @@ class BlockHead:
         return _CHECK.pack(crc_hqx(stored, 0)) + stored
 
     @staticmethod
+    def leaves_network_out(payload: bytes) -> bool:
+        """Whether a payload says that the table of n-grams coded it alone; nothing is checked."""
+        return len(payload) > _CHECK.size and bool(payload[_CHECK.size] & _TABLE_ALONE)
+
+    @staticmethod
     def counts(take: Callable[[int], bytes], place: str) -> tuple[int, int, bool]:
         """Tokens and streams of the block whose payload `take` reads from its start, and whether a network coded it; nothing is
         checked.

@@ -101,8 +101,9 @@ class MemberReader(Iterator["Header | Block | Footer"]):
     """The events of every member in turn: a `Header`, its `Block`s, its `Footer`; all plain data.
 
     `source` is read forwards only, to its end; at least one member is required. Blocks are accepted in order, all of a
-    member before its footer is looked at: `settle` is called then, for those who work ahead. With `payloads=False` payloads are passed over (empty in the events), nothing need
-    be accepted, and contents go unverified.
+    member before its footer is looked at: `settle` is called then, and before an error in what follows the blocks, for
+    those who work ahead. With `payloads=False` payloads are passed over (empty in the events), nothing need be accepted,
+    and contents go unverified.
     Raises `CorruptError` for anything that is not a complete, undamaged sequence of members, and `OSError` as the
     source does. When the last event has come out, total, index and digest of every member have been verified.
     """
@@ -114,6 +115,10 @@ class MemberReader(Iterator["Header | Block | Footer"]):
 
     def __next__(self) -> Header | Block | Footer:
         return next(self._events)
+
+    def _settled(self) -> None:
+        if self._settle:
+            self._settle()
 
     def accept(self, block: Block, original: Bytes) -> None:
         """Take `original` as the decoded block, if it is: raises `CorruptError` naming block and offset if not.
@@ -134,10 +139,13 @@ class MemberReader(Iterator["Header | Block | Footer"]):
                 return
             yield header
             member = self._member = _Member(offset)
-            while (block := _read_next_block(cursor, member, self._payloads)) is not None:
-                yield block
-            if self._settle:
-                self._settle()
+            try:
+                while (block := _read_next_block(cursor, member, self._payloads)) is not None:
+                    yield block
+            except (CorruptError, OSError):
+                self._settled()  # what was read before is whole, or damaged earlier
+                raise
+            self._settled()
             if self._payloads and member.accepted != member.blocks:
                 raise RuntimeError(f"only {member.accepted} of {member.blocks} blocks were accepted")
             yield _read_footer(cursor, member, self._payloads)
