@@ -6,12 +6,13 @@
 #ifndef LLMZIP_COLUMNS_H
 #define LLMZIP_COLUMNS_H
 
+#include "guess.h"
 #include "hash.h"
 #include "votes.h"
 
 /* format: everything here decides probabilities. */
 
-enum { COLUMNS = 6, FIELDS = 128, COLUMN_HITS = 64, COLUMNS_INPUTS = VOTES_INPUTS * COLUMNS + 4 };
+enum { COLUMNS = 6, FIELDS = 128, COLUMN_HITS = 64, COLUMNS_INPUTS = VOTES_INPUTS * COLUMNS + 2 * GUESS_INPUTS };
 
 typedef struct {
     Votes votes[COLUMNS];
@@ -28,9 +29,8 @@ typedef struct {
 /* A place in an earlier line beside the token that is awaited. */
 typedef struct {
     uint32_t up;
-    uint32_t expected;        /* rank, TOKEN_UNKNOWN where nothing is above or a turn went another way */
-    uint32_t guess;           /* `expected` when the token began */
-    MapEntry *entry;          /* NULL where nothing is expected */
+    uint32_t above; /* the token there when this one began, TOKEN_UNKNOWN = none */
+    Guess guess;
     uint8_t hits[FIELDS + 1]; /* whether the guess was right lately, by field */
 } ColumnsGuess;
 
@@ -53,8 +53,7 @@ static inline ColumnsLine *columns_line(ColumnsLane *lane, uint32_t back) {
 
 /* Hash of what stands above the token that is awaited. */
 static inline uint64_t columns_above(const ColumnsLane *lane, const History *history) {
-    uint32_t up = lane->guess[0].up;
-    return hash_mix(up < history->length ? history->tokens[up] : TOKEN_UNKNOWN, lane->field);
+    return hash_mix(history_at(history, lane->guess[0].up), lane->field);
 }
 
 static inline void columns_begin(const Columns *part, ColumnsLane *lane, Tables *tables, const TokenContext *token) {
@@ -66,13 +65,12 @@ static inline void columns_begin(const Columns *part, ColumnsLane *lane, Tables 
         columns_line(lane, 0)->start[0] = token->position;
         lane->guess[0].up = lane->guess[1].up = UINT32_MAX;
     }
-    uint32_t above[3] = {TOKEN_UNKNOWN, TOKEN_UNKNOWN, TOKEN_UNKNOWN};
+    uint32_t above[2];
     for (int i = 0; i < 2; i++) {
         ColumnsGuess *guess = lane->guess + i;
-        above[i] = guess->up < history->length ? history->tokens[guess->up] : TOKEN_UNKNOWN;
-        guess->expected = guess->guess = above[i];
+        above[i] = guess->above = guess->guess.expected = history_at(history, guess->up);
     }
-    uint32_t next = lane->guess[0].up < history->length - 1 ? history->tokens[lane->guess[0].up + 1] : TOKEN_UNKNOWN;
+    uint32_t next = lane->guess[0].up == UINT32_MAX ? TOKEN_UNKNOWN : history_at(history, lane->guess[0].up + 1);
     uint32_t first = history->tokens[columns_line(lane, 0)->start[0]];
     if (columns_line(lane, 0)->start[0] == token->position) first = TOKEN_UNKNOWN;
     const uint64_t context[COLUMNS] = {
@@ -90,7 +88,7 @@ static inline void columns_load(const Columns *part, ColumnsLane *lane, Tables *
     (void)part;
     for (int i = 0; i < COLUMNS; i++) votes_load(lane->votes + i, tables, on && tables->kinds != NULL);
     if (on && tables->kinds) return;
-    for (int i = 0; i < 2; i++) lane->guess[i].expected = lane->guess[i].guess = TOKEN_UNKNOWN;
+    for (int i = 0; i < 2; i++) lane->guess[i].guess.expected = lane->guess[i].above = TOKEN_UNKNOWN;
 }
 
 static inline uint32_t columns_place(const ColumnsLane *lane) { return lane->field < FIELDS ? lane->field : FIELDS; }
@@ -102,39 +100,24 @@ static inline void columns_inputs(Columns *part, ColumnsLane *lane, const Turn *
     }
     for (int i = 0; i < 2; i++, input += 2) {
         ColumnsGuess *guess = lane->guess + i;
-        guess->entry = NULL;
-        input[0] = input[1] = 0;
-        if (guess->expected == TOKEN_UNKNOWN) continue;
-        uint32_t right = guess->expected >> turn->shift & 1, hits = guess->hits[columns_place(lane)];
-        guess->entry = (i ? part->long_map : part->map)
-                       + ((hits & (COLUMN_HITS - 1)) * 2 + (lane->differs >> i & 1)) * COARSE
-                       + (right ? turn->coarse : COARSE - 1 - turn->coarse);
-        int32_t a = map_probability(*guess->entry), sign = right ? 1 : -1;
-        input[0] = limited_input(sign * stretch(a) - turn->model);
-        input[1] = sign * (a - 32768) / 64;
-        if (i == 0) found->column = 1 + ((hits & 3) << 2 | (lane->differs & 1) << 1 | right);
+        uint32_t hits = guess->hits[columns_place(lane)], differs = lane->differs >> i & 1;
+        MapEntry *map = i ? part->long_map : part->map;
+        uint32_t side =
+            guess_inputs(&guess->guess, map + ((hits & (COLUMN_HITS - 1)) * 2 + differs) * COARSE, turn, input);
+        if (i == 0 && side) found->column = ((hits & 3) << 2 | differs << 1) + side;
     }
 }
 
 static inline void columns_update(Columns *part, ColumnsLane *lane, const Turn *turn, int bit) {
     (void)part;
     for (int i = 0; i < COLUMNS; i++) votes_update(lane->votes + i, bit);
-    for (int i = 0; i < 2; i++) {
-        ColumnsGuess *guess = lane->guess + i;
-        if (!guess->entry) continue;
-        int right = (int)(guess->expected >> turn->shift & 1) == bit;
-        *guess->entry = map_update(*guess->entry, right, 1022);
-    }
+    for (int i = 0; i < 2; i++) guess_update(&lane->guess[i].guess, turn, bit);
 }
 
 static inline void columns_take(const Columns *part, ColumnsLane *lane, const Turn *turn, uint32_t bit) {
     (void)part;
     for (int i = 0; i < COLUMNS; i++) votes_take(lane->votes + i, turn, bit);
-    for (int i = 0; i < 2; i++) {
-        ColumnsGuess *guess = lane->guess + i;
-        if (guess->expected != TOKEN_UNKNOWN && (guess->expected >> turn->shift & 1) != bit)
-            guess->expected = TOKEN_UNKNOWN;
-    }
+    for (int i = 0; i < 2; i++) guess_take(&lane->guess[i].guess, turn, bit);
 }
 
 /* Move on beside a token of this kind. */
@@ -154,8 +137,8 @@ static inline void columns_end(Columns *part, ColumnsLane *lane, Tables *tables,
     for (int i = 0; i < 2; i++) {
         ColumnsGuess *guess = lane->guess + i;
         uint8_t *hits = guess->hits + columns_place(lane);
-        if (guess->guess != rank) lane->differs |= 1u << i;
-        if (guess->guess != TOKEN_UNKNOWN) *hits = (uint8_t)(*hits << 1 | (guess->guess == rank));
+        if (guess->above != rank) lane->differs |= 1u << i;
+        if (guess->above != TOKEN_UNKNOWN) *hits = (uint8_t)(*hits << 1 | (guess->above == rank));
     }
     ColumnsLine *line = columns_line(lane, 0);
     if (kind & KIND_LINE) {

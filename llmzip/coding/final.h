@@ -1,5 +1,5 @@
-/* Final maps: probability as a function of the gated one, by level and expected turn, by node, and by last token and node;
- * the result is averaged with theirs. */
+/* Final maps: probability as a function of the gated one, by level and expected turn, by last token and node, by what stands above
+ * and node, and by node; the result is averaged with theirs. */
 #ifndef LLMZIP_FINAL_H
 #define LLMZIP_FINAL_H
 

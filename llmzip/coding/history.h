@@ -34,13 +34,18 @@ static inline uint32_t history_before(const History *history, uint32_t position,
     return back <= position ? history->tokens[position - back] : TOKEN_UNKNOWN;
 }
 
+/* The token at a position, or TOKEN_UNKNOWN. */
+static inline uint32_t history_at(const History *history, uint32_t position) {
+    return position < history->length ? history->tokens[position] : TOKEN_UNKNOWN;
+}
+
 /* After the token at `position` is known: move its stream's match on to position + 1, or to a longer one, and note the
  * position. */
 void history_advance(History *history, uint32_t position, Match *match);
 
 /* The token a match expects, or TOKEN_UNKNOWN. */
 static inline uint32_t history_expected(const History *history, const Match *match) {
-    return match->length > 0 && match->next < history->length ? history->tokens[match->next] : TOKEN_UNKNOWN;
+    return match->length > 0 ? history_at(history, match->next) : TOKEN_UNKNOWN;
 }
 
 #endif

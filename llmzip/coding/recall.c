@@ -27,7 +27,7 @@ void recall_free(Recall *part) {
 
 void recall_end(Recall *part, RecallLane *lane, Tables *tables, uint32_t position, uint32_t rank) {
     const History *history = &tables->history;
-    uint32_t here = position + 1, known = lane->guess != TOKEN_UNKNOWN, right = known && lane->guess == rank;
+    uint32_t here = position + 1, known = lane->recalled != TOKEN_UNKNOWN, right = known && lane->recalled == rank;
     if (known && lane->length == 0) part->hits[lane->slot] = (uint8_t)(part->hits[lane->slot] << 1 | right);
     if (right) {
         lane->next++;
@@ -37,7 +37,7 @@ void recall_end(Recall *part, RecallLane *lane, Tables *tables, uint32_t positio
     }
     uint64_t two = hash_mix(hash_mix(401, rank), lane->t[0]), three = hash_mix(two, lane->t[1]);
     uint32_t *slot[2] = {part->last[0] + (two >> (64 - part->bits)), part->last[1] + (three >> (64 - part->bits))};
-    uint32_t next = lane->next < history->length ? history->tokens[lane->next] : TOKEN_UNKNOWN;
+    uint32_t next = history_at(history, lane->next);
     int turns = !lane->next || kind_at(tables, rank) & KIND_EDGE || kind_at(tables, next) & KIND_FIELD;
     for (int i = 1; turns && i >= 0; i--) {
         uint32_t at = *slot[i];

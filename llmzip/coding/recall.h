@@ -6,16 +6,12 @@
 #ifndef LLMZIP_RECALL_H
 #define LLMZIP_RECALL_H
 
-#include "columns.h"
+#include "guess.h"
 #include "hash.h"
-#include "logistic.h"
-#include "maps.h"
-#include "network.h"
-#include "turn.h"
 
 /* format: everything here decides probabilities. */
 
-enum { RECALL_INPUTS = 2, RECALL_HITS = 16, RECALL_LENGTHS = 8 };
+enum { RECALL_INPUTS = GUESS_INPUTS, RECALL_HITS = 16, RECALL_LENGTHS = 8 };
 /* Rows of the map: whether the recalled token is near, whether it is a number. */
 enum { RECALL_NEAR = 64, RECALL_PLACES = 4 };
 enum { RECALL_ROWS = RECALL_HITS * RECALL_LENGTHS * RECALL_PLACES, RECALL_SLOT_BITS = 14 };
@@ -35,9 +31,8 @@ typedef struct {
     uint32_t row;      /* of the map */
     uint32_t trust;    /* for the selection of weights */
     uint32_t near;     /* whether it stands within RECALL_NEAR tokens */
-    uint32_t guess;    /* rank when the token began */
-    uint32_t expected; /* rank, TOKEN_UNKNOWN once a turn went another way */
-    MapEntry *entry;   /* NULL where nothing is expected */
+    uint32_t recalled; /* what the guess expected when the token began */
+    Guess guess;
 } RecallLane;
 
 int recall_create(Recall *part, Tables *tables, const Sizing *sizing);
@@ -50,38 +45,27 @@ static inline void recall_begin(const Recall *part, RecallLane *lane, Tables *ta
 }
 
 static inline void recall_load(const Recall *part, RecallLane *lane, Tables *tables, int on) {
-    const History *history = &tables->history;
-    lane->expected = TOKEN_UNKNOWN;
-    if (on && lane->next && lane->next < history->length) lane->expected = history->tokens[lane->next];
-    lane->guess = lane->expected;
+    lane->recalled = on && lane->next ? history_at(&tables->history, lane->next) : TOKEN_UNKNOWN;
+    lane->guess.expected = lane->recalled;
     uint32_t hits = part->hits[lane->slot] & (RECALL_HITS - 1);
-    uint32_t number = (kind_at(tables, lane->expected) & KIND_NUMBER) != 0;
+    uint32_t number = (kind_at(tables, lane->recalled) & KIND_NUMBER) != 0;
     lane->row = (hits * RECALL_LENGTHS + lane->length) * RECALL_PLACES + 2 * lane->near + number;
     lane->trust = (lane->length / 2 * 8 + hits % 8) * 2 + number;
 }
 
 static inline void recall_inputs(Recall *part, RecallLane *lane, const Turn *turn, int32_t *input, Evidence *found) {
-    lane->entry = NULL;
-    input[0] = input[1] = 0;
-    if (lane->expected == TOKEN_UNKNOWN) return;
-    uint32_t right = lane->expected >> turn->shift & 1;
-    lane->entry = part->map + lane->row * COARSE + (right ? turn->coarse : COARSE - 1 - turn->coarse);
-    int32_t a = map_probability(*lane->entry), sign = right ? 1 : -1;
-    input[0] = limited_input(sign * stretch(a) - turn->model);
-    input[1] = sign * (a - 32768) / 64;
-    found->recall = 1 + 2 * lane->trust + right;
+    uint32_t side = guess_inputs(&lane->guess, part->map + lane->row * COARSE, turn, input);
+    if (side) found->recall = 2 * lane->trust + side;
 }
 
 static inline void recall_update(Recall *part, RecallLane *lane, const Turn *turn, int bit) {
     (void)part;
-    if (!lane->entry) return;
-    int right = (int)(lane->expected >> turn->shift & 1) == bit;
-    *lane->entry = map_update(*lane->entry, right, 1022);
+    guess_update(&lane->guess, turn, bit);
 }
 
 static inline void recall_take(const Recall *part, RecallLane *lane, const Turn *turn, uint32_t bit) {
     (void)part;
-    if (lane->expected != TOKEN_UNKNOWN && (lane->expected >> turn->shift & 1) != bit) lane->expected = TOKEN_UNKNOWN;
+    guess_take(&lane->guess, turn, bit);
 }
 
 void recall_end(Recall *part, RecallLane *lane, Tables *tables, uint32_t position, uint32_t rank);
