@@ -34,3 +34,11 @@ class ArithmeticMismatchError(LlmzipError):
     """This machine's floating-point arithmetic cannot reproduce what the file needs."""
 
     exit_code = 5
+
+
+class LlmzipWarning(UserWarning):
+    """Something that the user should know and that stops nothing; the command line prints it as a notice."""
+
+
+class UnusedModelWarning(LlmzipWarning):
+    """The model that was named is not the one that the file needs, which was found elsewhere."""

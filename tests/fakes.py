@@ -29,8 +29,8 @@ class FakeEvaluator:
             held.append(token)
             rows.append(hash((len(held), held[0], *held[-3:])) % len(self._model.table))
         logits = self._model.table[rows]
-        if self._model.drift:
-            logits = logits + self._model.noise.uniform(-1, 1, logits.shape) * self._model.drift
+        if self._model.noisiness:
+            logits = logits + self._model.noise.uniform(-1, 1, logits.shape) * self._model.noisiness
         return logits.astype(np.float32)
 
     def slide(self, streams, drop):
@@ -60,7 +60,8 @@ class FakeModel:
     arithmetic = "fake arithmetic"
 
     def __init__(self, drift=0.0, seed=0, window=Window(32, 4), pieces=PIECES, tokenize=None):
-        self.window, self.pieces, self.drift = window, list(pieces), drift
+        self.window, self.pieces, self.noisiness = window, list(pieces), drift
+        self.trained = self.drift = 0
         self.start = len(self.pieces) - 1
         # Few distinct logits, exactly representable, so that sums are the same wherever the test runs.
         self.table = np.random.default_rng(7).integers(-24, 24, (61, len(self.pieces))).astype(np.float64) / 4

@@ -18,7 +18,7 @@ from llmzip.cli.main import _execute
 from llmzip.codec import locate
 from llmzip.codec.codec import Codec
 from llmzip.container import TAG_NAME, read_members
-from llmzip.errors import LlmzipError, ModelError, UsageError
+from llmzip.errors import LlmzipError, LlmzipWarning, ModelError, UnusedModelWarning, UsageError
 from llmzip.model import embedded, hub, identity, registry, split
 from llmzip.report.output.model_facts import model_bytes
 
@@ -105,10 +105,67 @@ def test_the_file_decides_not_the_model_that_is_named(tiny, tmp_path):
     with pytest.raises(ModelError, match="other.gguf"):
         unpacked(packed, other)
     registry.add(registry.Entry("t", str(tiny), identity.model_facts(tiny).identity))
-    assert unpacked(packed, other) == TEXT and unpacked(built_in, other) == TEXT
+    with pytest.warns(UnusedModelWarning, match="needs t .*other.gguf is the model"):
+        assert unpacked(packed, other) == TEXT
+    with pytest.warns(UnusedModelWarning, match="needs the built-in model"):
+        assert unpacked(built_in, other) == TEXT
     with Codec(other, threads=1) as codec:
-        assert codec.decompress(packed + built_in) == TEXT + TEXT
+        with pytest.warns(UnusedModelWarning):
+            assert codec.decompress(packed + built_in) == TEXT + TEXT
         assert codec.compress(TEXT) == packed_by(other), "compression goes back to the model that was named"
+
+
+@pytest.mark.parametrize("damage", [b"", b"GGUF", None], ids=["empty", "truncated", "missing"])
+def test_a_model_that_is_named_in_vain_is_told(tiny, tmp_path, capsys, monkeypatch, damage):
+    packed, restored = tmp_path / "a.llmz", tmp_path / "a"
+    packed.write_bytes(packed_by(tiny))
+    assert _execute(["models", "add", str(tiny), "--name", "mine"]) == 0
+    named = tmp_path / "named.gguf"
+    if damage is not None:
+        named.write_bytes(damage)
+    capsys.readouterr()
+    assert _execute(["decompress", "--model", str(named), str(packed)]) == 0
+    told = capsys.readouterr().err
+    assert restored.read_bytes() == TEXT
+    assert "--model is not used, the file needs mine" in told and "named.gguf" in told and told.count("\n") == 1
+    assert _execute(["decompress", "-fq", "--model", str(named), str(packed)]) == 0
+    monkeypatch.setenv("LLMZIP_MODEL", str(named))
+    assert _execute(["decompress", "-f", str(packed)]) == 0
+    assert not capsys.readouterr().err, "silent with -q, and where the name is but a default"
+
+
+def test_a_changed_file_is_not_compressed_with_by_its_name(tiny, capsys):
+    assert _execute(["models", "add", str(tiny), "--name", "x"]) == 0
+    tiny_model(tiny, tokenizer="SPM", seed=3)
+    with pytest.raises(ModelError, match="has changed.*llmzip models add .* --name x"):
+        packed_by("x")
+    assert _execute(["models", "add", str(tiny), "--name", "x"]) == 0
+    assert unpacked(packed_by("x")) == TEXT
+
+
+def test_a_model_replaced_behind_its_stamp_is_not_taken_for_drift(tiny, monkeypatch):
+    packed = packed_by(tiny)
+    registry.add(registry.Entry("x", str(tiny), identity.model_facts(tiny).identity))
+    monkeypatch.setattr(identity, "_stamp", lambda files: [[0]])
+    identity.model_facts(tiny)
+    tiny_model(tiny, tokenizer="SPM", seed=3)
+    with pytest.raises(ModelError, match="is now"):
+        unpacked(packed)
+
+
+def test_the_time_of_the_inode_tells_of_a_change(tiny):
+    facts, status = identity.model_facts(tiny), tiny.stat()
+    content = bytearray(tiny.read_bytes())
+    content[-5] ^= 1
+    tiny.write_bytes(content)
+    os.utime(tiny, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert identity.model_facts(tiny).identity != facts.identity
+
+
+def test_a_window_beyond_the_training_is_told(tiny):
+    with pytest.warns(LlmzipWarning, match="more than the 64"):
+        packed = packed_by(tiny, context=100)
+    assert unpacked(packed, tiny) == TEXT
 
 
 def test_names_keep_their_meaning(tiny, tmp_path):
@@ -152,10 +209,14 @@ def test_list_and_info(tiny, capsys):
     assert _execute(["models", "list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["models"]
     assert [entry["name"] for entry in listed] == ["built-in", "x"] and listed[1]["present"]
-    assert _execute(["models", "list"]) == 0 and "hf:someone" in capsys.readouterr().out
+    assert _execute(["models", "list"]) == 0
+    table = capsys.readouterr().out
+    assert "hf:someone" in table
+    assert _execute(["models"]) == 0 and capsys.readouterr().out == table
     assert _execute(["models", "info", "--json", "x"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["architecture"] == "llama" and facts["kind"] == "F32" and facts["mode"] == "portable"
+    assert facts["memory"] == 4 * facts["weights"], "what the model takes, not what the machine has"
     assert _execute(["models", "info"]) == 0 and embedded.IDENTITY.hex() in capsys.readouterr().out
 
 

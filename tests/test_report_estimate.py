@@ -112,6 +112,13 @@ def test_line_ends_and_bytes_without_a_token():
     crlf = estimated(KnownModel(lambda held: UNIFORM), b"one line\r\n" * 300)
     assert crlf.counts.bytes == 3000 and crlf.counts.tokens == 2700
     assert crlf.measure(e.MODEL).bits == pytest.approx(8 * 2700, rel=1e-6)
+    assert crlf.columns.counts().bytes == crlf.columns.counts().characters == 3000
+    # Bytes of a block of tokens are those of the file, so blocks with more line ends have more of them.
+    ends = np.array([2 if byte == 10 else 1 for byte in b"one line\n" * 300], float)
+    blocks = [ends[k : k + 256].sum() for k in range(0, 2700, 256)]
+    bits = [8.0 * len(ends[k : k + 256]) for k in range(0, 2700, 256)]
+    width = intervals.half_width(np.array(bits), np.array(blocks))
+    assert crlf.measure(e.MODEL).margins["byte"] == pytest.approx(width, rel=1e-5)
 
     model = FakeModel(pieces=[bytes([b]) for b in b"abc "] + [b"ab", b""])
     examiner = KnownExaminer(model)
@@ -331,10 +338,19 @@ def test_coded_turns_are_what_the_range_coder_takes():
 
 
 @pytest.mark.parametrize(
-    ("freedom", "value"), [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (10, 2.228), (30, 2.042), (1000, 1.962)]
+    ("freedom", "value"),
+    [
+        *((1, 12.706205), (2, 4.302653), (3, 3.182446), (4, 2.776445), (5, 2.570582), (6, 2.446912)),
+        *((7, 2.364624), (10, 2.228139), (30, 2.042272), (1000, 1.962339)),
+    ],
 )
 def test_quantiles_of_students_t(freedom, value):
-    assert intervals.t_quantile(freedom) == pytest.approx(value, rel=2e-3)
+    assert intervals.t_quantile(freedom) == pytest.approx(value, rel=5e-5)
+
+
+def test_no_interval_reaches_below_zero():
+    assert intervals.bounds(0.5, 0.25) == (0.25, 0.75)
+    assert intervals.bounds(0.1, 0.25) == (0, 0.35)
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():

@@ -88,8 +88,20 @@ def test_spare_tokens_are_taken_only_where_no_other_has_the_piece():
     assert Vocabulary(pieces, lambda text: np.empty(0, np.int32)).encode(b"aba").tokens.tolist() == [0, 1, 0]
 
 
-def test_the_token_of_an_added_space_is_replaced_by_trained_ones():
-    pieces = [b"O", b"n", b" On", b"ce", b"O", b"n", b" a"]
-    known = {b"a": [6], b"Once": [2, 3]}
-    vocabulary = Vocabulary(pieces, lambda text: np.array(known[text], np.int32), {0, 1})
-    assert vocabulary.encode(b"Once").tokens.tolist() == [4, 5, 3]
+@pytest.mark.parametrize(
+    ("data", "tokens", "spaced"),
+    [
+        (b"Once", [0, 1], True),
+        (b" Once", [0, 1], False),
+        (b"Once\xffOnce", [0, 1, 2, 3, 1], True),
+        (b"\xffOnce", [2, 3, 1], False),
+        (b"", [], False),
+    ],
+)
+def test_an_added_space_is_kept_where_the_text_begins_with_it(data, tokens, spaced):
+    pieces = [b" On", b"ce", b"O", b"n", b" a"]
+    known = {b"a": [4], b"Once": [0, 1]}
+    vocabulary = Vocabulary(pieces, lambda text: np.array(known[text], np.int32))
+    text = vocabulary.encode(data)
+    assert (text.tokens.tolist(), text.spaced) == (tokens, spaced)
+    assert vocabulary.decode(text) == data

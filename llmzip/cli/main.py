@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Any, NoReturn
+import warnings
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -14,7 +15,7 @@ from llmzip.cli.compare import compare_options
 from llmzip.cli.compare import run as run_compare
 from llmzip.cli.estimate import estimate_options
 from llmzip.cli.estimate import run as run_estimate
-from llmzip.cli.files import remove_leftovers
+from llmzip.cli.files import printable, remove_leftovers
 from llmzip.cli.model_commands import models
 from llmzip.cli.options import (
     Options,
@@ -26,6 +27,7 @@ from llmzip.cli.options import (
 )
 from llmzip.cli.rank import rank_options
 from llmzip.cli.rank import run as run_rank
+from llmzip.errors import LlmzipWarning
 
 EXIT_CODES = """\b
 Exit status:
@@ -179,6 +181,28 @@ def _occupy_standard_descriptors() -> None:
 def _execute(arguments: list[str]) -> int:
     """Run the program; every outcome as an exit code, every failure as one line on stderr."""
     debug = "--debug" in arguments
+    with warnings.catch_warnings():
+        warnings.simplefilter("once", LlmzipWarning)
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, LlmzipWarning):
+                run.notice(printable(str(message)))
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        return _outcome(arguments, debug)
+
+
+def _outcome(arguments: list[str], debug: bool) -> int:
     try:
         code = program.main(arguments, prog_name="llmzip", standalone_mode=False)
         if sys.stdout is not None:

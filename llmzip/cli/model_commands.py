@@ -8,19 +8,22 @@ from typing import Any
 
 import click
 
+from llmzip.cli.files import printable
 from llmzip.errors import LlmzipError, ModelError
 
 _json = click.option("--json", "as_json", is_flag=True, help="A JSON document.")
 _name = click.option("--name", metavar="NAME", help="The name to register it by (default: that of the file).")
 
 
-@click.group()
-def models() -> None:
-    """Register models by name, fetch them from the Hugging Face hub, check them.
+@click.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> int:
+    """Register models by name, fetch them from the Hugging Face hub, check them; without a command, list them.
 
     What is registered can be given to --model by its name, and is found when a file needs it. Without being registered,
     models in the folders of LLMZIP_MODEL_PATH are found, too.
     """
+    return 0 if context.invoked_subcommand else context.invoke(list_models, as_json=False)
 
 
 @models.command(name="list")
@@ -121,15 +124,40 @@ def info(model: str, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return 0
-    for key, value in facts.items():
-        click.echo(f"{key.replace('_', ' '):<14}{value}")
+    for key, value in _described(facts):
+        click.echo(f"{key:<14}{printable(value)}")
     return 0
+
+
+def _described(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a person wants to know of it, with units."""
+    expanded = "" if facts["kind"] == "F32" else f", {_megabytes(facts['bytes_in_f32'])} in F32"
+    available = facts["memory_available"]
+    return [
+        ("name", facts["name"]),
+        ("identity", facts["identity"]),
+        ("file", facts["file"] + (f" and {facts['parts'] - 1} more parts" if facts["parts"] > 1 else "")),
+        ("architecture", facts["architecture"]),
+        ("weights", f"{facts['weights']:,} in {facts['kind']}: {_megabytes(facts['bytes'])}{expanded}"),
+        ("vocabulary", f"{facts['vocabulary']:,} tokens"),
+        ("context", f"{facts['context']:,} tokens"),
+        ("mode here", facts["mode"]),
+        (
+            "memory",
+            f"{_megabytes(facts['memory'])} for its weights"
+            + (f", {_megabytes(available)} are available" if available is not None else ""),
+        ),
+    ]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def model_details(model: str) -> dict[str, Any]:
     """Facts on a model that is named; nothing is fetched. Raises ModelError."""
     from llmzip.codec.locate import resolve
-    from llmzip.model import embedded, hub
+    from llmzip.model import BUILT_IN, embedded, hub
     from llmzip.model.identity import model_facts
     from llmzip.model.own import exact_suits
     from llmzip.model.places import available_memory
@@ -141,19 +169,20 @@ def model_details(model: str) -> dict[str, Any]:
     found = resolve(model)
     path = found.path or embedded.PACKED
     facts = model_facts(path)
-    memory = available_memory()
+    mode = "exact" if found.path and exact_suits(facts) else "portable"
     return {
         "identity": facts.identity,
         "file": str(path),
         "parts": facts.parts,
-        "name": facts.name or found.name,
+        "name": BUILT_IN if found.path is None else facts.name or found.name,
         "architecture": facts.architecture,
         "weights": facts.weights,
         "kind": facts.kind,
         "bytes": facts.stored,
         "bytes_in_f32": facts.expanded,
         "vocabulary": facts.vocabulary,
-        "context": facts.context,
-        "memory": memory,
-        "mode": "exact" if found.path and exact_suits(facts) else "portable",
+        "context": facts.context if found.path else embedded.WINDOW.context,
+        "mode": mode,
+        "memory": facts.stored if mode == "exact" else facts.expanded,
+        "memory_available": available_memory(),
     }

@@ -6,9 +6,13 @@ import errno
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
+
+import click
+from click.core import ParameterSource
 
 from llmzip.cli.files import (
     Input,
@@ -21,7 +25,7 @@ from llmzip.cli.files import (
 )
 from llmzip.cli.options import Options
 from llmzip.cli.progress import progress, shown, summary_line
-from llmzip.errors import LlmzipError, UsageError
+from llmzip.errors import LlmzipError, LlmzipWarning, UnusedModelWarning, UsageError
 
 if TYPE_CHECKING:
     from llmzip.codec import Codec
@@ -33,7 +37,13 @@ STDIN_NAME = "(stdin)"
 
 
 def codec_settings(options: Options) -> Settings:
-    """What the options say to a codec, at this terminal."""
+    """What the options say to a codec, at this terminal; from now on the notices that they leave out are silent."""
+    if options.quiet:
+        warnings.simplefilter("ignore", LlmzipWarning)
+    context = click.get_current_context(silent=True)
+    if context and context.get_parameter_source("model") is ParameterSource.ENVIRONMENT:
+        # A default for all files, not what this one is said to need.
+        warnings.simplefilter("ignore", UnusedModelWarning)
     return replace(options.settings, show_downloads=shown(options))
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from llmzip.codec.evaluation import Disagreement, Session, in_steps, prefill
 from llmzip.codec.layout import Layout
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE
+from llmzip.coding.cells import BASE_EDGES, UNIT
 from llmzip.coding.tree import VocabularyTree
 from llmzip.container import Fields
 from llmzip.container.fields import encode_varint
@@ -41,6 +42,7 @@ BARE = 1
 
 _SAMPLE = 24  # tokens on which drift is measured
 _MARGIN = 8  # the largest drift of a file exceeds that of a sample, that of another machine that of other batch shapes
+_REACH = BASE_EDGES[-1] / UNIT + 1  # log odds; what drifts beyond the outermost edge changes nothing
 MOST_TOLERANCE = 4000
 """In units of 1e-6: beyond, the flags cost more than portability is worth (docs/models.md)."""
 
@@ -173,13 +175,15 @@ def _difference(made: str, here: str) -> str:
 
 
 def measured_tolerance(session: Session, tree: VocabularyTree, tokens: NDArray[np.int32]) -> int:
-    """The drift of log odds that a portable file must tolerate, in units of 1e-6, from that between batch shapes here.
+    """The drift of log odds that a portable file must tolerate, in units of 1e-6: what is known of the kind of network, or more
+    where batch shapes differ more here.
 
-    tokens: of some text. Networks with a GELU drift most, since llama.cpp looks it up in a table of half precision.
+    tokens: of some text.
     """
+    least = max(PORTABLE_TOLERANCE, session.model.drift)
     tokens = tokens[:_SAMPLE]
-    if not len(tokens):
-        return PORTABLE_TOLERANCE
+    if not len(tokens) or least > MOST_TOLERANCE:
+        return least
     masses, layout = Masses(tree.order, 1), Layout(len(tokens), 1)
     found = []
     for evaluations in (
@@ -193,5 +197,6 @@ def measured_tolerance(session: Session, tree: VocabularyTree, tokens: NDArray[n
             odds[indices] = some
         found.append(np.log(np.maximum(odds, 1e-300)))
     session.release()
-    drift = float(np.abs(found[0] - found[1]).max())
-    return max(PORTABLE_TOLERANCE, math.ceil(_MARGIN * drift * 1e6))
+    drifts = np.abs(found[0] - found[1])[np.abs(found[0]) < _REACH]
+    drift = float(drifts.max(initial=0))
+    return max(least, math.ceil(_MARGIN * drift * 1e6))

@@ -5,6 +5,9 @@ One model is held at a time, with what was found out about it: its pipeline and 
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from llmzip.codec import arithmetic, locate
@@ -16,7 +19,7 @@ from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.codec.settings import Settings
 from llmzip.coding.table_file import IDENTITY as TABLE
 from llmzip.container import NO_MODEL, TAG_NAME, Header
-from llmzip.errors import CorruptError, ModelError
+from llmzip.errors import ArithmeticMismatchError, CorruptError, LlmzipWarning, ModelError
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel, Window
 from llmzip.text.embedded_vocabulary import pieces
@@ -28,6 +31,7 @@ class _Held:
 
     session: Session
     chosen: bool  # it is what the user named, not merely what a file needed
+    found: locate.Found | None = None  # where it came from; None for a model that was given loaded
     pipeline: BlockPipeline | None = None
     made: Probe | None = None
     proven: list[Probe] = field(default_factory=list)
@@ -64,13 +68,15 @@ class ModelChoice:
             return Agreement(NO_MODEL, Coding(None, 0, True, table=TABLE))
         table = TABLE if settings.mix else b""
         if settings.model is None and not settings.exact:
-            return Agreement(embedded.IDENTITY, replace(self._portable(embedded.WINDOW), table=table))
+            return Agreement(
+                embedded.IDENTITY, replace(self._portable(embedded.WINDOW, embedded.WINDOW.context), table=table)
+            )
         held = self._hold()
         model = held.session.model
         extras = {} if model.identity == embedded.IDENTITY else {TAG_NAME: model.name.encode()}
         if table and tuple(model.pieces) != pieces():
             table = b""
-        coding = replace(self._portable(model.window), table=table)
+        coding = replace(self._portable(model.window, model.trained), table=table)
         if model.exact:
             held.made = held.made or arithmetic.probe(held.session)
             return Agreement(model.identity, replace(coding, tolerance=0, probe=held.made), extras)
@@ -102,9 +108,23 @@ class ModelChoice:
             self.close()
             self._held = self._needed(header)
         if coding.probe and coding.probe not in self._held.proven:
-            arithmetic.require(self._held.session, coding.probe)
+            with self.unless_replaced():
+                arithmetic.require(self._held.session, coding.probe)
             self._held.proven.append(coding.probe)
         return coding
+
+    @contextlib.contextmanager
+    def unless_replaced(self) -> Iterator[None]:
+        """Before drift or damage is blamed within the `with`, the model's file is read anew: it may have been replaced.
+
+        Raises ModelError in place of ArithmeticMismatchError and CorruptError.
+        """
+        try:
+            yield
+        except (ArithmeticMismatchError, CorruptError):
+            if self._held and self._held.found:
+                locate.unchanged(self._held.found, self._held.session.model.identity)
+            raise
 
     def pipeline(self, coding: Coding) -> BlockPipeline:
         """The pipeline of the model held, kept from block to block; without a network, that of the table alone."""
@@ -127,8 +147,14 @@ class ModelChoice:
             self._held.session.close()
         self._held = None
 
-    def _portable(self, window: Window) -> Coding:
+    def _portable(self, window: Window, trained: int) -> Coding:
+        """The coding of portable files; trained: tokens of context that the model was trained on, 0 if unknown."""
         context = self._settings.context
+        if context and trained and context > trained:
+            message = (
+                f"a window of {context} tokens is more than the {trained} that the model was trained on: files may grow"
+            )
+            warnings.warn(message, LlmzipWarning, stacklevel=2)
         return Coding(Window(context, window.parts) if context else window, PORTABLE_TOLERANCE, self._settings.mix)
 
     def _is_default(self, held: _Held) -> bool:
@@ -139,11 +165,12 @@ class ModelChoice:
     def _hold(self, exact: bool | None = None) -> _Held:
         if self._held is None:
             settings = self._settings
-            model = settings.loaded or self._load(
-                locate.resolve(settings.named, progress=settings.show_downloads),
-                settings.exact if exact is None else exact,
-            )
-            self._held = _Held(Session(model), chosen=True)
+            if settings.loaded:
+                self._held = _Held(Session(settings.loaded), chosen=True)
+            else:
+                found = locate.resolve(settings.named, progress=settings.show_downloads)
+                model = self._load(found, settings.exact if exact is None else exact)
+                self._held = _Held(Session(model), chosen=True, found=found)
         return self._held
 
     def _needed(self, header: Header) -> _Held:
@@ -153,7 +180,7 @@ class ModelChoice:
         if given and (given.identity, given.exact) == (header.model, header.exact):
             return _Held(Session(given), chosen=True)
         found = locate.find(header.model, settings.named, header.name, progress=settings.show_downloads)
-        held = _Held(Session(self._load(found, header.exact)), chosen=False)
+        held = _Held(Session(self._load(found, header.exact)), chosen=False, found=found)
         have = held.session.model.identity
         if have != header.model:
             held.session.close()

@@ -239,7 +239,8 @@ class Codec:
             block.verify(data)
             return data, False
         try:
-            return decode_block(pipeline, block.payload, block.original_length, block.fits, progress or silent)
+            with self.choice.unless_replaced():
+                return decode_block(pipeline, block.payload, block.original_length, block.fits, progress or silent)
         except (CorruptError, ArithmeticMismatchError) as error:
             raise type(error)(f"{block.where}: {error}") from None
 

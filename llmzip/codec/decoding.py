@@ -64,7 +64,7 @@ def _reading(
 ) -> bytes:
     """What the words say, if doubtful turns are taken as `doubts` has it. May raise Astray and CorruptError."""
     tokens = _tokens(pipeline, words, Layout(head.tokens, head.streams), progress, doubts)
-    data = pipeline.vocabulary.decode(TokenText(tokens, head.literals))
+    data = pipeline.vocabulary.decode(TokenText(tokens, head.literals, head.spaced))
     return newlines.to_crlf(data) if head.crlf else data
 
 

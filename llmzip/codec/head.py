@@ -16,6 +16,7 @@ MAX_STREAMS = 256
 _CRLF = 1
 _LITERALS = 2
 _TABLE_ALONE = 4
+_SPACED = 8
 _CHECK = struct.Struct("<H")
 
 
@@ -28,10 +29,16 @@ class BlockHead:
     streams: int
     literals: list[tuple[int, bytes]]
     network: bool = True  # whether the model's network takes part, or the table of n-grams is all there is
+    spaced: bool = False  # whether the tokens begin with a space that the text has not
 
     def payload(self, words: bytes) -> bytes:
         """The payload of a block: a check of what follows, this head, the range coder's bytes."""
-        flags = _CRLF * self.crlf | _LITERALS * bool(self.literals) | _TABLE_ALONE * (not self.network)
+        flags = (
+            _CRLF * self.crlf
+            | _LITERALS * bool(self.literals)
+            | _TABLE_ALONE * (not self.network)
+            | _SPACED * self.spaced
+        )
         head = bytearray([flags])
         head += encode_varint(self.tokens) + encode_varint(self.streams)
         if self.literals:
@@ -75,10 +82,10 @@ class BlockHead:
             return value
 
         flags = fields.take(1)[0]
-        if flags & ~(_CRLF | _LITERALS | _TABLE_ALONE):
+        if flags & ~(_CRLF | _LITERALS | _TABLE_ALONE | _SPACED):
             raise CorruptError(f"a model block has unknown flags {flags:#04x}: damaged, or made by a newer llmzip")
-        # Every token and every literal stands for at least one byte.
-        tokens = number(original_length, "tokens")
+        # Every token and every literal stands for at least one byte, but for an added space.
+        tokens = number(original_length + bool(flags & _SPACED), "tokens")
         streams = number(MAX_STREAMS, "streams")
         if not 1 <= streams <= max(tokens, 1):
             raise CorruptError(f"a model block claims {streams} streams for {tokens} tokens: damaged")
@@ -88,4 +95,6 @@ class BlockHead:
             for _ in range(number(original_length, "literals")):
                 position += number(tokens - position, "tokens before a literal")
                 literals.append((position, fields.take(number(original_length, "literal bytes"))))
-        return cls(bool(flags & _CRLF), tokens, streams, literals, not flags & _TABLE_ALONE), fields.rest()
+        return cls(
+            bool(flags & _CRLF), tokens, streams, literals, not flags & _TABLE_ALONE, bool(flags & _SPACED)
+        ), fields.rest()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from llmzip.coding import start_file, table_file
-from llmzip.errors import ModelError
+from llmzip.errors import LlmzipError, ModelError, UnusedModelWarning
 from llmzip.model import BUILT_IN, embedded
 from llmzip.model.base import LanguageModel
 from llmzip.model.split import stands_for_model
@@ -25,9 +27,10 @@ class Found:
 def resolve(spec: str | Path | None, *, progress: bool = True) -> Found:
     """The model that the user names: a path, a registered name, `hf:OWNER/REPO[/FILE]`, None for the embedded one.
 
-    Raises ModelError where there is none, LlmzipError where it cannot be fetched.
+    Raises ModelError where there is none, or not the one that was registered; LlmzipError where it cannot be fetched.
     """
     from llmzip.model import hub, registry
+    from llmzip.model.identity import model_facts
 
     if spec is None or spec == BUILT_IN:
         return Found(None)
@@ -45,6 +48,12 @@ def resolve(spec: str | Path | None, *, progress: bool = True) -> Found:
     if not Path(entry.path).is_file():
         again = f"llmzip models pull {entry.source}" if entry.source else f"llmzip models add PATH --name {text}"
         raise ModelError(f"the file of the model {text} is gone ({entry.path}); get it again with `{again}`")
+    have = model_facts(Path(entry.path)).identity
+    if have != entry.identity:
+        raise ModelError(
+            f"the file of the model {text} has changed: it was {entry.identity} and is {have} ({entry.path}); if that is wanted, "
+            f"register it anew with `llmzip models add {entry.path} --name {text}`"
+        )
     return Found(Path(entry.path), entry.source or entry.name)
 
 
@@ -69,36 +78,76 @@ def pull(spec: str, name: str | None = None, *, progress: bool = True, again: bo
 
 
 def find(identity: bytes, spec: str | Path | None = None, hint: str = "", *, progress: bool = True) -> Found:
-    """The model of this identity: the embedded one, a registered one, the one named, one in `LLMZIP_MODEL_PATH`.
+    """The model of this identity: the embedded one, the one named, a registered one, one in `LLMZIP_MODEL_PATH`.
 
-    hint: what the file calls it. Raises ModelError, naming the command that gets it.
+    hint: what the file calls it. Warns where the one that is named is another one and was not needed (`UnusedModelWarning`).
+    Raises ModelError, naming the command that gets it.
     """
-    from llmzip.model import registry
-    from llmzip.model.identity import model_facts
-
-    named = ""
-    if identity == embedded.IDENTITY:
-        return Found(None)
-    for entry in registry.with_identity(identity.hex()):
-        return Found(Path(entry.path), entry.source or entry.name)
-    if spec is not None:
-        found = resolve(spec, progress=progress)
-        have = model_facts(found.path).identity if found.path else embedded.IDENTITY.hex()
-        if have == identity.hex():
-            return found
-        named = f", which {spec} ({have}) is not"
-    for path in _searched():
+    named, other = "", _at_hand(identity)
+    if spec is not None and not (other and _on_hub(spec)):
         try:
-            if model_facts(path).identity == identity.hex():
-                return Found(path, path.name)
-        except ModelError:
-            continue
+            found = resolve(spec, progress=progress)
+            have = _identity_of(found)
+            if have == identity:
+                return found
+            named = f", which {spec} ({have.hex()}) is not"
+            why = f"{spec} is the model {have.hex()}"
+        except LlmzipError as error:
+            if not other:
+                raise
+            why = str(error)
+        if other:
+            message = (
+                f"--model is not used, the file needs {other.name or 'the built-in model'} ({identity.hex()}): {why}"
+            )
+            warnings.warn(message, UnusedModelWarning, stacklevel=2)
+    if other:
+        return other
     called = f"{hint} ({identity.hex()})" if hint else f"of the identity {identity.hex()}"
     if hint.startswith("hf:"):
         advice = f"get it with `llmzip models pull {hint}`"
     else:
         advice = "name its GGUF with --model, or register it with `llmzip models add FILE`"
     raise ModelError(f"made with the model {called}{named or ', which is not at hand'}; {advice}")
+
+
+def unchanged(found: Found, identity: bytes) -> None:
+    """Read a model's file anew. Raises ModelError where it is not the model of this identity any more."""
+    have = _identity_of(found, fresh=True)
+    if have != identity:
+        raise ModelError(
+            f"{found.path or embedded.PACKED} was the model {identity.hex()} and is now {have.hex()}; get the model again"
+        )
+
+
+def _identity_of(found: Found, *, fresh: bool = False) -> bytes:
+    from llmzip.model.identity import model_facts
+
+    if found.path is None and not fresh:
+        return embedded.IDENTITY
+    return bytes.fromhex(model_facts(found.path or embedded.PACKED, fresh=fresh).identity)
+
+
+def _on_hub(spec: str | Path) -> bool:
+    from llmzip.model import hub
+
+    return str(spec).startswith(hub.PREFIX) and not Path(spec).exists()
+
+
+def _at_hand(identity: bytes) -> Found | None:
+    """The model of this identity where it is known without being named."""
+    from llmzip.model import registry
+
+    if identity == embedded.IDENTITY:
+        return Found(None)
+    for entry in registry.with_identity(identity.hex()):
+        return Found(Path(entry.path), entry.source or entry.name)
+    for path in _searched():
+        found = Found(path, path.name)
+        with contextlib.suppress(ModelError):
+            if _identity_of(found) == identity:
+                return found
+    return None
 
 
 def _searched() -> Iterator[Path]:
@@ -142,8 +191,4 @@ def table_bytes() -> int:
 
 def at_hand(identity: bytes) -> bool:
     """Whether the model of this identity can be used without being named."""
-    try:
-        find(identity)
-    except ModelError:
-        return False
-    return True
+    return _at_hand(identity) is not None

@@ -235,7 +235,7 @@ class BlockPipeline:
         cells = self.quantise(tokens, layout, observer=observer, progress=progress)
         observer.cells(cells)
         words = self.words(self.turns(tokens, layout, cells), observer)
-        return BlockHead(crlf, layout.count, streams, text.literals).payload(words)
+        return BlockHead(crlf, layout.count, streams, text.literals, spaced=text.spaced).payload(words)
 
     def measured_tolerance(self) -> int:
         """The tolerance that a portable file by this model needs, in units of 1e-6."""

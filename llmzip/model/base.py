@@ -64,6 +64,8 @@ class LanguageModel(Protocol):
     byte_tokens: frozenset[int]  # that stand for a byte of whatever has no other token
     start: int  # the token that every stream begins with; it is never coded
     window: Window  # what the encoder uses unless told otherwise
+    trained: int  # tokens of context that it was trained on; 0 if unknown
+    drift: int  # of log odds between builds, in units of 1e-6, that portable files must tolerate at least
     exact: bool  # quantised weights evaluated as they are: results must be reproduced exactly
     rewinds: bool  # evaluators can `discard`
     arithmetic: str  # what the last digits of a logit depend on, in words

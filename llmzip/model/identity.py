@@ -157,7 +157,9 @@ def _refuse(files: list[Path], headers: list[GgufHeader]) -> None:
 
 
 def _stamp(files: list[Path]) -> list[list[int]]:
-    return [[status.st_size, status.st_mtime_ns, status.st_ino] for status in (file.stat() for file in files)]
+    # The time of the last change of the inode: that of the content can be set back.
+    status = [file.stat() for file in files]
+    return [[each.st_size, each.st_mtime_ns, each.st_ctime_ns, each.st_ino] for each in status]
 
 
 def _memory_file() -> Path:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from llmzip.errors import LlmzipError, ModelError, UsageError
 from llmzip.model.base import Window
+from llmzip.model.drift import known_drift
 from llmzip.model.threads import ThreadTuner, is_busy, usable_cores
 
 _F32 = 0  # ggml_type
@@ -104,7 +105,7 @@ class LlamaModel:
     """A loaded GGUF.
 
     path: the file that is evaluated; identity: 8 bytes that name the model in file headers; name: for people;
-    window: the default one, None for the context it was trained on, up to 2048 tokens;
+    window: what it was trained on, None for what its file says, up to 2048 tokens by default;
     threads: 0 means as many as turn out fastest; changes speed, not (beyond the tolerated drift) results.
     gpu_layers: layers to evaluate on a GPU, as `usable_gpu_layers` gives them.
     exact: whether its quantised weights are evaluated as they are, so that results have to be reproduced exactly.
@@ -149,9 +150,19 @@ class LlamaModel:
         self.start = bos if bos >= 0 else max(llama_cpp.llama_vocab_eos(self._vocab), 0)
         recurrent = llama_cpp.llama_model_is_recurrent(self._model) or llama_cpp.llama_model_is_hybrid(self._model)
         self.rewinds = not recurrent
+        self.drift = known_drift(
+            self._described("general.architecture"), llama_cpp.llama_model_n_layer(self._model), recurrent=recurrent
+        )
         trained = llama_cpp.llama_model_n_ctx_train(self._model)
         self._positions = trained if learned_positions else None
         self.window = window or self._default_window(trained)
+        self.trained = window.context if window else trained
+
+    def _described(self, key: str) -> str:
+        """What the model's file says under a key; empty where it does not."""
+        buffer = ctypes.create_string_buffer(256)
+        written = llama_cpp.llama_model_meta_val_str(self._model, key.encode(), buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace") if written > 0 else ""
 
     def _refuse(self, path: Path) -> None:
         """Raises ModelError for networks that do not predict the next token from those before it."""

@@ -60,11 +60,11 @@ def check_name(name: str) -> str:
 
 
 def add(entry: Entry, *, replace: bool = False) -> None:
-    """Register a model. Raises UsageError where the name stands for another model, unless `replace`."""
+    """Register a model. Raises UsageError where the name stands for another model in another file, unless `replace`."""
     check_name(entry.name)
     with _changing() as known:
         other = known.get(entry.name)
-        if other and other.identity != entry.identity and not replace:
+        if other and entry.identity != other.identity and entry.path != other.path and not replace:
             raise UsageError(
                 f"the name {entry.name} stands for another model, {other.path}; choose one with --name, or remove it"
             )

@@ -53,7 +53,7 @@ class DigitSpeller:
         offsets = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)
         places = np.concatenate([[0], ends])
         literals = [(int(places[position]), literal) for position, literal in text.literals]
-        return TokenText(self._spelt[np.repeat(self._starts[chosen], lengths) + offsets], literals)
+        return TokenText(self._spelt[np.repeat(self._starts[chosen], lengths) + offsets], literals, text.spaced)
 
     def _within_hexadecimal(self, text: TokenText, data: bytes) -> NDArray[np.bool_]:
         """Whether each token, but for a space before it, is part of a long hexadecimal number, (n,)."""

@@ -21,10 +21,14 @@ _UNDECODABLE = re.compile("[\udc80-\udcff]+")
 
 @dataclass
 class TokenText:
-    """A block's tokens, shape (n,), and literals: (number of tokens before it, bytes), in order of position."""
+    """A block's tokens, shape (n,), and literals: (number of tokens before it, bytes), in order of position.
+
+    spaced: whether the first token begins with a space that the tokenizer added and that the text has not.
+    """
 
     tokens: NDArray[np.int32]
     literals: list[tuple[int, bytes]] = field(default_factory=list)
+    spaced: bool = False
 
 
 class Vocabulary:
@@ -54,24 +58,35 @@ class Vocabulary:
         return b"".join([self.pieces[token] for token in tokens.tolist()])
 
     def encode(self, data: bytes) -> TokenText:
-        """Tokens and literals of any bytes; `decode` gives the same bytes back (checked here)."""
+        """Tokens and literals of any bytes; `decode` gives the same bytes back (checked here).
+
+        Of plain text the tokens are the tokenizer's own, a space that it adds to the beginning included. Only a text that begins with
+        a space has one token less: the added space is taken for it.
+        """
         runs: list[NDArray[np.int32]] = []
         literals: list[tuple[int, bytes]] = []
         count = 0
         for part, is_text in _text_runs(data):
             for stretch in _stretches(part) if is_text else [part]:
-                for tokens, literal in self._encode_stretch(stretch) if is_text else self._match(stretch):
+                begins = self._adds_space and not runs
+                for tokens, literal in self._encode_stretch(stretch, begins) if is_text else self._match(stretch):
                     if literal:
                         literals.append((count, literal))
                     runs.append(tokens)
                     count += len(tokens)
         result = TokenText(np.concatenate(runs) if runs else np.empty(0, np.int32), literals)
-        if self.decode(result) != data:
+        joined = self._joined(result)
+        result.spaced = joined != data and joined == b" " + data
+        if joined != data and not result.spaced:
             raise AssertionError("tokens do not join to the bytes they were made from")
         return result
 
     def decode(self, text: TokenText) -> bytes:
-        """Join the pieces and literals. Token ids must lie in the vocabulary."""
+        """The bytes that tokens and literals stand for. Token ids must lie in the vocabulary."""
+        joined = self._joined(text)
+        return joined[1:] if text.spaced else joined
+
+    def _joined(self, text: TokenText) -> bytes:
         pieces = self.pieces
         if not text.literals:
             return b"".join([pieces[token] for token in text.tokens.tolist()])
@@ -83,12 +98,12 @@ class Vocabulary:
         parts += [pieces[token] for token in text.tokens[done:].tolist()]
         return b"".join(parts)
 
-    def _encode_stretch(self, stretch: bytes) -> Iterator[tuple[NDArray[np.int32], bytes]]:
-        """Pairs (tokens, literal before them) for valid UTF-8."""
+    def _encode_stretch(self, stretch: bytes, begins: bool) -> Iterator[tuple[NDArray[np.int32], bytes]]:
+        """Pairs (tokens, literal before them) for valid UTF-8; begins: nothing is before it, so it may be `spaced`."""
         # Where the tokenizer adds a space, one that is there already is left to it.
         tokens = self._tokenize(stretch.removeprefix(b" ") if self._adds_space else stretch)
         joined = self._join(tokens)
-        if joined == stretch:
+        if joined == stretch or (begins and joined == b" " + stretch):
             yield tokens, b""
         elif self._adds_space and joined == b" " + stretch and self.pieces[tokens[0]].startswith(b" "):
             # Only the token that begins with the added space has to be replaced.
@@ -98,8 +113,8 @@ class Vocabulary:
             yield from self._match(stretch)
         else:
             middle = _character_start(stretch, len(stretch) // 2)
-            yield from self._encode_stretch(stretch[:middle])
-            yield from self._encode_stretch(stretch[middle:])
+            yield from self._encode_stretch(stretch[:middle], begins)
+            yield from self._encode_stretch(stretch[middle:], False)
 
     def _match(self, data: bytes) -> Iterator[tuple[NDArray[np.int32], bytes]]:
         """Longest match over the pieces, for any bytes; what no piece matches becomes a literal."""

@@ -38,16 +38,17 @@ class Columns:
         """The tokens of all blocks of a text."""
         utf8 = all(count_units(block.data, 0).characters is not None for block in blocks)
         offsets = [block.offsets() for block in blocks]
+        # The model is shown LF, the file has CR LF.
+        returns = [_line_ends(b.data, at) * b.crlf for b, at in zip(blocks, offsets, strict=True)]
+        characters = [np.diff(characters_at(b.data, at)) for b, at in zip(blocks, offsets, strict=True)]
         return cls(
             _join([block.text.tokens for block in blocks], np.int32),
             _join([block.scores.bits for block in blocks], np.float64),
             _join([block.scores.ranks for block in blocks], np.int32),
             _join_known([block.quantised for block in blocks]),
             _join_known([block.mixed for block in blocks]),
-            _join([block.lengths for block in blocks], np.int64),
-            _join([np.diff(characters_at(b.data, at)) for b, at in zip(blocks, offsets, strict=True)], np.int64)
-            if utf8
-            else None,
+            _join([b.lengths + more for b, more in zip(blocks, returns, strict=True)], np.int64),
+            _join([here + more for here, more in zip(characters, returns, strict=True)], np.int64) if utf8 else None,
             _join([np.diff(words_at(b.data, at)) for b, at in zip(blocks, offsets, strict=True)], np.int64),
             _groups(blocks, offsets, text),
         )
@@ -112,6 +113,12 @@ class Columns:
             if width is not None:
                 widths[unit] = width * float(sums.sum()) / count
         return widths
+
+
+def _line_ends(data: bytes, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Line feeds between neighbouring offsets (n + 1,), shape (n,)."""
+    before = np.concatenate([[0], np.cumsum(np.frombuffer(data, np.uint8) == 0x0A)])
+    return np.diff(before[offsets]).astype(np.int64, copy=False)
 
 
 def _join(parts: list[NDArray[Any]], kind: type) -> NDArray[Any]:

@@ -125,7 +125,9 @@ class _Notes(Observer):
         scores = Scores(text.tokens, self._alternatives)
         evaluated = self._pipeline.vocabulary.decode(text)
         self._evaluated, self._layout = True, layout
-        self.blocks.append(BlockFacts(text, crlf, layout.streams, scores, self._lengths[text.tokens], evaluated))
+        lengths = self._lengths[text.tokens]
+        lengths[:1] -= text.spaced
+        self.blocks.append(BlockFacts(text, crlf, layout.streams, scores, lengths, evaluated))
 
     def logits(self, indices: NDArray[np.intp], logits: NDArray[np.float32]) -> None:
         self.blocks[-1].scores.add(indices, logits)

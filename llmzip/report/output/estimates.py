@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmzip.report.measure.estimate import MODEL, UNITS, Estimate, Measure
+from llmzip.report.measure.intervals import bounds
 from llmzip.report.measure.windows import WindowRow
 from llmzip.report.output.tables import Column, Row, Table, grouped, with_margin
 from llmzip.version import __version__
@@ -142,7 +143,7 @@ def _rates(measure: Measure | WindowRow) -> dict[str, Any]:
         value, margin = measure.per(unit), measure.margins.get(unit)
         rates[f"bits_per_{unit}"] = None if value is None else round(value, 6)
         rates[f"interval_{unit}"] = (
-            None if value is None or margin is None else [round(value - margin, 6), round(value + margin, 6)]
+            None if value is None or margin is None else [round(end, 6) for end in bounds(value, margin)]
         )
     return rates
 
