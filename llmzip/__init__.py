@@ -16,7 +16,8 @@ from llmzip.errors import ArithmeticMismatchError, CorruptError, LlmzipError, Mo
 from llmzip.version import __version__
 
 if TYPE_CHECKING:
-    from llmzip.codec.codec import Codec, Summary
+    from llmzip.codec.codec import Codec
+    from llmzip.codec.summary import Summary
 
 __all__ = [
     "ArithmeticMismatchError",

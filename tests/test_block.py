@@ -154,6 +154,7 @@ def test_damaged_payloads_never_get_past_the_codec_unseen():
         (b"\x02\x05\x01\xff\xff\x03", "literals"),
         (b"\x02\x05\x01\x01\x06\x01x", "tokens before a literal"),
         (b"\x02\x05\x01\x01\x00\x02x", "ends inside"),
+        (b"\x02\x05\x01\x01\x00\x00", "empty literal"),
         (b"\x00\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01\x01", "number"),
     ],
 )

@@ -33,7 +33,10 @@ def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     writer.write_block(BlockKind.RAW, b"raw", b"raw")
     writer.finish()
     MemberWriter(sink, HEADER).finish()
-    exact = MemberWriter(sink, Header(exact=True, mixing=False, continued=True, context=64, parts=2, model=bytes(8)))
+    exact = MemberWriter(
+        sink,
+        Header(exact=True, mixing=False, continued=True, context=64, parts=2, model=bytes(8), extras={3: b"probe"}),
+    )
     exact.write_block(BlockKind.XZ, b"x" * 1000, classic.encode(BlockKind.XZ, b"x" * 1000))
     exact.finish()
     Path("sample.llmz").write_bytes(sink.getvalue())

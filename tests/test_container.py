@@ -25,7 +25,7 @@ from llmzip.container import (
     read_members,
 )
 from llmzip.container.fields import encode_reversed, encode_varint, read_varint
-from llmzip.container.format import MAX_HEADER
+from llmzip.container.format import MAX_CONTEXT, MAX_HEADER, MAX_TOLERANCE
 from llmzip.container.index import list_members
 from llmzip.errors import CorruptError
 
@@ -37,8 +37,8 @@ headers = st.builds(
     exact=st.just(False),
     mixing=st.booleans(),
     continued=st.booleans(),
-    tolerance=st.integers(0, 2**64 - 1),
-    context=st.integers(0, 2**64 - 1),
+    tolerance=st.integers(0, MAX_TOLERANCE),
+    context=st.integers(0, MAX_CONTEXT),
     parts=st.integers(0, 2**64 - 1),
     model=st.binary(min_size=8, max_size=8),
     extras=st.dictionaries(st.sampled_from([0, 2, 3, 4, 128, 2**63]), st.binary(max_size=300)),
@@ -167,6 +167,9 @@ def test_exact_header() -> None:
         Header(extras={7: b""}),
         Header(extras={2: bytes(MAX_HEADER)}),
         Header(context=-1),
+        Header(context=MAX_CONTEXT + 1),
+        Header(tolerance=MAX_TOLERANCE + 1),
+        Header(exact=True),
     ],
 )
 def test_header_that_cannot_be_written(header: Header) -> None:

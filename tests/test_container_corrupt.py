@@ -14,7 +14,7 @@ from test_container import HEADER, content, member
 
 from llmzip.container import MAX_BLOCK, BlockKind, Header, classic, read_index, read_members
 from llmzip.container.fields import encode_reversed, encode_varint
-from llmzip.container.format import MAGIC
+from llmzip.container.format import MAGIC, MAX_CONTEXT, MAX_TOLERANCE
 from llmzip.container.index import list_members
 from llmzip.errors import CorruptError
 
@@ -135,6 +135,9 @@ FIELDS = HEAD[len(MAGIC) + 2 : -4]
         (header_of(b"\x82" + FIELDS[1:]), "newer"),
         (header_of(FIELDS[:1] + b"\2" + FIELDS[2:]), "coder version 2"),
         (header_of(b"\1" + FIELDS[1:]), "exact"),
+        (header_of(b"\1\1\0" + FIELDS[3:]), "without a fingerprint"),
+        (header_of(FIELDS[:2] + encode_varint(MAX_TOLERANCE + 1) + FIELDS[3:]), "claims a tolerance of 65537"),
+        (header_of(FIELDS[:3] + encode_varint(MAX_CONTEXT + 1) + FIELDS[5:]), "windows of 1048577"),
         (header_of(FIELDS + b"\7\0"), "unknown extra 7"),
         (header_of(FIELDS + b"\2\0"), "out of order"),
         (header_of(FIELDS + b"\4\5abc"), "runs over"),

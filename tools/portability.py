@@ -159,10 +159,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="llmzip-portability-") as name:
         folder = Path(name)
         checks = Checks(folder, builds)
-        for corpus, length in (("the-lighthouse-ledger.txt", 8000), ("parser.c", 2500), ("gezeiten.txt", 2500)):
+        for corpus, length in (
+            ("the-lighthouse-ledger.txt", 8000),
+            ("parser.c", 2500),
+            ("gezeiten.txt", 2500),
+            ("server.log", 6000),
+        ):
             source = folder / corpus
             source.write_bytes((ROOT / "corpora" / corpus).read_bytes()[:length])
-            checks.portable(source)
+            for level in ("-1", "-6", "-9"):
+                checks.portable(source, level)
         checks.portable(source, "--ctx", "64", "--streams", "4")
         source = folder / "tiny.txt"
         source.write_bytes((ROOT / "corpora" / "field-notes.txt").read_bytes()[:800])

@@ -146,7 +146,7 @@ def table(described: dict[str, Any], name: str) -> str:
     line("compressed", sizes)
     kinds = [f"{totals['count']} {kind}" for kind, totals in described["blocks"].items()]
     line("blocks", ", ".join(kinds) or "none")
-    settings = []
+    settings: dict[tuple[tuple[str, str], ...], None] = {}  # in the order of the file, each once
     for member in members:
         mode = [member["mode"]]
         if member["tolerance"]:
@@ -166,10 +166,9 @@ def table(described: dict[str, Any], name: str) -> str:
             text.append(
                 ("coding", f"{coding['tokens']} tokens, up to {_count(coding['streams'], 'stream')}; {', '.join(by)}")
             )
-        if text not in settings:
-            settings.append(text)
-    for text in settings:
-        for label, value in text:
+        settings[tuple(text)] = None
+    for facts in settings:
+        for label, value in facts:
             line(label, value)
     return "\n".join(lines)
 

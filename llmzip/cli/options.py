@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from llmzip.codec.head import MAX_STREAMS
-from llmzip.codec.settings import LARGEST_CONTEXT, SMALLEST_BLOCK, SMALLEST_CONTEXT, Settings
-from llmzip.container.format import MAX_BLOCK
+from llmzip.codec.settings import SMALLEST_BLOCK, SMALLEST_CONTEXT, Settings
+from llmzip.container.format import MAX_BLOCK, MAX_CONTEXT
 from llmzip.errors import UsageError
 
 SUFFIX = ".llmz"
@@ -152,7 +152,7 @@ coding_options = [
         "--ctx",
         "context",
         metavar="N",
-        type=click.IntRange(SMALLEST_CONTEXT, LARGEST_CONTEXT),
+        type=click.IntRange(SMALLEST_CONTEXT, MAX_CONTEXT),
         help="Window of the model, in tokens.",
     ),
     click.option(

@@ -29,8 +29,8 @@ from llmzip.errors import LlmzipError, LlmzipWarning, UnusedModelWarning, UsageE
 
 if TYPE_CHECKING:
     from llmzip.codec import Codec
-    from llmzip.codec.codec import Summary
     from llmzip.codec.settings import Settings
+    from llmzip.codec.summary import Summary
     from llmzip.report.measure.examine import Examiner
 
 STDIN_NAME = "(stdin)"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmzip.codec.codec import Codec, Summary
+    from llmzip.codec.codec import Codec
+    from llmzip.codec.summary import Summary
 
 __all__ = ["Codec", "Summary"]
 

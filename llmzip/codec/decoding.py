@@ -20,6 +20,9 @@ from llmzip.model.schedule import spans
 from llmzip.text import newlines
 from llmzip.text.tokens import TokenText
 
+_REPAIRS = 3  # times the steps of a block that repair may take
+_SHORT = 10_000  # and so many steps more, which take seconds, for short blocks
+
 
 def decode_block(
     pipeline: BlockPipeline,
@@ -38,18 +41,29 @@ def decode_block(
     head, words = BlockHead.unpack(payload, original_length)
     if head.network != pipeline.network:
         raise RuntimeError("the block is for another pipeline")
+    if head.network and not head.affords(pipeline.window, len(words)):
+        raise CorruptError(
+            f"a model block claims {head.streams} streams and windows of {pipeline.window.context} tokens, more than its "
+            f"{len(words)} bytes justify: damaged"
+        )
+
+    def read(doubts: Doubts | None, progress: ShareDone = silent) -> bytes | None:
+        return _reading(pipeline, head, words, original_length, progress, doubts)
+
     failure = CorruptError("the check does not match: the file is damaged; get it again")
     try:
-        data = _reading(pipeline, head, words, progress, None)
-        if fits(data):
+        data = read(None, progress)
+        if data is not None and fits(data):
             return data, False
     except CorruptError as error:
         failure = error
     if not (repairing and pipeline.coding.tolerance):
         raise failure
     try:
-        for data in readings(lambda doubts: _reading(pipeline, head, words, silent, doubts), pipeline.quantiser):
-            if fits(data):
+        # Whoever made the block may have made it for the time that repair would take.
+        most = _REPAIRS * Layout(head.tokens, head.streams).steps + _SHORT
+        for data in readings(read, pipeline.quantiser, most):
+            if data is not None and fits(data):
                 return data, True
     except Astray:
         raise ArithmeticMismatchError(
@@ -60,11 +74,20 @@ def decode_block(
 
 
 def _reading(
-    pipeline: BlockPipeline, head: BlockHead, words: bytes, progress: ShareDone, doubts: Doubts | None
-) -> bytes:
-    """What the words say, if doubtful turns are taken as `doubts` has it. May raise Astray and CorruptError."""
+    pipeline: BlockPipeline,
+    head: BlockHead,
+    words: bytes,
+    most: int,
+    progress: ShareDone,
+    doubts: Doubts | None,
+) -> bytes | None:
+    """What the words say if doubtful turns are taken as `doubts` has it; None for more bytes than `most`. May raise Astray
+    and CorruptError."""
     tokens = _tokens(pipeline, words, Layout(head.tokens, head.streams), progress, doubts)
-    data = pipeline.vocabulary.decode(TokenText(tokens, head.literals, head.spaced))
+    text = TokenText(tokens, head.literals, head.spaced)
+    if pipeline.vocabulary.length(text) > most:
+        return None
+    data = pipeline.vocabulary.decode(text)
     return newlines.to_crlf(data) if head.crlf else data
 
 

@@ -10,9 +10,15 @@ from dataclasses import dataclass
 from llmzip.container import Fields
 from llmzip.container.fields import encode_varint, read_varint
 from llmzip.errors import CorruptError
+from llmzip.model.base import Window
 
 # format: limits, flags and check of a model block's head.
 MAX_STREAMS = 256
+MAX_LITERALS = 1 << 16
+# A turn takes 1/45,000 bits at least, so few bytes cannot stand for more tokens; behind the end of the words a decoder takes zeros.
+MOST_TOKENS_A_BYTE, _ZEROS_TAKEN = 1 << 16, 32
+# Positions of the caches of all streams together, and how many more each byte of the payload allows.
+_POSITIONS, _POSITIONS_A_BYTE = 1 << 14, 8
 _CRLF = 1
 _LITERALS = 2
 _TABLE_ALONE = 4
@@ -77,7 +83,7 @@ class BlockHead:
             value = fields.varint("a model block's head")
             if value > most:
                 raise CorruptError(
-                    f"a model block claims {value} {what}, more than its {original_length} bytes allow: damaged"
+                    f"a model block of {original_length} bytes claims {value} {what}, of which {most} are possible: damaged"
                 )
             return value
 
@@ -92,9 +98,26 @@ class BlockHead:
         literals = []
         if flags & _LITERALS:
             position = 0
-            for _ in range(number(original_length, "literals")):
+            for _ in range(number(min(original_length, MAX_LITERALS), "literals")):
                 position += number(tokens - position, "tokens before a literal")
-                literals.append((position, fields.take(number(original_length, "literal bytes"))))
-        return cls(
-            bool(flags & _CRLF), tokens, streams, literals, not flags & _TABLE_ALONE, bool(flags & _SPACED)
-        ), fields.rest()
+                length = number(original_length, "literal bytes")
+                if not length:
+                    raise CorruptError("a model block has an empty literal: damaged")
+                literals.append((position, fields.take(length)))
+        words = fields.rest()
+        if tokens > (len(words) + _ZEROS_TAKEN) * MOST_TOKENS_A_BYTE:
+            raise CorruptError(
+                f"a model block claims {tokens} tokens, more than {len(words)} bytes can stand for: damaged"
+            )
+        head = cls(bool(flags & _CRLF), tokens, streams, literals, not flags & _TABLE_ALONE, bool(flags & _SPACED))
+        return head, words
+
+    def affords(self, window: Window, words: int) -> bool:
+        """Whether a payload with so many bytes of words justifies the caches that its streams need."""
+        steps = -(-self.tokens // self.streams)
+        return self.streams * min(window.context, steps) <= _POSITIONS + _POSITIONS_A_BYTE * words
+
+    @staticmethod
+    def affordable_streams(window: Window) -> int:
+        """Streams whose caches need no justification."""
+        return max(1, _POSITIONS // window.context)

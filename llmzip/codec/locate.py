@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from llmzip.coding import start_file, table_file
-from llmzip.errors import LlmzipError, ModelError, UnusedModelWarning
+from llmzip.errors import LlmzipError, ModelError, UnusedModelWarning, UsageError
 from llmzip.model import BUILT_IN, embedded
 from llmzip.model.base import LanguageModel
 from llmzip.model.split import stands_for_model
@@ -104,11 +105,22 @@ def find(identity: bytes, spec: str | Path | None = None, hint: str = "", *, pro
     if other:
         return other
     called = f"{hint} ({identity.hex()})" if hint else f"of the identity {identity.hex()}"
-    if hint.startswith("hf:"):
+    if _address(hint):
         advice = f"get it with `llmzip models pull {hint}`"
     else:
         advice = "name its GGUF with --model, or register it with `llmzip models add FILE`"
     raise ModelError(f"made with the model {called}{named or ', which is not at hand'}; {advice}")
+
+
+def _address(hint: str) -> bool:
+    """Whether what a file calls its model is an address that can stand in a command as it is: files are not trusted."""
+    from llmzip.model import hub
+
+    try:
+        hub.HubModel.parse(hint)
+    except UsageError:
+        return False
+    return shlex.quote(hint) == hint
 
 
 def unchanged(found: Found, identity: bytes) -> None:

@@ -50,11 +50,11 @@ class Doubts:
     """Watches one reading: takes the turns that are thought misread the other way, and remembers suspect ones behind
     the last of these.
 
-    reach: the step at which the reading was given up.
+    most: steps after which the reading is given up at the latest. reach: the step at which it was given up.
     """
 
-    def __init__(self, quantiser: Quantiser, misread: frozenset[Turn]) -> None:
-        self.misread, self.step, self.reach = misread, 0, math.inf
+    def __init__(self, quantiser: Quantiser, misread: frozenset[Turn], most: float = math.inf) -> None:
+        self.misread, self.step, self.reach, self._most = misread, 0, math.inf, most
         self._quantiser, self._behind = quantiser, max(misread, default=(-1, 0, 0))
         self._recent: deque[tuple[Turn, bool]] = deque(maxlen=_RECENT)
 
@@ -63,6 +63,8 @@ class Doubts:
     ) -> None:
         """Look at the turns of all streams, shape (n,), and mend their cells. Raises Astray."""
         self.step = step
+        if step > self._most:
+            raise Astray
         beyond = self._quantiser.alternatives(odds, states, cells, FAR)
         suspect = np.flatnonzero(beyond != cells)
         if not len(suspect):
@@ -101,33 +103,40 @@ class Doubts:
         return self.reach - doubtful[len(doubtful) // 2][0] if doubtful else math.inf
 
 
-def readings(read: Callable[[Doubts], T], quantiser: Quantiser) -> Iterator[T]:
+def readings(read: Callable[[Doubts], T], quantiser: Quantiser, most: float = math.inf) -> Iterator[T]:
     """Results of `read` with one or more turns taken the other way. Raises Astray at the end if reading them as they are
     gives noise.
 
-    read: decodes the block, showing every turn to the `Doubts`; may raise Astray and CorruptError.
+    read: decodes the block, showing every turn to the `Doubts`; may raise Astray and CorruptError. most: steps of all readings
+    together.
     """
+    spent = 0
 
     def attempt(misread: frozenset[Turn]) -> tuple[Doubts, list[T]]:
-        doubts = Doubts(quantiser, misread)
+        nonlocal spent
+        doubts = Doubts(quantiser, misread, most - spent)
         try:
             return doubts, [read(doubts)]
         except (Astray, CorruptError):
             doubts.reach = doubts.step
             return doubts, []
+        finally:
+            spent += doubts.step + 1
 
     now, as_they_are = attempt(frozenset())
     left = _READINGS
     while True:
         furthest = now
         for turn in now.choices[:left]:
+            if spent >= most:
+                break
             doubts, results = attempt(now.misread | {turn})
             left -= 1
             yield from results
             if doubts.reach > furthest.reach:
                 furthest = doubts
         # Where a second turn was misread, noise begins anew much further on; by chance it lasts that long hardly ever.
-        if furthest is now or furthest.reach <= max(furthest.misread)[0] + _LONGER * now.noise:
+        if spent >= most or furthest is now or furthest.reach <= max(furthest.misread)[0] + _LONGER * now.noise:
             break
         now = furthest
     if not as_they_are:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from llmzip.codec.head import MAX_STREAMS
 from llmzip.container import MAX_BLOCK
+from llmzip.container.format import MAX_CONTEXT
 from llmzip.errors import UsageError
 from llmzip.model import BUILT_IN
 from llmzip.model.base import LanguageModel
@@ -14,7 +15,7 @@ from llmzip.model.base import LanguageModel
 DEFAULT_LEVEL, LAST_WITHOUT_NETWORK, FIRST_THOROUGH = 6, 3, 7
 DEFAULT_BLOCK, THOROUGH_BLOCK = 4 << 20, 16 << 20
 SMALLEST_BLOCK = 1 << 12
-SMALLEST_CONTEXT, LARGEST_CONTEXT = 16, 1 << 20
+SMALLEST_CONTEXT = 16
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Settings:
             raise UsageError(f"a block must hold {SMALLEST_BLOCK} to {MAX_BLOCK} bytes, not {self.block_size}")
         if self.streams is not None and not 1 <= self.streams <= MAX_STREAMS:
             raise UsageError(f"there can be 1 to {MAX_STREAMS} streams, not {self.streams}")
-        if self.context is not None and not SMALLEST_CONTEXT <= self.context <= LARGEST_CONTEXT:
-            raise UsageError(f"a window can hold {SMALLEST_CONTEXT} to {LARGEST_CONTEXT} tokens, not {self.context}")
+        if self.context is not None and not SMALLEST_CONTEXT <= self.context <= MAX_CONTEXT:
+            raise UsageError(f"a window can hold {SMALLEST_CONTEXT} to {MAX_CONTEXT} tokens, not {self.context}")
         if self.threads < 0:
             raise UsageError(f"the number of threads cannot be {self.threads}")
         if self.gpu_layers is not None and self.gpu_layers < 0:

@@ -98,18 +98,16 @@ def _zstd(level: int) -> zstandard.ZstdCompressor:
 def _decode_zstd(payload: bytes, length: int) -> bytes:
     import zstandard
 
-    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << MAX_WINDOW_LOG)
-    pieces = bytearray()
     try:
-        with decompressor.stream_reader(payload) as reader:
-            while len(pieces) <= length:
-                piece = reader.read(min(1 << 20, length + 1 - len(pieces)))
-                if not piece:
-                    break
-                pieces += piece
+        frame = zstandard.get_frame_parameters(payload)
+        if frame.content_size not in (zstandard.CONTENTSIZE_UNKNOWN, length):
+            raise _damaged("zstd", f"its frame says {frame.content_size} bytes")
+        if frame.window_size > 1 << MAX_WINDOW_LOG:
+            raise _damaged("zstd", f"a window of {frame.window_size} bytes")
+        # In one go: nothing may follow the frame, and it must be complete.
+        return bytes(zstandard.ZstdDecompressor().decompress(payload, max_output_size=length, allow_extra_data=False))
     except zstandard.ZstdError as error:
         raise _damaged("zstd", error) from None
-    return bytes(pieces)
 
 
 def _decode_xz(payload: bytes, length: int) -> bytes:

@@ -29,6 +29,10 @@ MAX_EXPANSION = 1024
 """A payload is at most this many bytes longer than what it stands for."""
 MAX_HEADER = 65536
 """Largest length of the header's fields, in bytes."""
+MAX_CONTEXT = 1 << 20
+"""Most positions of a window."""
+MAX_TOLERANCE = 1 << 16
+"""Largest tolerance, in units of 1e-6: beyond, no odds would lie safely within a cell."""
 
 MODEL_ID_SIZE = 8
 DIGEST_SIZE = 8
@@ -50,6 +54,7 @@ NO_MODEL = bytes(MODEL_ID_SIZE)
 KNOWN_TAGS = frozenset({TAG_NAME, TAG_PROBE, TAG_TABLE})
 
 FOOTER_MARKER = 0
+_LONGEST_NAME = 200
 
 _U32 = struct.Struct("<I")
 
@@ -99,6 +104,10 @@ class Header:
             raise ValueError(f"a model identity has {MODEL_ID_SIZE} bytes, not {len(self.model)}")
         if self.exact and self.tolerance:
             raise ValueError("exact arithmetic has tolerance 0")
+        if self.tolerance > MAX_TOLERANCE or self.context > MAX_CONTEXT:
+            raise ValueError(f"tolerance {self.tolerance} or context {self.context} is out of range")
+        if self.exact and TAG_PROBE not in self.extras:
+            raise ValueError("exact arithmetic needs a fingerprint")
         if self.coder != CODER:
             raise ValueError(f"this version writes coder {CODER}, not {self.coder}")
         features = FEATURE_EXACT * self.exact | FEATURE_MIXING * self.mixing | FEATURE_CONTINUED * self.continued
@@ -130,6 +139,11 @@ class Header:
         if coder != CODER:
             raise CorruptError(f"{where}: coder version {coder}, not {CODER}; made by a newer llmzip: update this one")
         tolerance, context, parts = (cursor.varint(where) for _ in range(3))
+        if tolerance > MAX_TOLERANCE or context > MAX_CONTEXT:
+            raise CorruptError(
+                f"{where}: claims a tolerance of {tolerance} and windows of {context} tokens (at most {MAX_TOLERANCE} and "
+                f"{MAX_CONTEXT}): the file is damaged"
+            )
         exact = bool(features & FEATURE_EXACT)
         if exact and tolerance:
             raise CorruptError(f"{where}: exact arithmetic with tolerance {tolerance}: the file is damaged")
@@ -145,6 +159,8 @@ class Header:
                 raise CorruptError(f"{where}: needs the unknown extra {tag}; made by a newer llmzip: update this one")
             extras[tag] = cursor.take(cursor.varint(where))
             last = tag
+        if exact and TAG_PROBE not in extras:
+            raise CorruptError(f"{where}: exact arithmetic without a fingerprint of it: the file is damaged")
         return cls(
             exact=exact,
             mixing=bool(features & FEATURE_MIXING),
@@ -161,6 +177,8 @@ class Header:
     def name(self) -> str:
         """The model's name or source hint, safe to print; empty when the file has none."""
         text = self.extras.get(TAG_NAME, b"").decode("utf-8", "replace")
+        if len(text) > _LONGEST_NAME:
+            text = text[:_LONGEST_NAME] + "..."
         # The file is not trusted: control characters would reach the user's terminal.
         return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 

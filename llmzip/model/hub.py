@@ -13,7 +13,9 @@ from llmzip.errors import LlmzipError, ModelError, UsageError
 from llmzip.model.split import all_parts, stands_for_model
 
 PREFIX = "hf:"
-_SPEC = re.compile(r"hf:([\w.-]+/[\w.-]+?)(?:/(.+\.gguf))?")
+_PART = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
+)  # of a repository's address, by the hub's own rules
 _PREFERRED = ("Q4_K_M", "Q8_0", "F16", "BF16")
 
 
@@ -27,10 +29,18 @@ class HubModel:
     @classmethod
     def parse(cls, spec: str) -> HubModel:
         """From `hf:OWNER/REPO[/FILE]`. Raises UsageError."""
-        match = _SPEC.fullmatch(spec)
-        if not match:
+        parts = spec.removeprefix(PREFIX).split("/")
+        repository, file = parts[:2], parts[2:]
+        sound = spec.startswith(PREFIX) and len(repository) == 2 and all(map(_sound, repository))
+        if not sound or any(part in ("", ".", "..") or not part.isprintable() or "\\" in part for part in file):
             raise UsageError(f"{spec} is no address of a model: write hf:OWNER/REPO or hf:OWNER/REPO/FILE.gguf")
-        return cls(match[1], match[2])
+        if file and not file[-1].endswith(".gguf"):
+            raise UsageError(f"{spec} is no address of a model: its file does not end in .gguf")
+        return cls("/".join(repository), "/".join(file) or None)
+
+
+def _sound(part: str) -> bool:
+    return bool(_PART.fullmatch(part)) and "--" not in part and ".." not in part
 
 
 def fetch(spec: str, *, progress: bool = True) -> tuple[Path, str]:

@@ -46,6 +46,7 @@ class Vocabulary:
         spare: Collection[int] = (),
     ) -> None:
         self.pieces = list(pieces)
+        self._lengths = np.array([len(piece) for piece in pieces], np.int64)
         self._tokenize = tokenize
         # A piece that several tokens share belongs to the first of them that is not spare.
         last = sorted(range(len(pieces)), key=lambda token: (token not in spare, -token))
@@ -85,6 +86,10 @@ class Vocabulary:
         """The bytes that tokens and literals stand for. Token ids must lie in the vocabulary."""
         joined = self._joined(text)
         return joined[1:] if text.spaced else joined
+
+    def length(self, text: TokenText) -> int:
+        """Bytes that `decode` would give, without making them."""
+        return int(self._lengths[text.tokens].sum()) + sum(len(literal) for _, literal in text.literals) - text.spaced
 
     def _joined(self, text: TokenText) -> bytes:
         pieces = self.pieces

@@ -14,10 +14,11 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.codec.codec import BytesDone, Codec
+from llmzip.codec.codec import Codec
 from llmzip.codec.layout import Layout, Run
 from llmzip.codec.observer import Observer
 from llmzip.codec.pipeline import BlockPipeline, Cells
+from llmzip.codec.summary import BytesDone
 from llmzip.container import BlockKind
 from llmzip.report.measure.costs import token_costs
 from llmzip.report.measure.scores import Scores

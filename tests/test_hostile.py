@@ -1,0 +1,116 @@
+"""Small files that claim much, with checks that hold: refused before memory or time is spent on the claim."""
+
+import io
+from binascii import crc_hqx
+
+import pytest
+from fakes import FakeModel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_codec import SENTENCE, FakeCodec
+
+from llmzip.codec.agreement import Coding
+from llmzip.codec.codec import Codec
+from llmzip.codec.decoding import decode_block
+from llmzip.codec.evaluation import Session
+from llmzip.codec.head import MAX_LITERALS, MAX_STREAMS, BlockHead
+from llmzip.codec.pipeline import BlockPipeline
+from llmzip.container import MAX_BLOCK, BlockKind, classic, read_members
+from llmzip.container.fields import encode_varint
+from llmzip.errors import ArithmeticMismatchError, CorruptError
+from llmzip.model.base import Window
+from llmzip.text.tokens import Vocabulary
+
+WORDS = bytes(range(1, 41))
+
+
+def pipeline(model, context=512):
+    return BlockPipeline(Session(model), Coding(Window(context, 4), 30, True))
+
+
+def refused(payload, context=512, length=MAX_BLOCK, says=None):
+    model = FakeModel()
+    with pytest.raises((CorruptError, ArithmeticMismatchError), match=says):
+        decode_block(pipeline(model, context), payload, length, lambda data: False)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("tokens", "streams", "context", "says"),
+    [
+        (MAX_BLOCK, 1, 512, "claims 67108864 tokens, more than 40 bytes can stand for"),
+        (100_000, 1, 1 << 20, "windows of 1048576 tokens, more than its 40 bytes justify"),
+        (100_000, MAX_STREAMS, 512, "256 streams"),
+        (4_000_000, 64, 512, "64 streams"),
+    ],
+)
+def test_claims_are_refused_before_anything_is_made(tokens, streams, context, says):
+    payload = BlockHead(False, tokens, streams, []).payload(WORDS)
+    assert refused(payload, context, says=says).evaluated == 0
+
+
+def test_words_run_out_long_before_the_claim():
+    model = refused(BlockHead(False, 1_000_000, 1, []).payload(WORDS))
+    assert model.evaluated < 20_000
+
+
+def test_literals_are_few_and_never_empty():
+    many = bytearray(b"\2") + encode_varint(0) + encode_varint(1) + encode_varint(MAX_LITERALS + 1)
+    many += b"\0\1x" * (MAX_LITERALS + 1)
+    refused(crc_hqx(bytes(many), 0).to_bytes(2, "little") + many, says=f"claims {MAX_LITERALS + 1} literals")
+
+
+def test_a_text_of_many_literals_is_left_to_the_classic_codecs():
+    """What readers would refuse is not written."""
+    codec = Codec(FakeModel(pieces=[bytes([byte]) for byte in b"abc "] + [b"ab", b""]))
+    data = b"a?b!" * (MAX_LITERALS // 2 + 1)
+    packed = codec.compress(data)
+    assert [event.kind for event in read_members(io.BytesIO(packed), payloads=False) if hasattr(event, "kind")] != [
+        BlockKind.MODEL
+    ]
+    assert codec.decompress(packed) == data
+
+
+def test_pieces_are_not_joined_beyond_the_original(monkeypatch):
+    coder = pipeline(FakeModel())
+    payload = coder.encode(*coder.tokens_of(SENTENCE * 9), 1)
+    tokens = len(coder.tokens_of(SENTENCE * 9)[0].tokens)
+    assert tokens < len(SENTENCE * 9)
+    monkeypatch.setattr(Vocabulary, "decode", lambda *_: pytest.fail("joined"))
+    refused(payload, length=tokens)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, MAX_STREAMS), st.integers(1, 2000))
+def test_what_is_written_can_be_read(streams, repeats):
+    """Texts of next to no information in many streams, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("llmzip.codec.policy.unpromising", lambda *known: False)
+        patch.setattr("llmzip.codec.policy.beyond_classic", lambda classic, model: True)
+        data = b"a" * (30 * repeats)
+        packed = FakeCodec(streams=streams, context=1000).compress(data)
+        assert FakeCodec().decompress(packed) == data
+
+
+def test_streams_are_fewer_where_their_caches_would_not_be_justified(monkeypatch):
+    monkeypatch.setattr("llmzip.codec.policy.unpromising", lambda *known: False)
+    monkeypatch.setattr("llmzip.codec.policy.beyond_classic", lambda classic, model: True)
+    data = b"a" * 400_000
+    packed = FakeCodec(streams=256, context=1000).compress(data)
+    (block,) = (event for event in read_members(io.BytesIO(packed), payloads=False) if hasattr(event, "kind"))
+    assert block.kind is BlockKind.MODEL
+    found = next(event for event in read_members(io.BytesIO(packed)) if hasattr(event, "kind"))
+    assert BlockHead.unpack(found.payload, len(data))[0].streams < 256
+    assert FakeCodec().decompress(packed) == data
+
+
+def test_zstd_payloads_are_one_whole_frame():
+    data = SENTENCE * 30
+    frame = classic.encode(BlockKind.ZSTD, data)
+    skippable = b"\x50\x2a\x4d\x18\x04\0\0\0abcd"
+    assert classic.decode(BlockKind.ZSTD, frame, len(data)) == data
+    half = len(SENTENCE) * 15
+    two = classic.encode(BlockKind.ZSTD, data[:half]) + classic.encode(BlockKind.ZSTD, data[half:])
+    for wrong in (two, skippable + frame, frame + skippable, frame[:-3], frame + b"\0"):
+        with pytest.raises(CorruptError, match="zstd payload is damaged|decodes to only 1185 bytes"):
+            classic.decode(BlockKind.ZSTD, wrong, len(data))
