@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmzip.cli.main import main
+from llmzip.launch import main
 
 if __name__ == "__main__":
     main()

@@ -194,12 +194,15 @@ class OutputFile:
                 self.stream.close()
                 raise LlmzipError(f"compressed data is not written to the terminal {self.path}; force it with -f")
             return self
-        self._temporary = os.fspath(atomic.aside(os.path.dirname(self.path)))
+        folder = os.path.dirname(self.path)
+        atomic.sweep(folder)
+        self._temporary = os.fspath(atomic.aside(folder))
         # Listed before it exists: a signal between the two steps must not leave it behind.
         _temporaries.add(self._temporary)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             self.stream = io.FileIO(os.open(self._temporary, flags, 0o600), "wb")
+            atomic.in_use(self.stream.fileno())
         except BaseException as error:
             _discard(self._temporary)
             if isinstance(error, OSError):

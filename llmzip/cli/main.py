@@ -27,6 +27,7 @@ from llmzip.cli.options import (
 )
 from llmzip.cli.rank import rank_options
 from llmzip.cli.rank import run as run_rank
+from llmzip.cli.signals import Terminated, raise_on_signals
 from llmzip.errors import LlmzipWarning
 
 EXIT_CODES = """\b
@@ -40,14 +41,6 @@ After an error the other files are still done; the status is the first error's."
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _BARE = ""
 """Name under which the group knows the bare form: one that cannot be typed as a command."""
-
-
-class _Terminated(BaseException):
-    """A signal that asks the program to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 class _Program(click.Group):
@@ -159,13 +152,6 @@ def _operate(operation: str, files: tuple[str, ...], parameters: dict[str, Any])
     return session.for_each(files, getattr(session, operation))
 
 
-def _terminate(number: int, frame: object) -> NoReturn:
-    # One is enough: a second signal must not interrupt the cleaning up.
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)
-    raise _Terminated(number)
-
-
 def _occupy_standard_descriptors() -> None:
     """Make sure that no file opened later becomes descriptor 0, 1 or 2 by accident.
 
@@ -223,12 +209,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point of the command; ends the process with the exit code."""
     _occupy_standard_descriptors()
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # A signal that the caller has switched off (nohup, background jobs) stays off.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, _terminate)
+        raise_on_signals()
         code = _execute(sys.argv[1:] if arguments is None else arguments)
-    except _Terminated as stop:
+    except Terminated as stop:
         code = 128 + stop.number
     finally:
         remove_leftovers()

@@ -27,9 +27,12 @@ def file_digest(path: Path) -> str:
 
 def _expand_into(folder: Path, source: Path, stem: str) -> Path:
     """Expand a GGUF into a folder: written aside, synced, then renamed into place."""
+    atomic.sweep(folder)
     temporary = atomic.aside(folder)
     try:
-        expand(source, temporary)
+        with open(temporary, "xb") as file:
+            atomic.in_use(file.fileno())
+            expand(source, temporary)
         target = folder / f"{stem}{file_digest(temporary)}.gguf"
         atomic.publish(temporary, target)
         return target

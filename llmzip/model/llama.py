@@ -18,35 +18,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.errors import LlmzipError, ModelError, UsageError
+from llmzip.model import _log
 from llmzip.model.base import Window
 from llmzip.model.drift import known_drift
 from llmzip.model.threads import ThreadTuner, is_busy, usable_cores
 
 _F32 = 0  # ggml_type
 _FLASH_ATTENTION_OFF = 0
-_LEVEL_ERROR = 4
-_MOST_ERRORS = 20
 _DEFAULT_CONTEXT = 2048
 _SMALLEST_CONTEXT = 16
 _SPARE_POSITIONS = 8  # of a model that has no others, for the rows that pad a step
-_errors: list[str] = []
 
-
-def _keep_errors(level: int, text: bytes, _user_data: object) -> None:
-    """llama.cpp logs to stderr, which is the user's: stay silent, keep the errors for our own message."""
-    if level == _LEVEL_ERROR and len(_errors) < _MOST_ERRORS:
-        _errors.append(text.decode("utf-8", "replace").strip())
-
-
-# Kept for as long as llama.cpp may call it.
-_LOG_CALLBACK = llama_cpp.llama_log_callback(_keep_errors)
+# llama.cpp logs to stderr, which is the user's: stay silent, keep the errors for our own message.
+_LOG_CALLBACK = ctypes.cast(_log.address(), llama_cpp.llama_log_callback)
 
 
 def _reason(otherwise: str = "llama.cpp gave no reason") -> str:
     """The first error since the last call, which is the cause of the others; its function's name is left out."""
-    first = _errors[0].rpartition(": error loading model: ")[2] if _errors else otherwise
-    _errors.clear()
-    return re.sub(r"^\w+: ", "", first)
+    errors = _log.take()
+    first = errors[0].decode("utf-8", "replace").strip() if errors else otherwise
+    return re.sub(r"^\w+: ", "", first.rpartition(": error loading model: ")[2])
 
 
 _started = False
@@ -133,7 +124,7 @@ class LlamaModel:
         params = llama_cpp.llama_model_default_params()
         params.use_extra_bufts = False
         params.n_gpu_layers = gpu_layers
-        _errors.clear()
+        _log.take()
         self._model = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
         if not self._model:
             raise ModelError(f"cannot load the model {path}: {_reason()}")
@@ -259,7 +250,7 @@ class LlamaEvaluator:
         # With a cache of the sliding window alone, positions could not be shifted.
         params.swa_full = True
         params.no_perf = True
-        _errors.clear()
+        _log.take()
         self._context = llama_cpp.llama_init_from_model(model, params)
         if not self._context:
             raise LlmzipError(

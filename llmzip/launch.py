@@ -1,0 +1,19 @@
+"""The first moments of the command, before its modules are there to handle signals: Ctrl-C ends it without a word."""
+
+from __future__ import annotations
+
+import signal
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Entry point of the command."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from llmzip.cli.main import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()
