@@ -349,7 +349,7 @@ def test_usage(tool: Tool, arguments: list[str]) -> None:
 
 def coding(options: Options) -> tuple:
     o = options
-    return o.threads, o.model, o.mix, o.streams, o.context, o.block_size, o.exact, o.verify
+    return o.threads, o.model, o.mix, o.streams, o.window, o.block_size, o.exact, o.verify
 
 
 def test_options_reach_the_codec(tool: Tool) -> None:

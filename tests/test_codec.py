@@ -145,13 +145,13 @@ def test_pipes_that_trickle():
 
 
 def test_concatenated_files_decode_as_concatenated_content(model_always):
-    a, b = FakeCodec(mix=False).compress(b"first " * 50), FakeCodec(context=64).compress(b"second " * 50)
+    a, b = FakeCodec(mix=False).compress(b"first " * 50), FakeCodec(window=64).compress(b"second " * 50)
     assert FakeCodec().decompress(a + b + a) == b"first " * 50 + b"second " * 50 + b"first " * 50
 
 
 def test_the_header_tells_the_decoder_everything(model_always):
     data = SENTENCE * 60
-    packed = FakeCodec(context=48, streams=3, mix=False).compress(data)
+    packed = FakeCodec(window=48, streams=3, mix=False).compress(data)
     header = next(read_members(io.BytesIO(packed)))
     assert isinstance(header, Header) and not header.mixing and (header.context, header.parts) == (48, 4)
     assert FakeCodec().decompress(packed) == data
@@ -201,7 +201,7 @@ def test_nothing_of_a_damaged_block_is_written(model_always):
 
 @pytest.mark.parametrize(
     "options",
-    [{"block_size": 100}, {"block_size": 1 << 30}, {"streams": 0}, {"streams": 1000}, {"context": 3}, {"threads": -1}],
+    [{"block_size": 100}, {"block_size": 1 << 30}, {"streams": 0}, {"streams": 1000}, {"window": 3}, {"threads": -1}],
 )
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(UsageError):

@@ -70,7 +70,7 @@ def test_any_streams_and_threads_decode(corpora, streams, threads):
 
 def test_windows_that_slide_often_decode(corpora):
     data = text(corpora, "the-glass-orchard.txt", 2500)
-    with Codec(context=64, streams=2) as codec:
+    with Codec(window=64, streams=2) as codec:
         assert codec.decompress(codec.compress(data)) == data
 
 

@@ -88,7 +88,7 @@ def test_what_is_written_can_be_read(streams, repeats):
         patch.setattr("llmzip.codec.policy.unpromising", lambda *known: False)
         patch.setattr("llmzip.codec.policy.beyond_classic", lambda classic, model: True)
         data = b"a" * (30 * repeats)
-        packed = FakeCodec(streams=streams, context=1000).compress(data)
+        packed = FakeCodec(streams=streams, window=1000).compress(data)
         assert FakeCodec().decompress(packed) == data
 
 
@@ -96,7 +96,7 @@ def test_streams_are_fewer_where_their_caches_would_not_be_justified(monkeypatch
     monkeypatch.setattr("llmzip.codec.policy.unpromising", lambda *known: False)
     monkeypatch.setattr("llmzip.codec.policy.beyond_classic", lambda classic, model: True)
     data = b"a" * 400_000
-    packed = FakeCodec(streams=256, context=1000).compress(data)
+    packed = FakeCodec(streams=256, window=1000).compress(data)
     (block,) = (event for event in read_members(io.BytesIO(packed), payloads=False) if hasattr(event, "kind"))
     assert block.kind is BlockKind.MODEL
     found = next(event for event in read_members(io.BytesIO(packed)) if hasattr(event, "kind"))

@@ -104,7 +104,7 @@ GELU = ("bloom", "gemma2", "gpt2")  # they drift: see below
 def test_architectures(tmp_path, architecture, exact):
     """Windows slide, or start anew, several times."""
     path = tiny_model(tmp_path / "m.gguf", architecture, "SPM")
-    _codec, packed = round_trip(path, SENTENCES.encode() * 3, exact=exact, streams=2, context=24)
+    _codec, packed = round_trip(path, SENTENCES.encode() * 3, exact=exact, streams=2, window=24)
     other = Codec(path, threads=1)
     assert other.decompress(packed) == SENTENCES.encode() * 3
     other.close()
@@ -131,7 +131,7 @@ def test_positions_that_do_not_exist_are_refused(tmp_path):
     """llama.cpp would end the process."""
     path = tiny_model(tmp_path / "m.gguf", "gpt2")
     with (
-        Codec(path, context=200, exact=True, threads=1) as codec,
+        Codec(path, window=200, exact=True, threads=1) as codec,
         pytest.warns(LlmzipWarning, match="more than"),
         pytest.raises(UsageError, match=f"--ctx {CONTEXT - 8}"),
     ):

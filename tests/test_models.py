@@ -164,7 +164,7 @@ def test_the_time_of_the_inode_tells_of_a_change(tiny):
 
 def test_a_window_beyond_the_training_is_told(tiny):
     with pytest.warns(LlmzipWarning, match="more than the 64"):
-        packed = packed_by(tiny, context=100)
+        packed = packed_by(tiny, window=100)
     assert unpacked(packed, tiny) == TEXT
 
 

@@ -196,7 +196,7 @@ def quantised(tmp_path_factory):
 @pytest.mark.parametrize("kind", KINDS)
 def test_types_of_weights(quantised, corpora, kind, exact):
     data = (corpora / "field-notes.txt").read_bytes()[:300]
-    with Codec(quantised(kind), exact=exact, threads=1, streams=2, context=48) as codec:
+    with Codec(quantised(kind), exact=exact, threads=1, streams=2, window=48) as codec:
         packed = codec.compress(data)
         assert codec.decompress(packed) == data
         if exact:

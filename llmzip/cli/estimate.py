@@ -74,12 +74,12 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
         make_examiner(options, alternatives=ALTERNATIVES if html else 0) as examiner,
     ):
         model = examiner.session.model
-        longest = options.context or model.window.context
+        longest = options.window or model.window.context
         if windows and max(windows) >= longest:
             raise UsageError(
                 f"a window of {max(windows)} tokens does not fit the context of {longest} tokens, one of which is "
                 f"taken by the start: use at most {longest - 1}"
-                + ("" if options.context else ", or give --ctx if the model was trained on more")
+                + ("" if options.window else ", or give --ctx if the model was trained on more")
             )
 
         def one(path: str | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from llmzip.codec.head import MAX_STREAMS
-from llmzip.codec.settings import SMALLEST_BLOCK, SMALLEST_CONTEXT, Settings
+from llmzip.codec.settings import SMALLEST_BLOCK, SMALLEST_WINDOW, Settings
 from llmzip.container.format import MAX_BLOCK, MAX_CONTEXT
 from llmzip.errors import UsageError
 
@@ -150,9 +150,9 @@ coding_options = [
     ),
     click.option(
         "--ctx",
-        "context",
+        "window",
         metavar="N",
-        type=click.IntRange(SMALLEST_CONTEXT, MAX_CONTEXT),
+        type=click.IntRange(SMALLEST_WINDOW, MAX_CONTEXT),
         help="Window of the model, in tokens.",
     ),
     click.option(

@@ -149,7 +149,7 @@ class ModelChoice:
 
     def _portable(self, window: Window, trained: int) -> Coding:
         """The coding of portable files; trained: tokens of context that the model was trained on, 0 if unknown."""
-        context = self._settings.context
+        context = self._settings.window
         if context and trained and context > trained:
             message = (
                 f"a window of {context} tokens is more than the {trained} that the model was trained on: files may grow"

@@ -15,7 +15,7 @@ from llmzip.model.base import LanguageModel
 DEFAULT_LEVEL, LAST_WITHOUT_NETWORK, FIRST_THOROUGH = 6, 3, 7
 DEFAULT_BLOCK, THOROUGH_BLOCK = 4 << 20, 16 << 20
 SMALLEST_BLOCK = 1 << 12
-SMALLEST_CONTEXT = 16
+SMALLEST_WINDOW = 16
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Settings:
         7 to 9: the same in one stream and larger blocks, slow to decompress (docs/levels.md).
     mix: whether the adaptive mixer is used; without it there is the network alone.
     streams: of a block that the network codes, 1 to 256; None = by level and length.
-    context: tokens of a window, 16 to 2**20; None = the model's own.
+    window: tokens of a window, 16 to 2**20; None = the model's own.
     exact: evaluate quantised weights as they are, for files that need this machine's arithmetic; None = only where the
         model is too large for F32.
     gpu_layers: layers on a GPU; None = all of an own model, none of the embedded one.
@@ -46,7 +46,7 @@ class Settings:
     threads: int = 0
     mix: bool = True
     streams: int | None = None
-    context: int | None = None
+    window: int | None = None
     exact: bool | None = None
     gpu_layers: int | None = None
     block_size: int | None = None
@@ -66,8 +66,8 @@ class Settings:
             raise UsageError(f"a block must hold {SMALLEST_BLOCK} to {MAX_BLOCK} bytes, not {self.block_size}")
         if self.streams is not None and not 1 <= self.streams <= MAX_STREAMS:
             raise UsageError(f"there can be 1 to {MAX_STREAMS} streams, not {self.streams}")
-        if self.context is not None and not SMALLEST_CONTEXT <= self.context <= MAX_CONTEXT:
-            raise UsageError(f"a window can hold {SMALLEST_CONTEXT} to {MAX_CONTEXT} tokens, not {self.context}")
+        if self.window is not None and not SMALLEST_WINDOW <= self.window <= MAX_CONTEXT:
+            raise UsageError(f"a window can hold {SMALLEST_WINDOW} to {MAX_CONTEXT} tokens, not {self.window}")
         if self.threads < 0:
             raise UsageError(f"the number of threads cannot be {self.threads}")
         if self.gpu_layers is not None and self.gpu_layers < 0:
