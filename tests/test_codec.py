@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmzip.codec.codec import Codec
+from llmzip.codec.cutting import Cutter
 from llmzip.codec.head import BlockHead
 from llmzip.codec.observer import Observer
 from llmzip.codec.settings import SMALLEST_BLOCK
-from llmzip.container import BlockKind, Header, read_index, read_members
+from llmzip.container import BlockKind, Header, MemberWriter, original_digest, read_index, read_members, stored_block
 from llmzip.errors import CorruptError, ModelError, UsageError
 from llmzip.model import embedded
 
@@ -279,3 +280,23 @@ def test_observers_are_told_of_every_block(model_always):
     assert packed.getvalue() == plain, "looking on changes nothing"
     assert [what for what, _ in told] == ["begins", "tokens", "cells", "stored"] * (len(told) // 4)
     assert sum(size for what, size in told if what == "begins") == len(text)
+
+
+def test_blocks_coded_apart_join_to_the_same_member():
+    data = (b"Some words of text, and some more.\n" * 40 + random.Random(3).randbytes(20_000)) * 3
+    with Codec(FakeModel(), block_size=1 << 12) as codec, Codec(FakeModel(), block_size=1 << 12) as other:
+        cutter, digest = Cutter(1 << 12), original_digest()
+        blocks = [*cutter.feed(data), *cutter.finish()]
+        apart = {}
+        for number, block in reversed([*enumerate(blocks)]):
+            coded = other.block_coder().code(block)
+            apart[number] = stored_block(coded.kind, block, coded.payload)
+        sink = io.BytesIO()
+        writer = MemberWriter(sink, codec.member_header())
+        for number, block in enumerate(blocks):
+            writer.write_stored(apart[number], len(block))
+            digest.update(block)
+        writer.finish(digest.digest())
+        assert len(blocks) > 5
+        assert sink.getvalue() == codec.compress(data)
+        assert codec.decompress(sink.getvalue()) == data

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from llmzip.codec.ahead import Ahead, workers
+from llmzip.codec.blockcoder import BlockCoder
 from llmzip.codec.choice import ModelChoice
 from llmzip.codec.compressing import MemberCompressor
 from llmzip.codec.decoding import decode_block
@@ -104,6 +105,14 @@ class Codec:
     ) -> MemberCompressor:
         """Writes a member into sink from data as it comes; the header goes out at once. Raises ModelError, OSError."""
         return MemberCompressor(self.settings, self.choice, sink, progress, observer)
+
+    def block_coder(self) -> BlockCoder:
+        """Codes single blocks of a member; `member_header` begins it. Raises ModelError."""
+        return BlockCoder(self.settings, self.choice, self.choice.for_writing().coding)
+
+    def member_header(self) -> Header:
+        """The header of new members. Raises ModelError."""
+        return self.choice.for_writing().header()
 
     # -- decompression ----------------------------------------------------------------------------------------------
 

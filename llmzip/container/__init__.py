@@ -20,7 +20,7 @@ from llmzip.container.format import (
 from llmzip.container.index import BlockEntry, MemberEntry, read_index, read_indexed_block
 from llmzip.container.reader import Block, Footer, MemberReader, read_members
 from llmzip.container.streams import read_piece, write_all
-from llmzip.container.writer import MemberSummary, MemberWriter
+from llmzip.container.writer import MemberSummary, MemberWriter, original_digest, stored_block
 
 __all__ = [
     "CODER",
@@ -40,9 +40,11 @@ __all__ = [
     "MemberReader",
     "MemberSummary",
     "MemberWriter",
+    "original_digest",
     "read_index",
     "read_indexed_block",
     "read_members",
     "read_piece",
+    "stored_block",
     "write_all",
 ]

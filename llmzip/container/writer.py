@@ -9,7 +9,6 @@ from zlib import crc32
 
 from llmzip.container.fields import encode_reversed, encode_varint
 from llmzip.container.format import (
-    CHECK_SIZE,
     DIGEST_SIZE,
     FOOTER_MARKER,
     MAX_BLOCK,
@@ -33,6 +32,25 @@ class MemberSummary:
     compressed: int
 
 
+def original_digest() -> blake2b:
+    """A hash that takes the original piece by piece; its `digest()` stands in the footer."""
+    return blake2b(digest_size=DIGEST_SIZE)
+
+
+def stored_block(kind: BlockKind, original: Bytes, payload: Bytes) -> bytes:
+    """A block as it stands in a member: head, payload and check.
+
+    payload is the coded form of the 1 to `MAX_BLOCK` bytes of original. Raises `ValueError` outside the format's limits.
+    """
+    original_length, payload_length = memoryview(original).nbytes, memoryview(payload).nbytes
+    if not 1 <= original_length <= MAX_BLOCK:
+        raise ValueError(f"a block holds 1 to {MAX_BLOCK} bytes, not {original_length}")
+    if payload_length > original_length + MAX_EXPANSION:
+        raise ValueError(f"a payload of {payload_length} bytes is too long for {original_length} original bytes")
+    head = pack_block_head(kind, original_length, payload_length)
+    return b"".join((head, payload, pack_u32(block_check(head, payload, original))))
+
+
 class MemberWriter:
     """Writes one member to `sink`, a binary stream that need not seek; the header goes out at once.
 
@@ -42,7 +60,7 @@ class MemberWriter:
 
     def __init__(self, sink: BinaryIO, header: Header) -> None:
         self._sink = sink
-        self._digest = blake2b(digest_size=DIGEST_SIZE)
+        self._digest = original_digest()
         self._index = bytearray()
         self._last_entry = b""
         self._blocks = 0
@@ -57,28 +75,28 @@ class MemberWriter:
 
     def write_block(self, kind: BlockKind, original: Bytes, payload: Bytes) -> None:
         """Append one block: `payload` is the coded form of the 1 to `MAX_BLOCK` bytes of `original`."""
+        self._append(stored_block(kind, original, payload), memoryview(original).nbytes)
+        self._digest.update(original)
+
+    def write_stored(self, stored: Bytes, original_length: int) -> None:
+        """Append what `stored_block` made elsewhere of so many original bytes; `finish` then needs the digest."""
+        self._append(stored, original_length)
+
+    def _append(self, stored: Bytes, original_length: int) -> None:
         if self._finished:
             raise ValueError("the member is finished")
-        original_length = memoryview(original).nbytes
-        payload_length = memoryview(payload).nbytes
-        if not 1 <= original_length <= MAX_BLOCK:
-            raise ValueError(f"a block holds 1 to {MAX_BLOCK} bytes, not {original_length}")
-        if payload_length > original_length + MAX_EXPANSION:
-            raise ValueError(f"a payload of {payload_length} bytes is too long for {original_length} original bytes")
-        head = pack_block_head(kind, original_length, payload_length)
-        self._write(head)
-        self._write(payload)
-        self._write(pack_u32(block_check(head, payload, original)))
-        self._digest.update(original)
+        self._write(stored)
         # format: the last block's entry is left out of the index; the sizes after the footer give it.
         self._index += self._last_entry
-        stored = len(head) + payload_length + CHECK_SIZE
-        self._last_entry = encode_varint(stored) + encode_varint(original_length)
+        self._last_entry = encode_varint(memoryview(stored).nbytes) + encode_varint(original_length)
         self._blocks += 1
         self._original += original_length
 
-    def finish(self) -> MemberSummary:
-        """Write the footer; the member is complete. The sink stays open and is not flushed."""
+    def finish(self, digest: bytes | None = None) -> MemberSummary:
+        """Write the footer; the member is complete. The sink stays open and is not flushed.
+
+        digest: of the original, by `original_digest`, where blocks were not all coded here.
+        """
         if self._finished:
             raise ValueError("the member is finished")
         self._finished = True
@@ -87,7 +105,7 @@ class MemberWriter:
             + encode_varint(self._blocks)
             + self._index
             + encode_varint(self._original)
-            + self._digest.digest()
+            + (digest or self._digest.digest())
         )
         footer += pack_u32(crc32(footer))
         self._write(footer)

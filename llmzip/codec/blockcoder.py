@@ -1,0 +1,107 @@
+"""One block coded by whatever makes it smallest: the table alone, the network, or a classic codec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmzip.codec import policy
+from llmzip.codec.agreement import Coding
+from llmzip.codec.choice import ModelChoice
+from llmzip.codec.decoding import decode_block
+from llmzip.codec.head import MAX_LITERALS, BlockHead
+from llmzip.codec.observer import SILENT, Observer
+from llmzip.codec.pipeline import BlockPipeline, ShareDone, silent
+from llmzip.codec.settings import Settings
+from llmzip.codec.summary import portion
+from llmzip.container import MAX_BLOCK, BlockKind, classic
+from llmzip.errors import CorruptError
+from llmzip.text.tokens import TokenText
+
+_ENCODING = 0.3  # about the share of encoding in the time of encoding and decoding
+_TABLE_SHARE = 0.1  # about the share of the table in the time of table and network
+
+
+@dataclass(frozen=True)
+class CodedBlock:
+    """What is stored of a block. tokens: 0 where a classic codec has it; verified: False if the model did not restore it here."""
+
+    kind: BlockKind
+    payload: bytes
+    tokens: int = 0
+    verified: bool = True
+
+
+class BlockCoder:
+    """Codes blocks one at a time, each alike whatever was coded before it."""
+
+    def __init__(self, settings: Settings, choice: ModelChoice, coding: Coding, observer: Observer = SILENT) -> None:
+        self._settings, self._choice, self._coding, self._observer = settings, choice, coding, observer
+
+    def network(self) -> BlockPipeline:
+        """The pipeline with everything that the member may use; loads the model."""
+        return self._choice.pipeline(self._coding)
+
+    def code(self, data: bytes, report: ShareDone = silent) -> CodedBlock:
+        """What is stored of a block; verified, where the settings want that. Raises ModelError."""
+        encoding = portion(report, 0, _ENCODING) if self._settings.verify else report
+        coded = self._smallest(data, encoding)
+        if self._settings.verify and coded.kind is BlockKind.MODEL and not self._restores(coded.payload, data, report):
+            return CodedBlock(*classic.smallest(data), verified=False)
+        return coded
+
+    def _smallest(self, data: bytes, report: ShareDone) -> CodedBlock:
+        """The smallest of the model's and the classic codecs' work."""
+        by_zstd = classic.quick_length(data)
+        alone = self._choice.pipeline(self._coding.alone) if self._coding.table else None
+        first = alone or self.network()
+        if policy.unpromising(data, by_zstd, first):
+            return CodedBlock(*classic.smallest(data))
+        text, crlf = first.tokens_of(data)
+        if len(text.literals) > MAX_LITERALS:
+            return CodedBlock(*classic.smallest(data))
+        payload = self._by_table(text, crlf, alone, report) if alone else b""
+        if self._coding.window and (not alone or self._network_pays(text, 8 * len(payload) / len(data), alone)):
+            # The network knows numbers as its tokenizer cuts them.
+            text, crlf = self.network().tokens_of(data)
+            by_network = self._by_network(text, crlf, report)
+            if not payload or len(by_network) < len(payload):
+                payload = by_network
+        if policy.beyond_classic(by_zstd, len(payload)):
+            return CodedBlock(BlockKind.MODEL, payload, len(text.tokens))
+        kind, best = classic.smallest(data)
+        if len(best) < len(payload):
+            return CodedBlock(kind, best)
+        return CodedBlock(BlockKind.MODEL, payload, len(text.tokens))
+
+    def _by_table(self, text: TokenText, crlf: bool, alone: BlockPipeline, report: ShareDone) -> bytes:
+        """The payload without the network: one stream, since nothing is gained by more."""
+        share = portion(report, 0, _TABLE_SHARE) if self._coding.window else report
+        return alone.encode(text, crlf, 1, progress=share)
+
+    def _network_pays(self, text: TokenText, bits: float, alone: BlockPipeline) -> bool:
+        return self._settings.thorough or policy.network_pays(text, bits, alone, self.network)
+
+    def _by_network(self, text: TokenText, crlf: bool, report: ShareDone) -> bytes:
+        """The payload with the network."""
+        pipeline, settings = self.network(), self._settings
+        stream_bytes = pipeline.session.model.stream_bytes(pipeline.window.context)
+        wanted = settings.streams or (1 if settings.thorough else None)
+        streams = policy.streams_for(len(text.tokens), pipeline.window, wanted, stream_bytes)
+        share = portion(report, _TABLE_SHARE, 1) if self._coding.table else report
+        payload = pipeline.encode(text, crlf, streams, observer=self._observer, progress=share)
+        head, words = BlockHead.unpack(payload, MAX_BLOCK)
+        if not head.affords(pipeline.window, len(words)):
+            # So little is left of the text that readers would take the claim for a hostile one.
+            streams = BlockHead.affordable_streams(pipeline.window)
+            payload = pipeline.encode(text, crlf, streams, observer=self._observer, progress=share)
+        return payload
+
+    def _restores(self, payload: bytes, data: bytes, report: ShareDone) -> bool:
+        """Whether a model block decodes to its data here as it is: drift beyond the tolerance would show."""
+        alone = BlockHead.leaves_network_out(payload)
+        pipeline = self._choice.pipeline(self._coding.alone if alone else self._coding)
+        try:
+            decode_block(pipeline, payload, len(data), data.__eq__, portion(report, _ENCODING, 1), repairing=False)
+        except CorruptError:
+            return False
+        return True
