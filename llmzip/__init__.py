@@ -5,53 +5,84 @@
     >>> llmzip.decompress(packed)
     b'It was a dark and stormy night.'
 
-Every call of the two functions loads the model; a `Codec` keeps it loaded. Errors are subclasses of `LlmzipError`.
+Functions and files share what they load: a process loads a model once. A `Codec` of one's own can let it go. Errors are
+subclasses of `LlmzipError`, and of Python's own where Python has one.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from llmzip.errors import ArithmeticMismatchError, CorruptError, LlmzipError, ModelError, UsageError
+from llmzip.errors import ArithmeticMismatchError, CorruptError, LlmzipError, ModelError, TruncatedError, UsageError
 from llmzip.version import __version__
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from llmzip.codec.codec import Codec
+    from llmzip.codec.settings import Settings
     from llmzip.codec.summary import Summary
+    from llmzip.files.file import LlmzipFile, open
+    from llmzip.files.incremental import Compressor, Decompressor
 
 __all__ = [
     "ArithmeticMismatchError",
     "Codec",
+    "Compressor",
     "CorruptError",
+    "Decompressor",
     "LlmzipError",
+    "LlmzipFile",
     "ModelError",
+    "Settings",
     "Summary",
+    "TruncatedError",
     "UsageError",
     "__version__",
     "compress",
     "decompress",
+    "open",
 ]
 
+_HOMES = {  # of the names that are loaded when they are first used
+    "Codec": "llmzip.codec.codec",
+    "Compressor": "llmzip.files.incremental",
+    "Decompressor": "llmzip.files.incremental",
+    "LlmzipFile": "llmzip.files.file",
+    "Settings": "llmzip.codec.settings",
+    "Summary": "llmzip.codec.summary",
+    "open": "llmzip.files.file",
+}
 
-def compress(data: bytes, **options: Any) -> bytes:
-    """A complete compressed file for these bytes. Options as for `Codec`. Raises ModelError, UsageError."""
-    from llmzip.codec.codec import Codec
 
-    with Codec(**options) as codec:
-        return codec.compress(data)
+def compress(data: Buffer, **options: Any) -> bytes:
+    """A complete compressed file for the bytes of any buffer. Options as for `Settings`: model, level, ...
+
+    Safe in several threads. Raises ModelError, UsageError (a ValueError), TypeError for what is no buffer.
+    """
+    from llmzip.files.shared import shared_codec
+
+    return shared_codec(**options).compress(data)
 
 
-def decompress(data: bytes, **options: Any) -> bytes:
-    """The original bytes of a compressed file. Options as for `Codec`. Raises CorruptError, ModelError."""
-    from llmzip.codec.codec import Codec
+def decompress(data: Buffer, **options: Any) -> bytes:
+    """The original bytes of a compressed file, all its members. Options as for `Settings`.
 
-    with Codec(**options) as codec:
-        return codec.decompress(data)
+    Safe in several threads. Raises CorruptError (TruncatedError, also an EOFError, for a cut file), ModelError,
+    ArithmeticMismatchError, UsageError (a ValueError), TypeError for what is no buffer.
+    """
+    from llmzip.files.shared import shared_codec
+
+    return shared_codec(**options).decompress(data)
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Codec", "Summary"):
-        from llmzip.codec import codec
-
-        return getattr(codec, name)
+    if name in _HOMES:
+        value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

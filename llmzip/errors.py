@@ -12,7 +12,7 @@ class LlmzipError(Exception):
     exit_code = 1
 
 
-class UsageError(LlmzipError):
+class UsageError(LlmzipError, ValueError):
     """Options or arguments that contradict each other or lie outside their range."""
 
     exit_code = 2
@@ -22,6 +22,14 @@ class CorruptError(LlmzipError):
     """The compressed input is damaged, truncated, or not in a format that this version reads."""
 
     exit_code = 3
+
+
+class TruncatedError(CorruptError, EOFError):
+    """The compressed input ends too early. missing: bytes that it lacks at least."""
+
+    def __init__(self, message: str, missing: int = 1) -> None:
+        super().__init__(message)
+        self.missing = missing
 
 
 class ModelError(LlmzipError):

@@ -16,8 +16,9 @@ ROOT = Path(llmzip.__file__).parent
 
 # What the modules of each package may import from the others (docs/architecture.md).
 ALLOWED = {
-    "cli": {"report", "codec", "model", "container"},
+    "cli": {"report", "files", "codec", "model", "container"},
     "report": {"codec", "model", "text", "container"},
+    "files": {"codec", "model", "container"},
     "codec": {"text", "model", "coding", "container"},
     "text": set(),
     "model": set(),

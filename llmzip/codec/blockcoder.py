@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from llmzip.codec import policy
-from llmzip.codec.agreement import Coding
+from llmzip.codec.agreement import Agreement
 from llmzip.codec.choice import ModelChoice
 from llmzip.codec.decoding import decode_block
 from llmzip.codec.head import MAX_LITERALS, BlockHead
@@ -32,17 +33,27 @@ class CodedBlock:
 
 
 class BlockCoder:
-    """Codes blocks one at a time, each alike whatever was coded before it."""
+    """Codes blocks one at a time, each alike whatever was coded before it.
 
-    def __init__(self, settings: Settings, choice: ModelChoice, coding: Coding, observer: Observer = SILENT) -> None:
-        self._settings, self._choice, self._coding, self._observer = settings, choice, coding, observer
+    With a network, blocks of one codec wait for each other: it is one, and has threads of its own.
+    """
+
+    def __init__(
+        self, settings: Settings, choice: ModelChoice, agreement: Agreement, observer: Observer = SILENT
+    ) -> None:
+        self._settings, self._choice, self._observer = settings, choice, observer
+        self._agreement, self._coding = agreement, agreement.coding
 
     def network(self) -> BlockPipeline:
         """The pipeline with everything that the member may use; loads the model."""
-        return self._choice.pipeline(self._coding)
+        return self._choice.resume(self._agreement)
 
     def code(self, data: bytes, report: ShareDone = silent) -> CodedBlock:
         """What is stored of a block; verified, where the settings want that. Raises ModelError."""
+        with self._choice.lock if self._coding.window else contextlib.nullcontext():
+            return self._code(data, report)
+
+    def _code(self, data: bytes, report: ShareDone) -> CodedBlock:
         encoding = portion(report, 0, _ENCODING) if self._settings.verify else report
         coded = self._smallest(data, encoding)
         if self._settings.verify and coded.kind is BlockKind.MODEL and not self._restores(coded.payload, data, report):
@@ -99,7 +110,7 @@ class BlockCoder:
     def _restores(self, payload: bytes, data: bytes, report: ShareDone) -> bool:
         """Whether a model block decodes to its data here as it is: drift beyond the tolerance would show."""
         alone = BlockHead.leaves_network_out(payload)
-        pipeline = self._choice.pipeline(self._coding.alone if alone else self._coding)
+        pipeline = self._choice.pipeline(self._coding.alone) if alone else self.network()
         try:
             decode_block(pipeline, payload, len(data), data.__eq__, portion(report, _ENCODING, 1), repairing=False)
         except CorruptError:

@@ -1,11 +1,13 @@
 """Which model codes: for a new file the one that the user named, for a file at hand the one that it needs.
 
-One model is held at a time, with what was found out about it: its pipeline and the proofs of its arithmetic.
+One model is held at a time, with what was found out about it: its pipeline and the proofs of its arithmetic. Codecs may
+share the place where it is held.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -41,13 +43,38 @@ class _Held:
         return (self.session.model.identity, self.session.model.exact) == (identity, exact)
 
 
-class ModelChoice:
-    """Answers `for_writing` and `for_reading`, and loads models when an answer or a pipeline needs one."""
+class Place:
+    """Where one loaded model is held; a codec's own, or shared by several that name the same model."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self) -> None:
+        self.held: _Held | None = None
+        self.lock = threading.RLock()
+
+
+class ModelChoice:
+    """Answers `for_writing` and `for_reading`, and loads models when an answer or a pipeline needs one.
+
+    Whoever works with the model or asks for one holds `lock`, from the question on until the block is done: another thread,
+    or another file of the same thread, may need another model next. Pipelines without a network need no lock.
+    """
+
+    def __init__(self, settings: Settings, place: Place | None = None) -> None:
         self._settings = settings
-        self._held: _Held | None = None
+        self.place = place or Place()
         self._alone: BlockPipeline | None = None
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held while the model is loaded, used or let go."""
+        return self.place.lock
+
+    @property
+    def _held(self) -> _Held | None:
+        return self.place.held
+
+    @_held.setter
+    def _held(self, held: _Held | None) -> None:
+        self.place.held = held
 
     @property
     def session(self) -> Session:
@@ -93,6 +120,19 @@ class ModelChoice:
         self._hold(exact=True)
         return self.for_writing()
 
+    def resume(self, agreement: Agreement) -> BlockPipeline:
+        """The pipeline of a file that was begun under this agreement, with its network; other files may have come between.
+
+        Raises ModelError.
+        """
+        if self._held and not self._held.serves(agreement.identity, agreement.coding.exact):
+            self.close()
+        if agreement.coding.window and not self._hold(agreement.coding.exact).serves(
+            agreement.identity, agreement.coding.exact
+        ):
+            raise ModelError("the model has been replaced since the file was begun; compress it again")
+        return self.pipeline(agreement.coding)
+
     def for_reading(self, header: Header, network: bool = True) -> Coding:
         """How blocks of a file are coded, with its network or without it.
 
@@ -122,16 +162,18 @@ class ModelChoice:
         try:
             yield
         except (ArithmeticMismatchError, CorruptError):
-            if self._held and self._held.found:
-                locate.unchanged(self._held.found, self._held.session.model.identity)
+            held = self._held
+            if held and held.found:
+                locate.unchanged(held.found, held.session.model.identity)
             raise
 
     def pipeline(self, coding: Coding) -> BlockPipeline:
         """The pipeline of the model held, kept from block to block; without a network, that of the table alone."""
         if coding.window is None:
-            if self._alone is None or self._alone.coding != coding:
-                self._alone = BlockPipeline(None, coding)
-            return self._alone
+            alone = self._alone
+            if alone is None or alone.coding != coding:
+                alone = self._alone = BlockPipeline(None, coding)
+            return alone
         held = self._hold()
         if held.pipeline is None or held.pipeline.coding != coding:
             held.pipeline = BlockPipeline(held.session, coding)

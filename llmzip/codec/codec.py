@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import time
 from collections import deque
@@ -10,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from llmzip.codec.ahead import Ahead, workers
 from llmzip.codec.blockcoder import BlockCoder
@@ -38,13 +39,18 @@ from llmzip.container.streams import PIECE, read_piece
 from llmzip.errors import ArithmeticMismatchError, CorruptError
 from llmzip.model.base import LanguageModel
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 
 class Codec:
     """Compresses and decompresses; loads its model when it is first needed and keeps it.
 
-    model and options are those of `Settings`, or `settings` holds them all.
+    model and options are those of `Settings`, or `settings` holds them all. sharing: a codec of the same model, threads,
+    gpu_layers and exact, whose loaded model this one uses too.
 
-    Not safe for use by several threads at once. Raises UsageError for settings outside their limits.
+    Several threads may use one codec at once: blocks that need the network wait for each other, others do not. What
+    `compressor` and `decoded` return is for one thread at a time. Raises UsageError for settings outside their limits.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class Codec:
         model: str | Path | LanguageModel | None = None,
         *,
         settings: Settings | None = None,
+        sharing: Codec | None = None,
         **options: Any,
     ) -> None:
         if settings is None:
@@ -59,16 +66,18 @@ class Codec:
         elif options or model is not None:
             settings = replace(settings, **options | ({} if model is None else {"model": model}))
         self.settings = settings
-        self.choice = ModelChoice(settings)
+        self.choice: ModelChoice = ModelChoice(settings, sharing.choice.place if sharing else None)
 
     @property
     def session(self) -> Session:
         """The loaded model: the one that the last file needed, at first the one that the user named."""
-        return self.choice.session
+        with self.choice.lock:
+            return self.choice.session
 
     def close(self) -> None:
-        """Free the model. The codec can be used again and loads it anew."""
-        self.choice.close()
+        """Free the model, when no other thread codes a block with it. The codec can be used again and loads it anew."""
+        with self.choice.lock:
+            self.choice.close()
 
     def __enter__(self) -> Codec:
         return self
@@ -78,10 +87,10 @@ class Codec:
 
     # -- compression ------------------------------------------------------------------------------------------------
 
-    def compress(self, data: bytes) -> bytes:
-        """A complete compressed file for these bytes."""
+    def compress(self, data: Buffer) -> bytes:
+        """A complete compressed file for the bytes of any buffer. Raises ModelError; TypeError for what is no buffer."""
         sink = io.BytesIO()
-        self.compress_stream(io.BytesIO(data), sink)
+        self.compress_stream(io.BytesIO(memoryview(data)), sink)
         return sink.getvalue()
 
     def compress_stream(
@@ -108,7 +117,8 @@ class Codec:
 
     def block_coder(self) -> BlockCoder:
         """Codes single blocks of a member; `member_header` begins it. Raises ModelError."""
-        return BlockCoder(self.settings, self.choice, self.choice.for_writing().coding)
+        with self.choice.lock:
+            return BlockCoder(self.settings, self.choice, self.choice.for_writing())
 
     def member_header(self) -> Header:
         """The header of new members. Raises ModelError."""
@@ -116,9 +126,10 @@ class Codec:
 
     # -- decompression ----------------------------------------------------------------------------------------------
 
-    def decompress(self, data: bytes) -> bytes:
-        """The original bytes of a compressed file. Raises CorruptError, ModelError, ArithmeticMismatchError."""
-        return b"".join(self.decoded(io.BytesIO(data)))
+    def decompress(self, data: Buffer) -> bytes:
+        """The original bytes of a compressed file. Raises CorruptError, ModelError, ArithmeticMismatchError; TypeError for what
+        is no buffer."""
+        return b"".join(self.decoded(io.BytesIO(memoryview(data))))
 
     def decompress_stream(self, source: BinaryIO, sink: BinaryIO, progress: BytesDone | None = None) -> Summary:
         """Decompress all members of source into sink. A block is written when its check has passed, never before.
@@ -194,6 +205,11 @@ class Codec:
         Nothing is returned that the block's check was not made from. Raises CorruptError, ModelError,
         ArithmeticMismatchError, naming the block.
         """
+        alone = self._needs_no_network(header, block)
+        with contextlib.nullcontext() if alone else self.choice.lock:
+            return self._decode_block(header, block, progress or silent)
+
+    def _decode_block(self, header: Header, block: Block, progress: ShareDone) -> tuple[bytes, bool]:
         try:
             if block.kind is not BlockKind.MODEL:
                 if header.exact:
@@ -212,7 +228,7 @@ class Codec:
             return data, False
         try:
             with self.choice.unless_replaced():
-                return decode_block(pipeline, block.payload, block.original_length, block.fits, progress or silent)
+                return decode_block(pipeline, block.payload, block.original_length, block.fits, progress)
         except (CorruptError, ArithmeticMismatchError) as error:
             raise type(error)(f"{block.where}: {error}") from None
 

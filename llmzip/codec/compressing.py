@@ -15,6 +15,7 @@ from llmzip.codec.observer import SILENT, Observer
 from llmzip.codec.settings import Settings
 from llmzip.codec.summary import BytesDone, Reporter, Summary
 from llmzip.container import MemberWriter
+from llmzip.container.format import Bytes
 
 
 class MemberCompressor:
@@ -35,8 +36,9 @@ class MemberCompressor:
         self._began, self._summary = time.monotonic(), Summary()
         self._begun: deque[tuple[bytes, Reporter]] = deque()
         self._progress, self._observer = progress, observer
-        agreement = choice.for_writing()
-        self._coder = BlockCoder(settings, choice, agreement.coding, observer)
+        with choice.lock:
+            agreement = choice.for_writing()
+        self._coder = BlockCoder(settings, choice, agreement, observer)
         self._cutter = Cutter(settings.block_bytes)
         # The network is one, and has threads of its own.
         alone = agreement.coding.window is None and observer is SILENT
@@ -45,7 +47,7 @@ class MemberCompressor:
             self._coder.network()  # made here, before the threads share it
         self._writer = MemberWriter(sink, agreement.header())
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: Bytes) -> None:
         """Take more of the original; whole blocks are coded and written. Raises ModelError, OSError."""
         for block in self._cutter.feed(data):
             self._begin(block)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from llmzip.container.format import Bytes
+
 _PAGE = 4096
 _SHORTEST_RUN = 4 * _PAGE  # shorter stretches of the other kind stay where they are: blocks cost bytes and context
 _STRANGE = 0.1  # share of a page's bytes that no text holds
@@ -22,7 +24,7 @@ class Cutter:
         self._size = size
         self._held = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: Bytes) -> Iterator[bytes]:
         """Take more data; the blocks that are complete."""
         view = memoryview(data)
         while view:

@@ -31,7 +31,7 @@ from llmzip.errors import CorruptError
 
 
 @dataclass
-class _Member:
+class MemberCheck:
     """What the blocks of a member add up to, for comparison with its footer."""
 
     offset: int
@@ -45,11 +45,20 @@ class _Member:
     content_digest: blake2b = field(default_factory=lambda: blake2b(digest_size=DIGEST_SIZE))
 
     def add(self, entry: bytes, original: int) -> None:
+        """Count a block: its entry in the index and its original length."""
         self.index_digest.update(self.last_entry)
         self.index_length += len(self.last_entry)
         self.last_entry = entry
         self.blocks += 1
         self.original += original
+
+    def accept(self, block: Block, original: Bytes) -> None:
+        """Take `original` as the decoded block, in order. Raises CorruptError where it does not fit the block's check."""
+        block.verify(original)
+        if self.accepted != block.index:
+            raise RuntimeError(f"{block.where} accepted out of order")
+        self.accepted += 1
+        self.content_digest.update(original)
 
 
 @dataclass(frozen=True)
@@ -110,7 +119,7 @@ class MemberReader(Iterator["Header | Block | Footer"]):
 
     def __init__(self, source: BinaryIO, *, payloads: bool = True, settle: Callable[[], None] | None = None) -> None:
         self._payloads, self._settle = payloads, settle
-        self._member = _Member(0)
+        self._member = MemberCheck(0)
         self._events = self._read(Cursor(source))
 
     def __next__(self) -> Header | Block | Footer:
@@ -125,11 +134,7 @@ class MemberReader(Iterator["Header | Block | Footer"]):
 
         Nothing of it may be passed on before.
         """
-        block.verify(original)
-        if self._member.accepted != block.index:
-            raise RuntimeError(f"{block.where} accepted out of order")
-        self._member.accepted += 1
-        self._member.content_digest.update(original)
+        self._member.accept(block, original)
 
     def _read(self, cursor: Cursor) -> Iterator[Header | Block | Footer]:
         while True:
@@ -138,9 +143,9 @@ class MemberReader(Iterator["Header | Block | Footer"]):
             if header is None:
                 return
             yield header
-            member = self._member = _Member(offset)
+            member = self._member = MemberCheck(offset)
             try:
-                while (block := _read_next_block(cursor, member, self._payloads)) is not None:
+                while (block := read_next_block(cursor, member, self._payloads)) is not None:
                     yield block
             except (CorruptError, OSError):
                 self._settled()  # what was read before is whole, or damaged earlier
@@ -148,7 +153,7 @@ class MemberReader(Iterator["Header | Block | Footer"]):
             self._settled()
             if self._payloads and member.accepted != member.blocks:
                 raise RuntimeError(f"only {member.accepted} of {member.blocks} blocks were accepted")
-            yield _read_footer(cursor, member, self._payloads)
+            yield read_footer(cursor, member, self._payloads)
 
 
 def read_members(source: BinaryIO, *, payloads: bool = True, settle: Callable[[], None] | None = None) -> MemberReader:
@@ -230,7 +235,8 @@ def read_block(cursor: Cursor, index: int, *, payload: bool = True) -> Block | N
     return Block(kind, index, offset, original, length, stored, unpack_u32(cursor.take(CHECK_SIZE)))
 
 
-def _read_next_block(cursor: Cursor, member: _Member, payload: bool) -> Block | None:
+def read_next_block(cursor: Cursor, member: MemberCheck, payload: bool) -> Block | None:
+    """The block at the cursor as the next one of the member; None at the footer's marker. Raises `CorruptError`."""
     offset = cursor.offset
     block = read_block(cursor, member.blocks, payload=payload)
     if block is not None:
@@ -238,7 +244,7 @@ def _read_next_block(cursor: Cursor, member: _Member, payload: bool) -> Block | 
     return block
 
 
-def _read_footer(cursor: Cursor, member: _Member, contents: bool) -> Footer:
+def read_footer(cursor: Cursor, member: MemberCheck, contents: bool) -> Footer:
     """The footer whose marker has been taken, compared with what came before it. Raises `CorruptError`."""
     offset = cursor.offset - 1
     place = f"footer at byte {offset}"

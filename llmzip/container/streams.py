@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from llmzip.container.fields import encode_varint, read_varint
 from llmzip.container.format import Bytes
-from llmzip.errors import CorruptError, LlmzipError
+from llmzip.errors import LlmzipError, TruncatedError
 
 PIECE = 1 << 20
 """Largest single read, in bytes: a declared size costs memory only as its bytes arrive."""
@@ -82,7 +82,7 @@ class Cursor:
         """Exactly `count` bytes; `CorruptError` when the source ends first."""
         data = self.take_some(count)
         if len(data) < count:
-            raise self.truncated()
+            raise self.truncated(count - len(data))
         return data
 
     def skip(self, count: int) -> None:
@@ -100,8 +100,9 @@ class Cursor:
         record += encode_varint(value)
         return value
 
-    def truncated(self) -> CorruptError:
-        """The error for an input that ends inside `place`."""
-        return CorruptError(
-            f"the input ends at byte {self.offset}, inside {self.place}: it is truncated; get the whole file again"
+    def truncated(self, missing: int = 1) -> TruncatedError:
+        """The error for an input that ends inside `place`, where at least `missing` bytes ought to follow."""
+        return TruncatedError(
+            f"the input ends at byte {self.offset}, inside {self.place}: it is truncated; get the whole file again",
+            missing,
         )

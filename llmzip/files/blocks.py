@@ -1,0 +1,88 @@
+"""Any place of a compressed file's original, by decoding the one block that holds it."""
+
+from __future__ import annotations
+
+import io
+from bisect import bisect_right
+from collections import OrderedDict
+from typing import BinaryIO
+
+from llmzip.codec.codec import Codec
+from llmzip.container import MemberEntry, read_index
+
+KEPT = 4
+"""Blocks that stay decoded; each holds 4 MiB (levels 7 to 9: 16 MiB) unless it was made otherwise."""
+
+
+class Blocks:
+    """The blocks of all members of a seekable file, by offset in the original.
+
+    length: of the original, in bytes. The last few blocks that were asked for stay decoded. Reading the index takes one small
+    read for each block. Raises CorruptError, OSError.
+    """
+
+    def __init__(self, codec: Codec, file: BinaryIO, kept: int = KEPT) -> None:
+        self._codec, self._file, self._most = codec, file, kept
+        self._starts: list[int] = []
+        self._entries: list[tuple[MemberEntry, int]] = []
+        self.length = 0
+        for member in read_index(file):
+            for number, block in enumerate(member.blocks):
+                self._starts.append(self.length)
+                self._entries.append((member, number))
+                self.length += block.original_length
+        self._decoded: OrderedDict[int, bytes] = OrderedDict()
+
+    def around(self, offset: int) -> tuple[int, bytes]:
+        """Start and content of the block that holds byte `offset` of the original, 0 <= offset < length.
+
+        Decodes at most that one block. Raises CorruptError, ModelError, ArithmeticMismatchError, OSError; IndexError for an
+        offset outside.
+        """
+        if not 0 <= offset < self.length:
+            raise IndexError(f"there is no byte {offset} in an original of {self.length}")
+        number = bisect_right(self._starts, offset) - 1
+        if number in self._decoded:
+            self._decoded.move_to_end(number)
+        else:
+            member, index = self._entries[number]
+            self._keep(number, self._codec.decode_indexed(self._file, member, index))
+        return self._starts[number], self._decoded[number]
+
+    def kept(self, offset: int) -> bool:
+        """Whether the block around a byte of the original is decoded already."""
+        return bisect_right(self._starts, offset) - 1 in self._decoded
+
+    def put(self, start: int, data: bytes) -> None:
+        """Keep a block that was decoded elsewhere."""
+        number = bisect_right(self._starts, start) - 1
+        if number >= 0 and self._starts[number] == start:
+            self._keep(number, data)
+
+    def _keep(self, number: int, data: bytes) -> None:
+        self._decoded[number] = data
+        self._decoded.move_to_end(number)
+        while len(self._decoded) > self._most:
+            self._decoded.popitem(last=False)
+
+
+class From(io.RawIOBase):
+    """A seekable file from a place on, as if it began there."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file, self._start = file, start
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes | None:
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._file.seek(offset + (self._start if whence == io.SEEK_SET else 0), whence) - self._start
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
