@@ -1,4 +1,4 @@
-"""Native modules: the two hot loops, one on each side of the quantiser, and what must not run in Python."""
+"""Native modules: the two hot loops, one on each side of the quantiser, the quantiser between them, and what must not run in Python."""
 
 from glob import glob
 
@@ -9,7 +9,18 @@ FLAGS = ["-O3", "-std=c11", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-trapp
 setup(
     ext_modules=[
         Extension("llmzip.model._log", ["llmzip/model/_log.c"], extra_compile_args=FLAGS),
-        Extension("llmzip.model._masses", ["llmzip/model/_masses.c"], extra_compile_args=FLAGS),
+        Extension(
+            "llmzip.model._masses",
+            ["llmzip/model/_masses.c"],
+            depends=["llmzip/model/odds.h"],
+            extra_compile_args=FLAGS,
+        ),
+        Extension(
+            "llmzip.codec._cells",
+            ["llmzip/codec/_cells.c"],
+            depends=["llmzip/coding/cellsource.h", "llmzip/model/odds.h"],
+            extra_compile_args=FLAGS,
+        ),
         Extension(
             "llmzip.coding._mixer",
             sorted(glob("llmzip/coding/*.c")),

@@ -53,6 +53,13 @@ def test_imports_go_down(package: str) -> None:
                 assert target in ALLOWED[package] | EVERYWHERE | {package, "__version__"}, f"{path}: {name}"
 
 
+@pytest.mark.parametrize("package", ALLOWED)
+def test_includes_of_native_code_go_down(package: str) -> None:
+    for path in [*(ROOT / package).rglob("*.c"), *(ROOT / package).rglob("*.h")]:
+        for other in re.findall(r'#include "\.\./(\w+)/', path.read_text()):
+            assert other in ALLOWED[package], f"{path}: {other}"
+
+
 def test_the_hard_side_has_no_model_and_the_container_no_numbers() -> None:
     for package, forbidden in (("coding", {"llama_cpp"}), ("container", {"llama_cpp", "numpy", "constriction"})):
         for path in (ROOT / package).rglob("*.py"):

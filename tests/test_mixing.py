@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from cell_source import CellSource
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -78,11 +79,9 @@ def check_decoding(mixer: Mixer, coder: TurnDecoder, block: Block, streams: int)
     for start, stop, active in steps_of(len(ranks), streams):
         for at in range(start, stop, active):
             assert mixer.active == active
-            decoded = mixer.decode_states(coder, active)
-            assert decoded.tolist() == states[at : at + active].tolist()
-            for level in range(cells.shape[1]):
-                prefixes = mixer.decode_turns(coder, np.ascontiguousarray(cells[at : at + active, level]))
-                assert prefixes.tolist() == (ranks[at : at + active] >> cells.shape[1] - 1 - level).tolist()
+            source = CellSource(ranks[at : at + active], states[at : at + active], cells[at : at + active])
+            assert mixer.decode_steps(coder, active, source.capsule).tolist() == ranks[at : at + active].tolist()
+            assert source.levels == list(range(cells.shape[1])) and not source.faults
     assert mixer.active == 0
 
 
@@ -235,20 +234,18 @@ def test_wrong_calls_are_refused() -> None:
         mixer.encode_steps(np.tile(ranks, 2), np.tile(states, 2), np.tile(cells, (2, 1)), 2)
     with pytest.raises(RuntimeError, match="block"):
         mixer.next_block(1, 1)
-    low, decoder, prefixes = _mixer.Mixer(300, CENTRES, 2, 5), _mixer.Decoder(b"abc"), np.zeros(2, np.uint32)
-    with pytest.raises(ValueError, match="cells"):
-        low.decode_level(decoder, b"\0", prefixes)
-    with pytest.raises(ValueError, match="prefixes"):
-        low.decode_level(decoder, b"\0\0", prefixes[:1])
+    low, decoder, ranks = _mixer.Mixer(300, CENTRES, 2, 5), _mixer.Decoder(b"abc"), np.zeros(2, np.uint32)
+    source = CellSource(ranks, np.zeros(2, np.uint8), np.zeros((2, 9), np.uint8))
+    for name, depth, rows in (("cells", 8, 2), ("cells", 9, 1)):
+        other = CellSource(ranks, np.zeros(rows, np.uint8), np.zeros((rows, depth), np.uint8))
+        with pytest.raises(ValueError, match=name):
+            low.decode_steps(decoder, ranks, other.capsule)
+    with pytest.raises(ValueError, match="ranks"):
+        low.decode_steps(decoder, np.zeros(4, np.uint32), source.capsule)
     with pytest.raises(TypeError, match="decoder"):
-        low.decode_level(b"abc", b"\0\0", prefixes)
-    low.decode_level(decoder, b"\0\0", prefixes)
-    for early in (
-        lambda: low.decode_states(decoder, np.zeros(2, np.uint8)),
-        lambda: low.decode_steps(decoder, prefixes),
-    ):
-        with pytest.raises(RuntimeError, match="step"):
-            early()
+        low.decode_steps(b"abc", ranks, source.capsule)
+    with pytest.raises(ValueError, match="PyCapsule"):
+        low.decode_steps(decoder, ranks, b"")
     with pytest.raises(TypeError, match="Table"):
         _mixer.Mixer(300, CENTRES, 2, 5, table=b"")
     for leaves, streams, tokens in ((1, 1, 1), (1 << 19, 1, 1), (10, 0, 1), (10, 1, 1 << 29)):

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from llmzip.codec._cells import Cells
 from llmzip.codec.evaluation import Steps
 from llmzip.codec.head import BlockHead
 from llmzip.codec.layout import Layout
 from llmzip.codec.pipeline import BlockPipeline, ShareDone, silent
 from llmzip.codec.repair import Astray, Doubts, readings
-from llmzip.coding.mixing import Mixer
 from llmzip.coding.rangecoder import TurnDecoder
 from llmzip.errors import ArithmeticMismatchError, CorruptError
 from llmzip.model._masses import Masses
@@ -106,36 +106,22 @@ def _tokens(
         return tree.order[coded_ranks][layout.rows]
     window, model = pipeline.window, pipeline.session.model
     masses = Masses(tree.order, layout.streams)
+    step = 0
+
+    def review(level: int, odds: memoryview, states: memoryview, cells: memoryview) -> None:
+        if doubts:
+            of_turns = np.frombuffer(odds), np.frombuffer(states, np.uint8), np.frombuffer(cells, np.uint8)
+            doubts.review(step, level, *of_turns)
+
+    cells = Cells(masses, pipeline.quantiser.grids, review if doubts else None).capsule
     evaluation = Steps(pipeline.session, layout.streams, layout.steps, window, pipeline.coding.rows)
     coded = np.empty(layout.count, np.int32)
     inputs = np.full(layout.streams, model.start, np.int32)
     done = 0
     for span in spans(layout.steps, window, 1):
-        active = layout.active(span.start)
+        step, active = span.start, layout.active(span.start)
         masses.load(evaluation.evaluate(span, inputs[:active]))
-        ranks = _step(pipeline, mixer, coder, masses, active, span.start, doubts)
-        inputs[:active] = coded[done : done + active] = tree.order[ranks]
+        inputs[:active] = coded[done : done + active] = tree.order[mixer.decode_steps(coder, active, cells)]
         done += active
         progress(done / layout.count)
     return coded[layout.rows]
-
-
-def _step(
-    pipeline: BlockPipeline,
-    mixer: Mixer,
-    coder: TurnDecoder,
-    masses: Masses,
-    active: int,
-    step: int,
-    doubts: Doubts | None,
-) -> NDArray[np.uint32]:
-    """Ranks of the next token of every active stream."""
-    states = mixer.decode_states(coder, active)
-    ranks, odds, cells = np.zeros(active, np.uint32), np.empty(active), np.empty(active, np.uint8)
-    for level in range(pipeline.tree.depth):
-        masses.odds(level, ranks, odds)
-        pipeline.quantiser.decode(odds, states, cells)
-        if doubts:
-            doubts.review(step, level, odds, states, cells)
-        ranks = mixer.decode_turns(coder, cells)
-    return ranks

@@ -66,6 +66,7 @@ class Steps:
     def __init__(self, session: Session, streams: int, steps: int, window: Window, rows: int) -> None:
         self._start, self._window, self._rows, self._streams = session.model.start, window, rows, streams
         most = max(active * self._rows_each(active) for active in (1, streams))
+        self._slots, self._positions = np.arange(streams, dtype=np.int32), np.empty(streams, np.int32)
         context = min(window.context, steps) + rows - 1
         self._evaluator = session.evaluator(streams, context, max(most, rows + streams if rows > 1 else 0))
 
@@ -79,13 +80,15 @@ class Steps:
             self._evaluator.slide(self._streams, self._window.drop)
         active = len(inputs)
         each = self._rows_each(active)
+        if each == 1:
+            self._positions[:active] = span.position
+            return self._evaluator.evaluate(inputs, self._positions[:active], self._slots[:active])
         tokens = np.full((active, each), self._start, np.int32)
         tokens[:, 0] = inputs
         positions = np.tile(np.arange(span.position, span.position + each, dtype=np.int32), active)
         streams = np.repeat(np.arange(active, dtype=np.int32), each)
         logits = self._evaluator.evaluate(tokens.ravel(), positions, streams)
-        if each > 1:
-            self._evaluator.discard(active, span.position + 1)
+        self._evaluator.discard(active, span.position + 1)
         return np.ascontiguousarray(logits[::each])
 
 

@@ -10,6 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from llmzip.codec._cells import Grids
 from llmzip.coding import cells
 
 # format: drift of a turn's log odds that a portable file tolerates, in units of 1e-6 (docs/portability.md).
@@ -20,6 +21,7 @@ class Quantiser:
     """Cells of turns, such that any odds within `tolerance` of the encoder's fall into the same cell.
 
     tolerance: largest drift of log odds between encoder and decoder, in units of 1e-6; 0 = odds are reproduced exactly.
+    grids: the native half, for the decoder's loop.
     """
 
     def __init__(self, tolerance: int) -> None:
@@ -34,6 +36,8 @@ class Quantiser:
             )
             for first, edges in ((cells.BASE, cells.BASE_EDGES), (cells.SHIFTED, cells.SHIFTED_EDGES))
         )
+        (base, base_edges, *_), (shifted, shifted_edges, *_) = self._grids
+        self.grids = Grids(base, base_edges, shifted, shifted_edges, cells.NEUTRAL)
 
     def encode(self, odds: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """States, shape (n,), and cells, shape (n, K), of n paths with the odds (n, K) of their turns."""
@@ -56,13 +60,9 @@ class Quantiser:
 
     def decode(self, odds: NDArray[np.float64], states: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
         """Cells, into out (n,), of one turn in each of n paths with these odds (n,) and states (n,)."""
-        first, exact, _, _ = self._grids[0]
-        out[:] = np.searchsorted(exact, odds, "right")
-        if states.any():
-            first, exact, _, _ = self._grids[1]
-            shifted = np.flatnonzero(states == cells.HALF_SHIFTED)
-            out[shifted] = np.searchsorted(exact, odds[shifted], "right") + first
-            out[states == cells.ESCAPED] = cells.NEUTRAL
+        found = np.empty(len(odds), np.uint8)
+        self.grids.decode(np.ascontiguousarray(odds), np.ascontiguousarray(states), found)
+        out[:] = found
 
     def alternatives(
         self, odds: NDArray[np.float64], states: NDArray[np.uint8], found: NDArray[np.uint8], reach: float

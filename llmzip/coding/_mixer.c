@@ -194,71 +194,35 @@ static RangeDecoder *decoder_of(PyObject *object) {
     return &((DecoderObject *)object)->decoder;
 }
 
-static PyObject *mixer_decode_states(MixerObject *m, PyObject *args) {
-    PyObject *object;
-    Py_buffer out;
-    if (!PyArg_ParseTuple(args, "Ow*", &object, &out)) return NULL;
-    PyObject *result = NULL;
-    RangeDecoder *decoder = decoder_of(object);
-    if (!decoder || enter(m, m->turns.level == m->turns.depth && turns_active(&m->turns), "a step is not finished"))
-        goto done;
-    if ((size_t)out.len != turns_active(&m->turns)) {
-        wrong_size("states");
-        goto done;
-    }
-    turns_decode_states(&m->turns, decoder, out.buf);
-    result = Py_NewRef(Py_None);
-done:
-    PyBuffer_Release(&out);
-    return result;
-}
-
-static PyObject *mixer_decode_level(MixerObject *m, PyObject *args) {
-    PyObject *object;
-    Py_buffer cells, prefixes;
-    if (!PyArg_ParseTuple(args, "Oz*w*", &object, &cells, &prefixes)) return NULL;
+static PyObject *mixer_decode_steps(MixerObject *m, PyObject *args) {
+    PyObject *object, *capsule = Py_None;
+    Py_buffer ranks;
+    if (!PyArg_ParseTuple(args, "Ow*|O", &object, &ranks, &capsule)) return NULL;
     PyObject *result = NULL;
     Turns *t = &m->turns;
     RangeDecoder *decoder = decoder_of(object);
-    uint32_t active = turns_active(t);
-    if (!decoder || enter(m, active > 0, "the block is done")) goto done;
-    if (cells.buf ? (size_t)cells.len < active : !t->predictor) {
+    CellSource *source = NULL;
+    size_t room = (size_t)ranks.len / 4, n = 0;
+    if (!decoder || enter(m, t->level == t->depth, "a step is not finished")) goto done;
+    if (capsule != Py_None && !(source = PyCapsule_GetPointer(capsule, CELL_SOURCE))) goto done;
+    if (source ? source->depth != t->depth || source->rows < turns_active(t) : !t->predictor) {
         wrong_size("cells");
         goto done;
     }
-    if ((size_t)prefixes.len < 4 * (size_t)active || (uintptr_t)prefixes.buf % 4) {
-        wrong_size("prefixes");
-        goto done;
-    }
-    if (t->level == t->depth) turns_begin(t);
-    turns_decode_level(t, decoder, cells.buf, prefixes.buf);
-    result = PyBool_FromLong(t->level == t->depth);
-done:
-    PyBuffer_Release(&cells);
-    PyBuffer_Release(&prefixes);
-    return result;
-}
-
-static PyObject *mixer_decode_steps(MixerObject *m, PyObject *args) {
-    PyObject *object;
-    Py_buffer ranks;
-    if (!PyArg_ParseTuple(args, "Ow*", &object, &ranks)) return NULL;
-    PyObject *result = NULL;
-    Turns *t = &m->turns;
-    RangeDecoder *decoder = decoder_of(object);
-    if (!decoder || enter(m, t->level == t->depth && t->predictor, "a step is not finished, or there is no mixing"))
-        goto done;
-    if (ranks.len % 4 || (uintptr_t)ranks.buf % 4) {
+    /* What comes after a step is not known to the source before the step is. */
+    if (ranks.len % 4 || (uintptr_t)ranks.buf % 4 || (source && room != turns_active(t))) {
         wrong_size("ranks");
         goto done;
     }
-    size_t room = (size_t)ranks.len / 4, n = 0;
     uint32_t *rank = ranks.buf;
+    int stopped = 0;
     m->busy = 1;
-    Py_BEGIN_ALLOW_THREADS for (uint32_t active; (active = turns_active(t)) && n + active <= room && !decoder->broken;
-                                n += active) turns_decode_step(t, decoder, rank + n);
+    Py_BEGIN_ALLOW_THREADS for (uint32_t active;
+                                (active = turns_active(t)) && n + active <= room
+                                && !stopped;) if (!(stopped = turns_decode_step(t, decoder, source, rank + n))) n +=
+        active;
     Py_END_ALLOW_THREADS m->busy = 0;
-    result = PyLong_FromSize_t(n);
+    if (stopped >= 0) result = PyLong_FromSize_t(n);
 done:
     PyBuffer_Release(&ranks);
     return result;
@@ -298,14 +262,11 @@ static PyMethodDef mixer_methods[] = {
      "next_block(streams, tokens)\n--\n\nLay out the next block; what was learnt stays."},
     {"encode_steps", (PyCFunction)mixer_encode_steps, METH_VARARGS,
      "encode_steps(ranks, states, cells, active)\n--\n\nWhole steps: (bits as bytes, uint16 probabilities as bytes)."},
-    {"decode_states", (PyCFunction)mixer_decode_states, METH_VARARGS,
-     "decode_states(decoder, out)\n--\n\nStates (uint8) of the tokens of a step."},
-    {"decode_level", (PyCFunction)mixer_decode_level, METH_VARARGS,
-     "decode_level(decoder, cells, prefixes)\n--\n\nThe turns of a level; fills prefixes; True at the end of a step."},
     {"learnt", (PyCFunction)mixer_learnt, METH_NOARGS,
      "learnt()\n--\n\nWhat was learnt so far, as the start of another mixer (bytes)."},
     {"decode_steps", (PyCFunction)mixer_decode_steps, METH_VARARGS,
-     "decode_steps(decoder, ranks)\n--\n\nWhole steps that need no cells, as many as fit; how many ranks they gave."},
+     "decode_steps(decoder, ranks, cells=None)\n--\n\nWhole steps, as many as fit; how many ranks they gave.\n"
+     "cells: capsule of a source of the network's cells (cellsource.h), for a single step."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -72,7 +72,6 @@ class Mixer:
             kinds=kinds,
             start=start.data if start else None,
         )
-        self._prefixes = np.zeros(streams, np.uint32)
 
     @property
     def active(self) -> int:
@@ -87,7 +86,6 @@ class Mixer:
     def next_block(self, streams: int, tokens: int) -> None:
         """Go on with another block; what was learnt stays. Raises RuntimeError in the middle of one."""
         self._mixer.next_block(streams, tokens)
-        self._prefixes = np.zeros(streams, np.uint32)
 
     def encode_steps(
         self, ranks: NDArray[np.uint32], states: NDArray[np.uint8], cells: NDArray[np.uint8] | None, active: int
@@ -104,29 +102,13 @@ class Mixer:
         """What was learnt so far, as the data of a `Start`. Raises RuntimeError where it began without one."""
         return self._mixer.learnt()
 
-    def decode_states(self, coder: TurnDecoder, active: int) -> NDArray[np.uint8]:
-        """States (active,) of the tokens of this step; all 0 where flags are not in use. Raises CorruptError."""
-        states = np.empty(active, np.uint8)
-        self._mixer.decode_states(coder.native, states)
-        coder.check()
-        return states
+    def decode_steps(self, coder: TurnDecoder, count: int, cells: object | None = None) -> NDArray[np.uint32]:
+        """Ranks of the next tokens, in coding order: whole steps, at most `count` ranks.
 
-    def decode_turns(self, coder: TurnDecoder, cells: NDArray[np.uint8]) -> NDArray[np.uint32]:
-        """Decode the turns of one level; cells: (active,), those of forced turns are not read.
-
-        Returns the bits of the ranks known so far, (active,), after the last level the ranks themselves: a view that
-        the next call overwrites. Raises CorruptError.
-        """
-        self._mixer.decode_level(coder.native, cells, self._prefixes)
-        coder.check()
-        return self._prefixes[: len(cells)]
-
-    def decode_steps(self, coder: TurnDecoder, count: int) -> NDArray[np.uint32]:
-        """Ranks of the next tokens, in coding order: whole steps, at most `count` ranks. Only without cells and flags.
-
-        Raises CorruptError.
+        cells: capsule of a source of the network's cells (cellsource.h), which knows them for one step: `count` must be `active`
+        then. None where there is no model but the table. Raises CorruptError, and what the source raises.
         """
         ranks = np.empty(count, np.uint32)
-        done = self._mixer.decode_steps(coder.native, ranks)
+        done = self._mixer.decode_steps(coder.native, ranks, cells)
         coder.check()
         return ranks[:done]

@@ -28,9 +28,11 @@ static void free_lanes(Turns *t) {
     free(t->prefixes);
     free(t->probabilities);
     free(t->bits);
+    free(t->states);
+    free(t->cells);
     t->lanes = t->ranks = t->prefixes = NULL;
     t->probabilities = NULL;
-    t->bits = NULL;
+    t->bits = t->states = t->cells = NULL;
 }
 
 void turns_free(Turns *t) {
@@ -48,7 +50,9 @@ int turns_lay_out(Turns *t, uint32_t streams, uint32_t tokens) {
     t->prefixes = calloc(streams, sizeof *t->prefixes);
     t->probabilities = calloc(streams, sizeof *t->probabilities);
     t->bits = calloc(streams, sizeof *t->bits);
-    if (!t->lanes || !t->ranks || !t->prefixes || !t->probabilities || !t->bits) return -1;
+    t->states = calloc(streams, sizeof *t->states);
+    t->cells = calloc(streams, sizeof *t->cells);
+    if (!t->lanes || !t->ranks || !t->prefixes || !t->probabilities || !t->bits || !t->states || !t->cells) return -1;
     if (t->predictor && predictor_block(t->predictor, streams, tokens)) return -1;
     t->streams = streams;
     t->tokens = tokens;
@@ -149,7 +153,8 @@ size_t turns_encode(Turns *t, const uint32_t *rank, const uint8_t *state, const 
     return n;
 }
 
-void turns_decode_states(Turns *t, RangeDecoder *decoder, uint8_t *states) {
+static void decode_states(Turns *t, RangeDecoder *decoder) {
+    uint8_t *states = t->states;
     uint32_t active = turns_active(t);
     memset(states, 0, active);
     if (!t->flags) return;
@@ -170,16 +175,18 @@ static void decode_level(Turns *t, RangeDecoder *decoder, const uint8_t *cells) 
     turns_update(t, t->bits);
 }
 
-void turns_decode_level(Turns *t, RangeDecoder *decoder, const uint8_t *cells, uint32_t *prefixes) {
-    decode_level(t, decoder, cells);
-    if (t->level == t->depth)
-        turns_end(t, prefixes);
-    else
-        turns_prefixes(t, prefixes);
-}
-
-void turns_decode_step(Turns *t, RangeDecoder *decoder, uint32_t *ranks) {
+int turns_decode_step(Turns *t, RangeDecoder *decoder, CellSource *source, uint32_t *ranks) {
+    decode_states(t, decoder);
     turns_begin(t);
-    for (uint32_t level = 0; level < t->depth; level++) decode_level(t, decoder, NULL);
+    uint32_t active = turns_active(t);
+    for (uint32_t level = 0; level < t->depth && !decoder->broken; level++) {
+        if (source) {
+            turns_prefixes(t, t->ranks);
+            if (source->fill(source, level, t->ranks, t->states, active, t->cells)) return -1;
+        }
+        decode_level(t, decoder, source ? t->cells : NULL);
+    }
+    if (decoder->broken) return 1;
     turns_end(t, ranks);
+    return 0;
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cellsource.h"
 #include "predictor.h"
 #include "rangedecoder.h"
 #include "start.h"
@@ -21,8 +22,9 @@ typedef struct {
     uint32_t step, level; /* level: depth = before a step, 0..depth-1 within one */
     uint32_t n_coded;
     uint32_t *lanes, *ranks;
-    uint16_t *probabilities; /* of a level that is being decoded, and its bits */
-    uint8_t *bits;
+    uint16_t *probabilities; /* of a level that is being decoded, its bits and cells */
+    uint8_t *bits, *cells;
+    uint8_t *states;    /* of the tokens of a step that is being decoded */
     uint32_t *prefixes; /* kept here when mixing is off */
     uint16_t cell_probability[256];
     uint32_t flag_probability[2]; /* MapEntry: a token is unsafe; an unsafe one is escaped */
@@ -57,13 +59,8 @@ void turns_end(Turns *t, uint32_t *ranks);
 size_t turns_encode(Turns *t, const uint32_t *rank, const uint8_t *state, const uint8_t *cell, uint8_t *bits,
                     uint16_t *probabilities, size_t n);
 
-/* The way back. States (0, 1, 2) of a step's tokens; 0 where flags are not in use. */
-void turns_decode_states(Turns *t, RangeDecoder *decoder, uint8_t *states);
-
-/* The turns of a level, after turns_begin; prefixes: bits of the ranks known so far, at the end of a step the ranks. */
-void turns_decode_level(Turns *t, RangeDecoder *decoder, const uint8_t *cells, uint32_t *prefixes);
-
-/* A whole step without cells and flags. */
-void turns_decode_step(Turns *t, RangeDecoder *decoder, uint32_t *ranks);
+/* The way back: a whole step. source: of the network's cells, NULL where there is none. 0; 1 where the decoder is broken, -1 where the
+ * source failed, after which nothing else may be called. */
+int turns_decode_step(Turns *t, RangeDecoder *decoder, CellSource *source, uint32_t *ranks);
 
 #endif

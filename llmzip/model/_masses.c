@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "odds.h"
+
 #define BLOCK 64 /* leaves under one leaf of the heap; a power of two */
 #define BLOCK_BITS 6
 #define MAX_DEPTH 24
@@ -243,6 +245,14 @@ static PyObject *Masses_odds(Masses *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+static double door_odds(PyObject *masses, Py_ssize_t row, int level, uint32_t prefix) {
+    const Masses *m = (const Masses *)masses;
+    return node_odds(m, row_of(m, row), heap_of(m, row), ((uint64_t)1 << level) | prefix, level);
+}
+
+static int door_depth(PyObject *masses) { return ((const Masses *)masses)->depth; }
+static Py_ssize_t door_rows(PyObject *masses) { return ((const Masses *)masses)->rows; }
+
 static PyObject *Masses_depth(Masses *self, void *unused) {
     (void)unused;
     return PyLong_FromLong(self->depth);
@@ -274,13 +284,17 @@ static PyTypeObject MassesType = {
     .tp_getset = Masses_getset,
 };
 
+static const OddsDoor odds_door = {&MassesType, door_depth, door_rows, door_odds};
+
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "llmzip.model._masses",
                                     .m_doc = "Node masses of a vocabulary tree.", .m_size = -1};
 
 PyMODINIT_FUNC PyInit__masses(void) {
-    PyObject *m = NULL;
-    if (PyType_Ready(&MassesType) == 0 && (m = PyModule_Create(&module)) != NULL
-        && PyModule_AddObjectRef(m, "Masses", (PyObject *)&MassesType) < 0)
+    PyObject *m = NULL, *door = PyCapsule_New((void *)&odds_door, ODDS_DOOR, NULL);
+    if (door && PyType_Ready(&MassesType) == 0 && (m = PyModule_Create(&module)) != NULL
+        && (PyModule_AddObjectRef(m, "Masses", (PyObject *)&MassesType) < 0
+            || PyModule_AddObjectRef(m, "odds_door", door) < 0))
         Py_CLEAR(m);
+    Py_XDECREF(door);
     return m;
 }

@@ -1,0 +1,22 @@
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+
+from llmzip.model._masses import Masses
+
+class Grids:
+    def __init__(
+        self, base: int, base_edges: NDArray[Any], shifted: int, shifted_edges: NDArray[Any], neutral: int
+    ) -> None: ...
+    def decode(self, odds: NDArray[Any], states: NDArray[Any], out: NDArray[Any], /) -> None: ...
+
+class Cells:
+    def __init__(
+        self,
+        masses: Masses,
+        grids: Grids,
+        review: Callable[[int, memoryview, memoryview, memoryview], None] | None = None,
+    ) -> None: ...
+    @property
+    def capsule(self) -> object: ...
