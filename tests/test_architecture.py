@@ -18,6 +18,7 @@ ROOT = Path(llmzip.__file__).parent
 ALLOWED = {
     "cli": {"report", "files", "codec", "model", "container"},
     "report": {"codec", "model", "text", "container"},
+    "plugins": {"files", "codec"},
     "files": {"codec", "model", "container"},
     "codec": {"text", "model", "coding", "container"},
     "text": set(),

@@ -14,6 +14,11 @@ KEPT = 4
 """Blocks that stay decoded; each holds 4 MiB (levels 7 to 9: 16 MiB) unless it was made otherwise."""
 
 
+def original_length(file: BinaryIO) -> int:
+    """Bytes that a seekable compressed file stands for, by its index. Raises CorruptError, OSError."""
+    return sum(member.footer.original for member in read_index(file))
+
+
 class Blocks:
     """The blocks of all members of a seekable file, by offset in the original.
 

@@ -1,0 +1,106 @@
+"""fsspec: the compression `llmz`, and a file system `llmz` that shows the originals of the files below it.
+
+The file system is there for every program that has llmzip installed (entry point `fsspec.specs`). For compressions fsspec has
+no such place: importing this module registers it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import fsspec
+from fsspec.compression import register_compression
+from fsspec.implementations.chained import ChainedFileSystem
+
+from llmzip.files.blocks import original_length
+from llmzip.files.file import LlmzipFile
+
+SUFFIX = ".llmz"
+
+
+class _Owning(LlmzipFile):
+    """Closes the file below it too."""
+
+    def __init__(self, below: BinaryIO, mode: str, **options: Any) -> None:
+        self._below = below
+        super().__init__(below, mode, **options)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._below.close()
+
+
+class LlmzFileSystem(ChainedFileSystem):
+    """Files of another file system; those whose names end in .llmz are read and written as what they stand for.
+
+    `llmz::s3://bucket/x.csv.llmz` puts it over another file system, `llmz://x.csv.llmz` over local files. llmzip: options of
+    `Settings`, as level and model.
+
+    `info` reads the index of a compressed file for the length of the original; listings leave sizes of compressed files out.
+    """
+
+    protocol = "llmz"
+    cachable = False  # nothing is kept that would be worth it
+
+    def __init__(
+        self,
+        fo: str = "",
+        target_protocol: str | None = None,
+        target_options: dict[str, Any] | None = None,
+        llmzip: dict[str, Any] | None = None,
+        **storage_options: Any,
+    ) -> None:
+        super().__init__(**storage_options)
+        self.fs = fsspec.filesystem(target_protocol or "file", **(target_options or {}))
+        self._options = llmzip or {}
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> Any:
+        return path.removeprefix("llmz://")
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        below = self.fs.open(path, mode)
+        return _Owning(below, mode, **self._options) if path.endswith(SUFFIX) else below
+
+    def info(self, path: str, **options: Any) -> Any:
+        found = self.fs.info(self._strip_protocol(path), **options)
+        if _compressed(found):
+            with self.fs.open(found["name"], "rb") as file:
+                found = {**found, "size": original_length(file)}
+        return found
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
+        found = self.fs.ls(self._strip_protocol(path), detail=True, **options)
+        if not detail:
+            return [each["name"] for each in found]
+        return [{**each, "size": None} if _compressed(each) else each for each in found]
+
+    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+        """Remove files below, with `recursive` directories too."""
+        paths = [path] if isinstance(path, str) else path
+        self.fs.rm([self._strip_protocol(each) for each in paths], recursive=recursive, maxdepth=maxdepth)
+
+    def _rm(self, path: str) -> None:
+        self.fs.rm_file(path)
+
+    def mkdir(self, path: str, create_parents: bool = True, **options: Any) -> None:
+        """Make a directory below."""
+        self.fs.mkdir(self._strip_protocol(path), create_parents=create_parents, **options)
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        """Make a directory below, with those above it."""
+        self.fs.makedirs(self._strip_protocol(path), exist_ok=exist_ok)
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty directory below."""
+        self.fs.rmdir(self._strip_protocol(path))
+
+
+def _compressed(info: dict[str, Any]) -> bool:
+    name: str = info["name"]
+    return info["type"] == "file" and name.endswith(SUFFIX)
+
+
+register_compression("llmz", LlmzipFile, "llmz", force=True)
