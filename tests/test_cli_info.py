@@ -35,7 +35,15 @@ def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     MemberWriter(sink, HEADER).finish()
     exact = MemberWriter(
         sink,
-        Header(exact=True, mixing=False, continued=True, context=64, parts=2, model=bytes(8), extras={3: b"probe"}),
+        Header(
+            exact=True,
+            mixing=False,
+            continued=True,
+            context=64,
+            parts=2,
+            model=bytes(8),
+            extras={3: bytes([1]) + b"a  probe"},
+        ),
     )
     exact.write_block(BlockKind.XZ, b"x" * 1000, classic.encode(BlockKind.XZ, b"x" * 1000))
     exact.finish()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,10 +28,11 @@ from llmzip.container import (
 )
 from llmzip.container.fields import encode_reversed, encode_varint, read_varint
 from llmzip.container.format import MAX_CONTEXT, MAX_HEADER, MAX_TOLERANCE
-from llmzip.container.index import list_members
+from llmzip.container.index import claimed_length, list_members
 from llmzip.errors import CorruptError
 
 GOLDEN = Path(__file__).parent / "golden" / "container"
+PROBE = b"\2" + bytes(8) + b"made by a test"
 HEADER = Header(tolerance=30, context=512, parts=4, model=bytes(range(8)), extras={2: b"a model"})
 
 headers = st.builds(
@@ -39,9 +42,13 @@ headers = st.builds(
     continued=st.booleans(),
     tolerance=st.integers(0, MAX_TOLERANCE),
     context=st.integers(0, MAX_CONTEXT),
-    parts=st.integers(0, 2**64 - 1),
+    parts=st.integers(0, MAX_CONTEXT // 2),
     model=st.binary(min_size=8, max_size=8),
     extras=st.dictionaries(st.sampled_from([0, 2, 3, 4, 128, 2**63]), st.binary(max_size=300)),
+)
+headers = headers.map(
+    # Windows that cannot be are none.
+    lambda header: header if 2 <= 2 * header.parts <= header.context else replace(header, context=0, parts=0)
 )
 blocks_of_any_kind = st.lists(
     st.tuples(st.sampled_from(classic.CLASSIC), st.binary(min_size=1, max_size=400)), max_size=5
@@ -154,7 +161,7 @@ def test_short_reads_and_writes() -> None:
 
 
 def test_exact_header() -> None:
-    header = Header(exact=True, extras={3: b"probe"})
+    header = Header(exact=True, extras={3: PROBE})
     assert next(read_members(io.BytesIO(member([], header)))) == header
 
 
@@ -170,6 +177,14 @@ def test_exact_header() -> None:
         Header(context=MAX_CONTEXT + 1),
         Header(tolerance=MAX_TOLERANCE + 1),
         Header(exact=True),
+        Header(exact=True, extras={3: PROBE[:8]}),
+        Header(exact=True, extras={3: b"\0" + PROBE[1:]}),
+        Header(exact=True, extras={3: b"\x41" + PROBE[1:]}),
+        Header(context=512),
+        Header(context=7, parts=4),
+        Header(parts=4),
+        Header(extras={5: bytes(7)}),
+        Header(extras={5: bytes(8)}, mixing=False),
     ],
 )
 def test_header_that_cannot_be_written(header: Header) -> None:
@@ -226,12 +241,23 @@ def test_golden(path: Path) -> None:
     assert content(path.read_bytes()) == path.with_suffix(".txt").read_bytes()
 
 
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_claimed_length(count: int) -> None:
+    """What progress and limits go by."""
+    some = [b"a" * 200, b"b" * 70_000, b"c"]
+    data = b"".join(member([(BlockKind.RAW, text)] * count) for text in some)
+    assert claimed_length(io.BytesIO(data)) == 70_201 * count
+    for end in range(0, len(data), 9973):
+        with contextlib.suppress(CorruptError):
+            claimed_length(io.BytesIO(data[:end]))
+
+
 def test_golden_bytes_are_what_is_written() -> None:
     """Raw blocks only: the other kinds may be encoded differently by another version of their library."""
     assert member([], HEADER) == (GOLDEN / "empty.llmz").read_bytes()
     blocks = [(BlockKind.RAW, b"Hello, "), (BlockKind.RAW, b"world!\n")]
     assert member(blocks, HEADER) == (GOLDEN / "raw.llmz").read_bytes()
-    extras = {2: b"m", 3: b"probe", 4: b""}
+    extras = {2: b"m", 3: PROBE, 4: b""}
     exact = Header(exact=True, mixing=False, continued=True, context=2048, parts=2, extras=extras)
     assert member(blocks[:1], exact) + member(blocks[1:], HEADER) == (GOLDEN / "members.llmz").read_bytes()
 

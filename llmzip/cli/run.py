@@ -177,10 +177,10 @@ def original_size(source: Input) -> int | None:
     """The original length that a compressed file claims, for the progress bar; None when it cannot be told cheaply."""
     if source.path is None or source.size is None:
         return None
-    from llmzip.container.index import read_index
+    from llmzip.container.index import claimed_length
 
     try:
-        return sum(member.footer.original for member in read_index(source.stream))
+        return claimed_length(source.stream)
     except LlmzipError:
         # Reading it for good will say what is wrong.
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from types import CodeType, FrameType
 from typing import NoReturn
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -28,7 +29,7 @@ def raise_on_signals() -> None:
     def hook(ignored: sys.UnraisableHookArgs) -> None:
         # Raised where Python ignores exceptions (destructors, callbacks from C): once more, in a moment.
         if isinstance(ignored.exc_value, Terminated):
-            _raise_later(ignored.exc_value.number)
+            _raise_later(ignored.exc_value.number, hook.__code__)
         else:
             others(ignored)
 
@@ -42,8 +43,13 @@ def _terminate(number: int, frame: object) -> NoReturn:
     raise Terminated(number)
 
 
-def _raise_later(number: int) -> None:
-    def again(alarm: int, frame: object) -> NoReturn:
+def _raise_later(number: int, hook: CodeType) -> None:
+    def again(alarm: int, frame: FrameType | None) -> None:
+        while frame:
+            if frame.f_code is hook:  # which is not over yet: there it would be ignored for good
+                signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+                return
+            frame = frame.f_back
         raise Terminated(number)
 
     signal.signal(signal.SIGALRM, again)

@@ -9,8 +9,6 @@ from llmzip.container import NO_MODEL, TAG_PROBE, TAG_TABLE, Header
 from llmzip.errors import CorruptError
 from llmzip.model.base import Window
 
-_TABLE_IDENTITY = 8
-
 
 @dataclass(frozen=True)
 class Coding:
@@ -73,8 +71,6 @@ def coding_of(header: Header) -> Coding:
     """What a header says of its blocks. Raises CorruptError for what no encoder writes."""
     probe = Probe.unpack(header.extras.get(TAG_PROBE)) if header.exact else None
     table = header.extras.get(TAG_TABLE, b"")
-    if table and (len(table) != _TABLE_IDENTITY or not header.mixing):
-        raise CorruptError("an impossible table of n-grams in the header: the file is damaged")
     if header.model == NO_MODEL and header.context == 0:
         return Coding(None, header.tolerance, header.mixing, probe, table)
     try:

@@ -20,6 +20,7 @@ from llmzip.coding.cells import BASE_EDGES, UNIT
 from llmzip.coding.tree import VocabularyTree
 from llmzip.container import Fields
 from llmzip.container.fields import encode_varint
+from llmzip.container.format import FINGERPRINT_SIZE, MAX_ROWS, printable_text
 from llmzip.errors import ArithmeticMismatchError, CorruptError
 from llmzip.model._masses import Masses
 from llmzip.model.base import Window
@@ -28,7 +29,7 @@ from llmzip.model.base import Window
 # that here, too); one stream and two of unequal length.
 _CONTEXT, _PARTS = 6, 3
 _RUNS = ((1, 10), (2, 5))
-_DIGEST = 8
+_LONGEST_DESCRIPTION = 500
 
 # The proof: runs of which every row is compared, in batches of more rows than a step has; and a long one, for kernels
 # that begin at many rows, of which prefill itself compares the last rows.
@@ -37,7 +38,6 @@ _LONG_CONTEXT, _LONG_RUN = 64, 72
 
 PADDED_ROWS = (2, 8)
 """Rows of a step to try: two make llama.cpp use its kernels for many rows, of quantised weights some begin at eight."""
-MOST_ROWS = 64
 BARE = 1
 
 _SAMPLE = 24  # tokens on which drift is measured
@@ -67,11 +67,10 @@ class Probe:
         """From the header's extra. Raises CorruptError."""
         fields = Fields(extra or b"", "exact arithmetic without a complete fingerprint of it: the file is damaged")
         rows = fields.varint("the fingerprint of the arithmetic")
-        if not 1 <= rows <= MOST_ROWS:
+        if not 1 <= rows <= MAX_ROWS:
             raise CorruptError(f"impossible steps of {rows} rows: the file is damaged")
-        fingerprint = fields.take(_DIGEST)
-        text = fields.rest().decode("utf-8", "replace")
-        return cls(rows, fingerprint, "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
+        fingerprint = fields.take(FINGERPRINT_SIZE)
+        return cls(rows, fingerprint, printable_text(fields.rest(), _LONGEST_DESCRIPTION))
 
 
 def probe(session: Session) -> Probe:
@@ -92,7 +91,7 @@ def _window(session: Session, context: int) -> Window:
 
 def fingerprint(session: Session, rows: int) -> bytes:
     """BLAKE2b, 8 bytes, over the logits of the probe as the decoder would evaluate it."""
-    digest = hashlib.blake2b(digest_size=_DIGEST)
+    digest = hashlib.blake2b(digest_size=FINGERPRINT_SIZE)
     for streams, count in _RUNS:
         tokens = probe_tokens(count, len(session.model.pieces))
         for _, logits in in_steps(session, tokens, Layout(count, streams), _window(session, _CONTEXT), rows):

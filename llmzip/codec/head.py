@@ -18,7 +18,7 @@ MAX_LITERALS = 1 << 16
 # A turn takes 1/45,000 bits at least, so few bytes cannot stand for more tokens; behind the end of the words a decoder takes zeros.
 MOST_TOKENS_A_BYTE, _ZEROS_TAKEN = 1 << 16, 32
 # Positions of the caches of all streams together, and how many more each byte of the payload allows.
-_POSITIONS, _POSITIONS_A_BYTE = 1 << 14, 8
+_POSITIONS, _POSITIONS_A_BYTE = 1 << 14, 2
 _CRLF = 1
 _LITERALS = 2
 _TABLE_ALONE = 4

@@ -22,12 +22,12 @@ from llmzip.codec.head import BlockHead
 from llmzip.codec.layout import CODED_ROWS, Layout, Run
 from llmzip.codec.observer import SILENT, Observer
 from llmzip.codec.quantiser import Quantiser
-from llmzip.coding.mixing import Mixer
+from llmzip.coding.mixing import MOST_LEAVES, Mixer
 from llmzip.coding.rangecoder import TurnEncoder
 from llmzip.coding.start_file import embedded_start
 from llmzip.coding.table_file import find_table
 from llmzip.coding.tree import LeaningTree, VocabularyTree
-from llmzip.errors import CorruptError
+from llmzip.errors import CorruptError, ModelError
 from llmzip.model._masses import Masses
 from llmzip.model.base import Window
 from llmzip.text import newlines
@@ -81,6 +81,10 @@ class BlockPipeline:
             self.vocabulary = embedded_vocabulary()
         self._start = None if session else embedded_start()
         pieces = self.vocabulary.pieces
+        if len(pieces) > MOST_LEAVES:
+            raise ModelError(
+                f"the model's vocabulary has {len(pieces)} tokens, and files can have {MOST_LEAVES} at most; use another model"
+            )
         self.tree = LeaningTree(pieces, self._start.lengths) if self._start else VocabularyTree(pieces)
         self.quantiser = Quantiser(coding.tolerance)
         self.table = find_table(coding.table) if coding.table else None

@@ -24,6 +24,9 @@ from llmzip.coding.start_file import Start
 if TYPE_CHECKING:
     from llmzip.coding.rangecoder import TurnDecoder
 
+MOST_LEAVES = 1 << 18
+"""Of a vocabulary's tree."""
+
 # format: what has no room in the tables is forgotten.
 _SMALL_BLOCK = 1 << 20  # tokens
 

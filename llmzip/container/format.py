@@ -35,6 +35,10 @@ MAX_TOLERANCE = 1 << 16
 """Largest tolerance, in units of 1e-6: beyond, no odds would lie safely within a cell."""
 
 MODEL_ID_SIZE = 8
+TABLE_ID_SIZE = 8
+FINGERPRINT_SIZE = 8
+MAX_ROWS = 64
+"""Most rows of a step of exact arithmetic."""
 DIGEST_SIZE = 8
 CHECK_SIZE = 4
 
@@ -106,8 +110,8 @@ class Header:
             raise ValueError("exact arithmetic has tolerance 0")
         if self.tolerance > MAX_TOLERANCE or self.context > MAX_CONTEXT:
             raise ValueError(f"tolerance {self.tolerance} or context {self.context} is out of range")
-        if self.exact and TAG_PROBE not in self.extras:
-            raise ValueError("exact arithmetic needs a fingerprint")
+        if wrong := self._contradiction():
+            raise ValueError(wrong)
         if self.coder != CODER:
             raise ValueError(f"this version writes coder {CODER}, not {self.coder}")
         features = FEATURE_EXACT * self.exact | FEATURE_MIXING * self.mixing | FEATURE_CONTINUED * self.continued
@@ -159,9 +163,7 @@ class Header:
                 raise CorruptError(f"{where}: needs the unknown extra {tag}; made by a newer llmzip: update this one")
             extras[tag] = cursor.take(cursor.varint(where))
             last = tag
-        if exact and TAG_PROBE not in extras:
-            raise CorruptError(f"{where}: exact arithmetic without a fingerprint of it: the file is damaged")
-        return cls(
+        header = cls(
             exact=exact,
             mixing=bool(features & FEATURE_MIXING),
             continued=bool(features & FEATURE_CONTINUED),
@@ -172,15 +174,40 @@ class Header:
             model=model,
             extras=extras,
         )
+        if wrong := header._contradiction():
+            raise CorruptError(f"{where}: {wrong}: the file is damaged")
+        return header
+
+    def _contradiction(self) -> str:
+        """What fields say that cannot go together; empty where all is well."""
+        if (self.context or self.parts) and not 2 <= 2 * self.parts <= self.context:
+            return f"impossible window ({self.context} tokens in {self.parts} parts)"
+        if self.exact and not _is_probe(self.extras.get(TAG_PROBE, b"")):
+            return "exact arithmetic without a complete fingerprint of it"
+        table = self.extras.get(TAG_TABLE)
+        if table is not None and (len(table) != TABLE_ID_SIZE or not self.mixing):
+            return "impossible table of n-grams"
+        return ""
 
     @property
     def name(self) -> str:
         """The model's name or source hint, safe to print; empty when the file has none."""
-        text = self.extras.get(TAG_NAME, b"").decode("utf-8", "replace")
-        if len(text) > _LONGEST_NAME:
-            text = text[:_LONGEST_NAME] + "..."
-        # The file is not trusted: control characters would reach the user's terminal.
-        return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+        return printable_text(self.extras.get(TAG_NAME, b""), _LONGEST_NAME)
+
+
+def printable_text(stored: bytes, longest: int) -> str:
+    """What a file says in words, at most so many characters of it: files are not trusted, and control characters would reach the
+    user's terminal."""
+    text = stored.decode("utf-8", "replace")
+    if len(text) > longest:
+        text = text[:longest] + "..."
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def _is_probe(extra: bytes) -> bool:
+    """Whether the extra of exact arithmetic holds rows within their limits and a fingerprint."""
+    # Rows take one byte, since there are at most `MAX_ROWS`.
+    return len(extra) > FINGERPRINT_SIZE and 1 <= extra[0] <= MAX_ROWS
 
 
 def pack_block_head(kind: BlockKind, original: int, payload: int) -> bytes:

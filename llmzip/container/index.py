@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from zlib import crc32
 
-from llmzip.container.fields import MAX_VARINT, Fields, encode_reversed
+from llmzip.container.fields import MAX_VARINT, Fields
 from llmzip.container.format import (
     CHECK_SIZE,
     DIGEST_SIZE,
@@ -22,7 +22,7 @@ from llmzip.container.streams import Cursor
 from llmzip.errors import CorruptError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BlockEntry:
     """A block's kind, its byte in the file, its stored length (head, payload, check) and its original length."""
 
@@ -65,6 +65,28 @@ def read_index(file: BinaryIO) -> list[MemberEntry]:
     return members[::-1]
 
 
+def claimed_length(file: BinaryIO) -> int:
+    """Original bytes of all members as their footers say, found from the end of a seekable `file` in a few bytes for each member.
+
+    Nothing is verified: for progress and for limits. Raises `CorruptError` where the ends do not lead from one to the next, `OSError`.
+    """
+    total, end = 0, file.seek(0, os.SEEK_END)
+    while end > 0:
+        footer_end, member_size, _ = _sizes_before(file, end)
+        start = max(0, footer_end - CHECK_SIZE - DIGEST_SIZE - MAX_VARINT)
+        file.seek(start)
+        tail = Cursor(file, start).take(footer_end - CHECK_SIZE - DIGEST_SIZE - start)
+        # The total is the last number before the digest; only the last byte of a number has no high bit.
+        first = len(tail) - 1
+        while first > 0 and tail[first - 1] & 0x80:
+            first -= 1
+        total += Fields(tail[first:], "the footer ends inside a number").varint("the footer")
+        if member_size <= 0:
+            raise CorruptError("the sizes at the end do not fit the file")
+        end = footer_end - member_size
+    return total
+
+
 def list_members(source: BinaryIO) -> list[MemberEntry]:
     """The same as `read_index` for a source that cannot seek: reads it whole, from its current place."""
     members: list[MemberEntry] = []
@@ -103,25 +125,28 @@ def _entry(kind: BlockKind, offset: int, original: int, payload: int) -> BlockEn
 
 def _member_before(file: BinaryIO, end: int) -> MemberEntry:
     """The member that ends at byte `end`."""
-    start = max(0, end - 2 * MAX_VARINT)
-    file.seek(start)
-    tail = Cursor(file, start).take(end - start)[::-1]
-    sizes = Fields(tail, "the sizes at the end run over the start")
-    footer_size, member_size = (sizes.varint("the sizes at the end") for _ in range(2))
-    footer_end = end - sizes.taken
+    footer_end, member_size, footer_size = _sizes_before(file, end)
     offset = footer_end - member_size
-    if offset < 0 or footer_size > member_size:
-        raise CorruptError("the sizes at the end do not fit the file")
-
     file.seek(offset)
     cursor = Cursor(file, offset)
     header = read_header(cursor)
     if header is None:
         raise CorruptError("no header")
     blocks, footer = _read_indexed(file, cursor.offset, footer_end - footer_size, footer_end, end)
-    if encode_reversed(member_size) + encode_reversed(footer_size) != tail[: sizes.taken][::-1]:
-        raise CorruptError("the sizes at the end are malformed")
     return MemberEntry(offset, end - offset, header, blocks, footer)
+
+
+def _sizes_before(file: BinaryIO, end: int) -> tuple[int, int, int]:
+    """End of the footer, sizes of member and footer of the member that ends at byte `end`."""
+    start = max(0, end - 2 * MAX_VARINT)
+    file.seek(start)
+    tail = Cursor(file, start).take(end - start)[::-1]
+    sizes = Fields(tail, "the sizes at the end run over the start")
+    footer_size, member_size = (sizes.varint("the sizes at the end") for _ in range(2))
+    footer_end = end - sizes.taken
+    if member_size > footer_end or footer_size > member_size:
+        raise CorruptError("the sizes at the end do not fit the file")
+    return footer_end, member_size, footer_size
 
 
 def _read_indexed(

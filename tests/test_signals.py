@@ -1,0 +1,163 @@
+"""Signals at the worst moments: never lost, never a traceback."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from llmzip.model import _log
+
+ROOT = Path(__file__).parent.parent
+PRELUDE = """
+import ctypes, os, signal, sys, time
+from llmzip.cli import main, signals
+def interrupted():
+    os.kill(os.getpid(), signal.{number})
+    for _ in range(1000): pass  # where Python looks whether a signal came
+def work():
+{work}
+    time.sleep(20)
+    return 0
+main._execute = lambda arguments: work()
+main.main([])
+"""
+
+
+def ended(work: str, number: str = "SIGINT") -> tuple[int, bytes]:
+    """Status and stderr of the program when its work is this, and a signal comes where `interrupted` is called."""
+    script = PRELUDE.format(number=number, work=textwrap.indent(textwrap.dedent(work), " " * 4))
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=15)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_in_a_callback_from_c(number: str) -> None:
+    """ctypes prints what a callback raises and goes on."""
+    work = """
+    compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(lambda a, b: interrupted() or 0)
+    numbers = (ctypes.c_int * 2)(2, 1)
+    ctypes.CDLL(None).qsort(numbers, 2, 4, compare)
+    """
+    assert ended(work, number) == (128 + getattr(signal, number), b"")
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "class Dying:\n    def __del__(self): interrupted()\nDying()",
+        "import weakref\nclass Thing: pass\nthing = Thing()\nwatch = weakref.ref(thing, lambda _: interrupted())\ndel thing",
+        "import gc\ngc.callbacks.append(lambda *_: interrupted())\ngc.collect()",
+    ],
+    ids=["destructor", "weak reference", "collector"],
+)
+def test_where_python_ignores_exceptions(work: str) -> None:
+    assert ended(work) == (130, b"")
+
+
+def test_raised_again_while_the_hook_runs() -> None:
+    """However slow the machine, the second attempt waits until the hook is through."""
+    work = """
+    set_timer = signal.setitimer
+    def slow(which, seconds):
+        signal.setitimer = set_timer
+        set_timer(which, seconds)
+        for _ in range(10**6): pass
+    signal.setitimer = slow
+    class Dying:
+        def __del__(self): interrupted()
+    Dying()
+    """
+    assert ended(work) == (130, b"")
+
+
+def test_one_signal_is_enough() -> None:
+    work = """
+    try:
+        interrupted()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP): os.kill(os.getpid(), number)
+        print("cleaned up", file=sys.stderr)
+    """
+    assert ended(work) == (130, b"cleaned up\n")
+
+
+def test_other_exceptions_in_destructors_are_still_told() -> None:
+    status, words = ended("class Dying:\n    def __del__(self): 1 / 0\nDying()\ninterrupted()")
+    assert status == 130 and b"ZeroDivisionError" in words
+
+
+def test_before_the_program_is_there() -> None:
+    """Until the handlers stand, Ctrl-C ends the process without a word, as it ends a program in C."""
+    script = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'click': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from llmzip.launch import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, "--version"], cwd=ROOT, capture_output=True, timeout=15)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+def test_what_the_caller_ignores_stays_ignored_from_the_start() -> None:
+    script = "trap '' INT; exec \"$@\""
+    run = [sys.executable, "-c", "import os, signal; from llmzip.launch import main\nos.kill(os.getpid(), 2)\nmain()"]
+    done = subprocess.run(["sh", "-c", script, "sh", *run, "--version"], cwd=ROOT, capture_output=True, timeout=15)
+    assert done.returncode == 0 and done.stdout.startswith(b"llmzip ")
+
+
+def say(level: int, text: bytes | None) -> None:
+    prototype = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
+    prototype(_log.address())(level, text, None)
+
+
+def test_the_log_keeps_the_first_errors() -> None:
+    _log.take()
+    say(4, b"first")
+    say(3, b"a warning")
+    say(4, None)
+    say(4, b"x" * 5000)
+    for number in range(50):
+        say(4, b"%d" % number)
+    kept = _log.take()
+    assert kept[0] == b"first" and kept[1] == b"x" * 511 and len(kept) == 20
+    assert _log.take() == []
+
+
+def test_the_log_is_for_several_threads() -> None:
+    _log.take()
+    threads = [threading.Thread(target=lambda: [say(4, b"text") for _ in range(300)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    taken = []
+    while any(thread.is_alive() for thread in threads):
+        taken += _log.take()
+    taken += _log.take()
+    assert len(taken) >= 20 and set(taken) == {b"text"}
+
+
+def test_the_real_model_is_interrupted_wherever_it_is(tmp_path: Path) -> None:
+    """A few moments of a run; `make torture` tries many more."""
+    (tmp_path / "a").write_bytes((ROOT / "corpora" / "field-notes.txt").read_bytes()[:40_000])
+    run = [sys.executable, "-m", "llmzip", "-f", "a"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    for moment in (0, 0.5):
+        with subprocess.Popen(run, cwd=tmp_path, stderr=subprocess.PIPE, env=environment) as process:
+            while len(os.listdir(tmp_path)) < 2 and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(moment)
+            process.send_signal(signal.SIGINT)
+            words = process.communicate(timeout=60)[1]
+        assert (process.returncode, words) == (130, b"")
+        assert os.listdir(tmp_path) == ["a"]
