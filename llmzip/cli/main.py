@@ -16,6 +16,7 @@ from llmzip.cli.compare import run as run_compare
 from llmzip.cli.estimate import estimate_options
 from llmzip.cli.estimate import run as run_estimate
 from llmzip.cli.files import printable, remove_leftovers
+from llmzip.cli.lake import lake
 from llmzip.cli.model_commands import models
 from llmzip.cli.options import (
     Options,
@@ -128,6 +129,7 @@ def rank_models(files: tuple[str, ...], form: str, **parameters: Any) -> int:
 
 
 program.add_command(models)
+program.add_command(lake)
 
 
 @click.command(name=_BARE, epilog=EXIT_CODES, context_settings=_SETTINGS)

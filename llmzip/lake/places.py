@@ -1,0 +1,235 @@
+"""Where files lie: stores named by URL, what a pattern finds there, and output that appears complete or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from llmzip import atomic
+from llmzip.errors import LlmzipError, UsageError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+SUFFIX = ".llmz"
+HIDDEN = ".llmzip-lake"
+"""Folder under a target that holds manifests and parts of files in work; never taken for data."""
+
+_OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "az", "adl", "oss", "memory"}
+_STAMPS = ("ETag", "etag", "md5", "mtime", "LastModified", "last_modified", "updated", "generation", "created")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of a corpus. name: relative to the corpus' root; stamp: changes when the file does."""
+
+    url: str
+    name: str
+    size: int
+    stamp: str
+    modified: str = ""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Files by URLs or patterns of fsspec (`**` too), a folder meaning everything in it. options: storage options of fsspec."""
+
+    urls: tuple[str, ...]
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __init__(self, *urls: str, **options: Any) -> None:
+        object.__setattr__(self, "urls", urls)
+        object.__setattr__(self, "options", tuple(sorted(options.items())))
+
+    def entries(self) -> Iterator[Entry]:
+        """The files, each once, those of a folder in the order of their names. Raises `LlmzipError` for what is not there."""
+        seen: set[str] = set()
+        for url in self.urls:
+            for entry in _found(url, dict(self.options)):
+                if entry.url not in seen:
+                    seen.add(entry.url)
+                    yield entry
+
+
+def store(url: str, options: dict[str, Any] | None = None) -> tuple[AbstractFileSystem, str]:
+    """The file system of a URL and the path in it. Raises `LlmzipError` where the library for such URLs is missing."""
+    try:
+        import fsspec
+    except ImportError:
+        raise LlmzipError("the lake needs fsspec and Dask: pip install 'llmzip[dask]'") from None
+    try:
+        fs, path = fsspec.core.url_to_fs(url, **(options or {}))
+    except (ImportError, ValueError) as error:
+        raise LlmzipError(f"{url}: {error}") from None
+    return fs, cast(str, path)
+
+
+def canonical(url: str, options: dict[str, Any]) -> str:
+    """The one name of what a URL stands for: that under which a listing has it."""
+    fs, path = store(url, options)
+    return _url(fs, path)
+
+
+def _url(fs: AbstractFileSystem, path: str) -> str:
+    return path if _is_local(fs) else str(fs.unstrip_protocol(path))
+
+
+def _found(url: str, options: dict[str, Any]) -> Iterator[Entry]:
+    fs, path = store(url, options)
+    with told(url):
+        if _is_pattern(path):
+            root = _fixed_part(path)
+            found = fs.glob(path, detail=True)
+        elif fs.isdir(path):
+            root, found = path, fs.find(path, detail=True)
+        else:
+            root, found = path.rpartition("/")[0], {path: fs.info(path)}
+    if not found and _is_pattern(path):
+        raise LlmzipError(f"{url}: no file matches")
+    for name, info in sorted(found.items()):
+        if info.get("type", "file") != "file" or HIDDEN in name.split("/"):
+            continue
+        yield _entry(fs, name, root, info)
+
+
+def _entry(fs: AbstractFileSystem, path: str, root: str, info: dict[str, Any]) -> Entry:
+    size = info.get("size")
+    stamp = "|".join(str(info[key]) for key in _STAMPS if info.get(key) is not None)
+    modified = next((str(info[key]) for key in ("LastModified", "last_modified", "updated") if info.get(key)), "")
+    if not modified and isinstance(info.get("mtime"), float):
+        from datetime import UTC, datetime
+
+        modified = datetime.fromtimestamp(info["mtime"], UTC).isoformat()
+    name = path[len(root) :].lstrip("/") if root else path.lstrip("/")
+    return Entry(_url(fs, path), name, -1 if size is None else int(size), stamp, modified[:10])
+
+
+def _is_pattern(path: str) -> bool:
+    return any(sign in path for sign in "*?[")
+
+
+def _fixed_part(pattern: str) -> str:
+    """The folder above the first part of a pattern that is not literal."""
+    parts = pattern.split("/")
+    fixed = next(i for i, part in enumerate(parts) if _is_pattern(part))
+    return "/".join(parts[:fixed])
+
+
+def join(root: str, name: str) -> str:
+    """A URL below another."""
+    return f"{root.rstrip('/')}/{name}"
+
+
+def read_from(url: str, options: dict[str, Any], start: int = 0) -> BinaryIO:
+    """A file open for reading at a position. Raises OSError."""
+    fs, path = store(url, options)
+    file = fs.open(path, "rb")
+    if start:
+        file.seek(start)
+    return cast(BinaryIO, file)
+
+
+@contextmanager
+def complete_file(url: str, options: dict[str, Any]) -> Iterator[BinaryIO]:
+    """A file that has its name when the with statement ends well, with all of its content, and is not there otherwise."""
+    fs, path = store(url, options)
+    if _is_local(fs):
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        atomic.sweep(target.parent)
+        aside = atomic.aside(target.parent)
+        try:
+            with open(aside, "xb") as file:
+                atomic.in_use(file.fileno())
+                yield cast(BinaryIO, file)
+            atomic.publish(aside, target)
+        finally:
+            aside.unlink(missing_ok=True)
+        return
+    import tempfile
+
+    # A stream to an object store would complete the object when it is closed by an error.
+    with tempfile.NamedTemporaryFile(prefix="llmzip-") as spool:
+        yield cast(BinaryIO, spool)
+        spool.flush()
+        with told(url):
+            _upload(fs, spool.name, path)
+
+
+def _upload(fs: AbstractFileSystem, local: str, path: str) -> None:
+    protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+    if protocols & _OBJECT_STORES:
+        fs.put_file(local, path)
+        return
+    aside = f"{path.rpartition('/')[0]}/{atomic.aside('').name}"
+    fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+    try:
+        fs.put_file(local, aside)
+        fs.mv(aside, path)
+    except BaseException:
+        if fs.exists(aside):
+            fs.rm_file(aside)
+        raise
+
+
+def write_complete(url: str, options: dict[str, Any], data: bytes) -> None:
+    """Store bytes under a URL, all or nothing."""
+    with complete_file(url, options) as file:
+        file.write(data)
+
+
+def _is_local(fs: AbstractFileSystem) -> bool:
+    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
+
+
+@contextmanager
+def told(url: str) -> Iterator[None]:
+    """Turns what stores raise into one line that names the URL; what is a matter of the network stays an OSError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise LlmzipError(f"{url}: not found ({_line(error)})") from error
+    except PermissionError as error:
+        raise LlmzipError(f"{url}: access denied ({_line(error)}): check the credentials") from error
+    except OSError:
+        raise
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] in ("botocore", "aiobotocore", "s3fs", "gcsfs", "adlfs", "aiohttp"):
+            raise LlmzipError(f"{url}: {_line(error)}") from error
+        raise
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def refuse_twins(targets: Iterable[str], options: dict[str, Any]) -> None:
+    """Raises UsageError if two targets would be one file: the same name, or on stores that fold case one that differs in that."""
+    seen: dict[bytes, str] = {}
+    folds: bool | None = None
+    for target in targets:
+        key = hashlib.blake2b(target.casefold().encode("utf-8", "surrogateescape"), digest_size=12).digest()
+        other = seen.setdefault(key, target)
+        if other is target:
+            continue
+        if other != target and folds is None:
+            fs, path = store(target, options)
+            folds = _is_local(fs) and _folds_case(Path(path).parent)
+        if other == target or folds:
+            why = "the same name" if other == target else "names that differ in case only, where case does not count"
+            raise UsageError(f"two files would both become {target} ({why}): compress them to folders of their own")
+
+
+def _folds_case(folder: Path) -> bool:
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = atomic.aside(folder)
+    try:
+        probe.touch(exist_ok=False)
+        return os.path.exists(folder / probe.name.upper())
+    finally:
+        probe.unlink(missing_ok=True)
