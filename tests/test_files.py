@@ -506,3 +506,20 @@ def test_the_module_shows_what_it_has():
     assert {*shown, "__version__"} == set(llmzip.__all__)
     assert all(getattr(llmzip, name).__doc__ for name in shown)
     assert llmzip.open is not builtins.open
+
+
+def test_a_file_far_away_is_read_in_few_pieces():
+    class Far(io.BytesIO):
+        reads = bytes_read = 0
+
+        def read(self, size=-1):
+            data = super().read(size)
+            self.reads, self.bytes_read = self.reads + 1, self.bytes_read + len(data)
+            return data
+
+    noise = os.urandom(200_000)  # some fifty blocks
+    far = Far(CODEC.compress(noise))
+    file = llmzip.open(far, codec=CODEC)
+    file.seek(150_000)
+    assert file.read(10) == noise[150_000:150_010]
+    assert far.bytes_read < 3 * SMALLEST_BLOCK, "the index, and one block"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 import subprocess
 import sys
 
@@ -112,6 +113,8 @@ def test_s3(s3):
     assert llmzip.decompress(store.cat_file("bucket/x.txt.llmz")) == TABLE.encode()
     with fsspec.open("s3://bucket/x.txt.llmz", "rt", compression="infer", **s3) as file:
         assert file.read() == TABLE
+    read = pd.read_csv("s3://bucket/x.txt.llmz", storage_options={**s3, "compression": "infer"})
+    assert read.square.tolist() == [n * n for n in range(60)]
     with store.open("bucket/x.txt.llmz") as below, llmzip.open(below) as file:
         assert file.seek(-20, io.SEEK_END) == len(TABLE) - 20 and file.read() == TABLE.encode()[-20:]
     options = {"s3": s3, "llmzip": {"level": 1}}
@@ -170,7 +173,11 @@ def test_configurations_survive_json(options):
     config = json.loads(json.dumps(codec.get_config()))
     assert config == {"id": "llmzip", "level": 6, **options}
     again = numcodecs.get_codec(config)
-    assert again == codec and repr(again) == repr(codec) and f"level={config['level']}" in repr(codec)
+    assert (
+        again == codec == pickle.loads(pickle.dumps(codec))
+        and repr(again) == repr(codec)
+        and f"level={config['level']}" in repr(codec)
+    )
     assert LlmzipCodec.from_dict(json.loads(json.dumps(LlmzipCodec(**options).to_dict()))) == LlmzipCodec(**options)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from llmzip.cli.files import Input
@@ -59,7 +60,7 @@ def describe_file(source: BinaryIO, *, seekable: bool) -> dict[str, Any]:
     }
 
 
-def _member(member: MemberEntry, source: BinaryIO | None) -> dict[str, Any]:
+def _member(member: MemberEntry[BlockEntry], source: BinaryIO | None) -> dict[str, Any]:
     header = member.header
     return {
         "offset": member.offset,
@@ -94,7 +95,7 @@ def _table(header: Header) -> dict[str, Any] | None:
     return {"identity": identity.hex(), "at_hand": table_at_hand(identity)} if identity else None
 
 
-def _blocks(blocks: list[BlockEntry]) -> dict[str, dict[str, int]]:
+def _blocks(blocks: Sequence[BlockEntry]) -> dict[str, dict[str, int]]:
     """Number and sizes of the blocks of each kind that occurs."""
     kinds: dict[str, dict[str, int]] = {}
     for block in blocks:
@@ -112,7 +113,7 @@ def model_at_hand(header: Header) -> bool:
     return at_hand(header.model)
 
 
-def _coding_facts(source: BinaryIO, blocks: list[BlockEntry]) -> dict[str, int] | None:
+def _coding_facts(source: BinaryIO, blocks: Sequence[BlockEntry]) -> dict[str, int] | None:
     """Tokens of all model blocks, the most streams of one, and how many rest on the network and how many on the table alone;
     None without such blocks. Raises `CorruptError`."""
     from llmzip.codec.head import BlockHead

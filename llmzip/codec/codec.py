@@ -27,6 +27,7 @@ from llmzip.codec.summary import BytesDone, Reporter, Summary
 from llmzip.container import (
     Block,
     BlockKind,
+    BlockPlace,
     Footer,
     Header,
     MemberEntry,
@@ -122,7 +123,8 @@ class Codec:
 
     def member_header(self) -> Header:
         """The header of new members. Raises ModelError."""
-        return self.choice.for_writing().header()
+        with self.choice.lock:
+            return self.choice.for_writing().header()
 
     # -- decompression ----------------------------------------------------------------------------------------------
 
@@ -232,8 +234,8 @@ class Codec:
         except (CorruptError, ArithmeticMismatchError) as error:
             raise type(error)(f"{block.where}: {error}") from None
 
-    def decode_indexed(self, file: BinaryIO, member: MemberEntry, number: int) -> bytes:
-        """The original of block `number` (from 0) of a member of a seekable file; `member` is from `read_index`.
+    def decode_indexed(self, file: BinaryIO, member: MemberEntry[BlockPlace], number: int) -> bytes:
+        """The original of block `number` (from 0) of a member of a seekable file; `member` is from `read_index` or `read_places`.
 
         No other block is read. Raises as `decode_block`, and OSError as the file does.
         """

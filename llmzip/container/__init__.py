@@ -17,7 +17,7 @@ from llmzip.container.format import (
     BlockKind,
     Header,
 )
-from llmzip.container.index import BlockEntry, MemberEntry, read_index, read_indexed_block
+from llmzip.container.index import BlockEntry, BlockPlace, MemberEntry, read_index, read_indexed_block, read_places
 from llmzip.container.reader import Block, Footer, MemberReader, read_members
 from llmzip.container.streams import read_piece, write_all
 from llmzip.container.writer import MemberSummary, MemberWriter, original_digest, stored_block
@@ -33,6 +33,7 @@ __all__ = [
     "Block",
     "BlockEntry",
     "BlockKind",
+    "BlockPlace",
     "Fields",
     "Footer",
     "Header",
@@ -45,6 +46,7 @@ __all__ = [
     "read_indexed_block",
     "read_members",
     "read_piece",
+    "read_places",
     "stored_block",
     "write_all",
 ]

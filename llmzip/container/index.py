@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Generic, TypeVar
 from zlib import crc32
 
 from llmzip.container.fields import MAX_VARINT, Fields
@@ -12,6 +13,7 @@ from llmzip.container.format import (
     CHECK_SIZE,
     DIGEST_SIZE,
     FOOTER_MARKER,
+    MAX_BLOCK,
     BlockKind,
     Header,
     pack_block_head,
@@ -23,46 +25,63 @@ from llmzip.errors import CorruptError
 
 
 @dataclass(frozen=True, slots=True)
-class BlockEntry:
-    """A block's kind, its byte in the file, its stored length (head, payload, check) and its original length."""
+class BlockPlace:
+    """A block's byte in the file, its stored length (head, payload, check) and its original length."""
 
-    kind: BlockKind
     offset: int
     stored_length: int
     original_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEntry(BlockPlace):
+    """A block with what its head says: its kind, and where its payload lies."""
+
+    kind: BlockKind
     payload_offset: int
     payload_length: int
 
 
+Known = TypeVar("Known", bound=BlockPlace, covariant=True)
+
+
 @dataclass(frozen=True)
-class MemberEntry:
+class MemberEntry(Generic[Known]):
     """A member: where it lies in the file (`offset`, `size` in bytes), its header, blocks and footer."""
 
     offset: int
     size: int
     header: Header
-    blocks: list[BlockEntry]
+    blocks: Sequence[Known]
     footer: Footer
 
 
-def read_index(file: BinaryIO) -> list[MemberEntry]:
+def read_index(file: BinaryIO) -> list[MemberEntry[BlockEntry]]:
     """Every member of a seekable `file`, found from its end: one small read for each block, none of a payload.
 
     Headers and footers are verified, contents are not. Memory is proportional to the number of blocks.
     Raises `CorruptError`, `OSError`.
     """
-    members: list[MemberEntry] = []
-    end = file.seek(0, os.SEEK_END)
     try:
-        while end > 0 or not members:
-            member = _member_before(file, end)
-            members.append(member)
-            end = member.offset
+        return [
+            MemberEntry(
+                each.offset, each.size, each.header, [_entered(file, place) for place in each.blocks], each.footer
+            )
+            for each in _from_the_end(file)
+        ]
     except CorruptError:
         # Seen from the end, damage has no place: reading forwards finds the first wrong byte and names it.
         file.seek(0)
         return list_members(file)
-    return members[::-1]
+
+
+def read_places(file: BinaryIO) -> Sequence[MemberEntry[BlockPlace]]:
+    """The same by the footers alone: a few small reads for each member and none for a block, as suits a file far away."""
+    try:
+        return _from_the_end(file)
+    except CorruptError:
+        file.seek(0)
+        return list_members(file)
 
 
 def claimed_length(file: BinaryIO) -> int:
@@ -87,9 +106,9 @@ def claimed_length(file: BinaryIO) -> int:
     return total
 
 
-def list_members(source: BinaryIO) -> list[MemberEntry]:
+def list_members(source: BinaryIO) -> list[MemberEntry[BlockEntry]]:
     """The same as `read_index` for a source that cannot seek: reads it whole, from its current place."""
-    members: list[MemberEntry] = []
+    members: list[MemberEntry[BlockEntry]] = []
     offset = 0
     for event in read_members(source, payloads=False):
         if isinstance(event, Header):
@@ -103,27 +122,52 @@ def list_members(source: BinaryIO) -> list[MemberEntry]:
     return members
 
 
-def read_indexed_block(file: BinaryIO, member: MemberEntry, number: int) -> Block:
-    """Block `number` (from 0) of a member that `read_index` found: its head and payload as stored, its check to be verified.
+def read_indexed_block(file: BinaryIO, member: MemberEntry[BlockPlace], number: int) -> Block:
+    """Block `number` (from 0) of a member that `read_index` or `read_places` found, as stored, its check to be verified.
 
     Raises `CorruptError`, `OSError`; IndexError for a block that the member does not have.
     """
-    entry = member.blocks[number]
-    file.seek(entry.offset)
-    block = read_block(Cursor(file, entry.offset), number)
-    if block is None:
+    place = member.blocks[number]
+    file.seek(place.offset)
+    cursor = Cursor(file, place.offset)
+    block = read_block(cursor, number)
+    if block is None or (cursor.offset - place.offset, block.original_length) != (
+        place.stored_length,
+        place.original_length,
+    ):
         raise CorruptError(
-            f"block {number + 1} at byte {entry.offset} is not there: the file has changed or is damaged"
+            f"block {number + 1} at byte {place.offset} is not there: the file has changed or is damaged"
         )
     return block
 
 
 def _entry(kind: BlockKind, offset: int, original: int, payload: int) -> BlockEntry:
     head = len(pack_block_head(kind, original, payload))
-    return BlockEntry(kind, offset, head + payload + CHECK_SIZE, original, offset + head, payload)
+    return BlockEntry(offset, head + payload + CHECK_SIZE, original, kind, offset + head, payload)
 
 
-def _member_before(file: BinaryIO, end: int) -> MemberEntry:
+def _entered(file: BinaryIO, place: BlockPlace) -> BlockEntry:
+    """A block with its head. Raises CorruptError where that is not as the index says."""
+    file.seek(place.offset)
+    head = read_block_head(Cursor(file, place.offset), "block")
+    entry = _entry(head[0], place.offset, head[1], head[2]) if head else None
+    if not entry or (entry.stored_length, entry.original_length) != (place.stored_length, place.original_length):
+        raise CorruptError("the index does not match a block")
+    return entry
+
+
+def _from_the_end(file: BinaryIO) -> list[MemberEntry[BlockPlace]]:
+    """The members of a file, by their footers."""
+    members: list[MemberEntry[BlockPlace]] = []
+    end = file.seek(0, os.SEEK_END)
+    while end > 0 or not members:
+        member = _member_before(file, end)
+        members.append(member)
+        end = member.offset
+    return members[::-1]
+
+
+def _member_before(file: BinaryIO, end: int) -> MemberEntry[BlockPlace]:
     """The member that ends at byte `end`."""
     footer_end, member_size, footer_size = _sizes_before(file, end)
     offset = footer_end - member_size
@@ -151,7 +195,7 @@ def _sizes_before(file: BinaryIO, end: int) -> tuple[int, int, int]:
 
 def _read_indexed(
     file: BinaryIO, offset: int, footer_offset: int, footer_end: int, end: int
-) -> tuple[list[BlockEntry], Footer]:
+) -> tuple[list[BlockPlace], Footer]:
     """Blocks and footer of a member whose first block is at `offset`."""
     file.seek(footer_offset)
     cursor = Cursor(file, footer_offset, "the footer")
@@ -179,14 +223,6 @@ def _read_indexed(
     if crc32(record) != unpack_u32(cursor.take(CHECK_SIZE)) or cursor.offset != footer_end:
         raise CorruptError("the footer does not match its check")
 
-    blocks = []
-    for block_offset, stored, original in entries:
-        file.seek(block_offset)
-        head = read_block_head(Cursor(file, block_offset), "block")
-        if head is None or head[1] != original:
-            raise CorruptError("the index does not match a block")
-        entry = _entry(head[0], block_offset, head[1], head[2])
-        if entry.stored_length != stored:
-            raise CorruptError("the index does not match a block")
-        blocks.append(entry)
-    return blocks, Footer(count, total, digest, footer_offset, end)
+    if any(stored <= CHECK_SIZE or not 1 <= original <= MAX_BLOCK for _, stored, original in entries):
+        raise CorruptError("the index names impossible blocks")
+    return [BlockPlace(*entry) for entry in entries], Footer(count, total, digest, footer_offset, end)

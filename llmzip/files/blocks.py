@@ -8,7 +8,7 @@ from collections import OrderedDict
 from typing import BinaryIO
 
 from llmzip.codec.codec import Codec
-from llmzip.container import MemberEntry, read_index
+from llmzip.container import BlockPlace, MemberEntry, read_places
 
 KEPT = 4
 """Blocks that stay decoded; each holds 4 MiB (levels 7 to 9: 16 MiB) unless it was made otherwise."""
@@ -16,22 +16,22 @@ KEPT = 4
 
 def original_length(file: BinaryIO) -> int:
     """Bytes that a seekable compressed file stands for, by its index. Raises CorruptError, OSError."""
-    return sum(member.footer.original for member in read_index(file))
+    return sum(member.footer.original for member in read_places(file))
 
 
 class Blocks:
     """The blocks of all members of a seekable file, by offset in the original.
 
-    length: of the original, in bytes. The last few blocks that were asked for stay decoded. Reading the index takes one small
-    read for each block. Raises CorruptError, OSError.
+    length: of the original, in bytes. The last few blocks that were asked for stay decoded. Reading the index takes a few small
+    reads for each member. Raises CorruptError, OSError.
     """
 
     def __init__(self, codec: Codec, file: BinaryIO, kept: int = KEPT) -> None:
         self._codec, self._file, self._most = codec, file, kept
         self._starts: list[int] = []
-        self._entries: list[tuple[MemberEntry, int]] = []
+        self._entries: list[tuple[MemberEntry[BlockPlace], int]] = []
         self.length = 0
-        for member in read_index(file):
+        for member in read_places(file):
             for number, block in enumerate(member.blocks):
                 self._starts.append(self.length)
                 self._entries.append((member, number))

@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast, overload
 
 from llmzip.codec.codec import Codec
 from llmzip.container import write_all
@@ -37,6 +37,18 @@ class LlmzipFile(io.BufferedIOBase):
     For one thread at a time, as other file objects. Raises what the others raise: ValueError for a closed file and impossible modes,
     io.UnsupportedOperation for what the mode or a pipe does not allow, OSError of the file; ModelError, CorruptError
     (TruncatedError, an EOFError too, for a cut file) and ArithmeticMismatchError for what only llmzip has.
+
+        >>> from io import BytesIO
+        >>> packed = BytesIO()
+        >>> with LlmzipFile(packed, "w", level=1) as file:
+        ...     file.write(b"It was a dark and stormy night.")
+        31
+        >>> _ = packed.seek(0)
+        >>> file = LlmzipFile(packed)
+        >>> file.seek(9)
+        9
+        >>> file.read(4)
+        b'dark'
     """
 
     def __init__(
@@ -206,6 +218,45 @@ class LlmzipFile(io.BufferedIOBase):
             self._compressor = compressor
 
 
+@overload
+def open(
+    file: File,
+    mode: Literal["r", "rb", "w", "wb", "x", "xb", "a", "ab"] = "rb",
+    *,
+    model: str | Path | LanguageModel | None = None,
+    codec: Codec | None = None,
+    **options: Any,
+) -> LlmzipFile: ...
+
+
+@overload
+def open(
+    file: File,
+    mode: Literal["rt", "wt", "xt", "at"],
+    *,
+    model: str | Path | LanguageModel | None = None,
+    codec: Codec | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    **options: Any,
+) -> io.TextIOWrapper: ...
+
+
+@overload
+def open(
+    file: File,
+    mode: str,
+    *,
+    model: str | Path | LanguageModel | None = None,
+    codec: Codec | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    **options: Any,
+) -> LlmzipFile | io.TextIOWrapper: ...
+
+
 def open(
     file: File,
     mode: str = "rb",
@@ -221,6 +272,12 @@ def open(
 
     encoding, errors, newline: of text. The others as for `LlmzipFile`, which says what is raised; text adds UnicodeDecodeError and
     UnicodeEncodeError.
+
+        >>> with open("night.txt.llmz", "wt", encoding="utf-8", level=1) as file:
+        ...     file.write("a dark night\\nand stormy\\n")
+        24
+        >>> list(open("night.txt.llmz", "rt", encoding="utf-8"))
+        ['a dark night\\n', 'and stormy\\n']
     """
     if "t" in mode:
         if "b" in mode:

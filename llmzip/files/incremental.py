@@ -32,6 +32,11 @@ class Compressor:
     """Makes one compressed file of data that comes piece by piece. For one thread at a time.
 
     model and options as for `Settings`, or `codec`. The model is found at once. Raises ModelError, UsageError.
+
+        >>> compressor = Compressor(level=1)
+        >>> packed = compressor.compress(b"a dark ") + compressor.compress(b"night") + compressor.flush()
+        >>> Decompressor().decompress(packed)
+        b'a dark night'
     """
 
     def __init__(self, model: Model = None, *, codec: Codec | None = None, **options: Any) -> None:
@@ -84,6 +89,12 @@ class Decompressor:
 
     model and options as for `Settings`, or `codec`. Files made of several members take a new decompressor for each, as with lzma
     and bz2: it begins with the `unused_data` of the one before.
+
+        >>> decompressor = Decompressor()
+        >>> decompressor.decompress(Compressor(level=1).flush() + b"behind")
+        b''
+        >>> decompressor.eof, decompressor.unused_data
+        (True, b'behind')
     """
 
     def __init__(self, model: Model = None, *, codec: Codec | None = None, **options: Any) -> None:
