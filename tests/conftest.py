@@ -17,6 +17,8 @@ settings.load_profile("default")
 
 _cache = tempfile.TemporaryDirectory(prefix="llmzip-tests-")
 os.environ["LLMZIP_CACHE"] = _cache.name  # subprocesses inherit it
+os.environ["LLMZIP_CONFIG"] = os.devnull
+os.environ.pop("LLMZIP_OPTS", None)
 
 
 @pytest.fixture(scope="session")

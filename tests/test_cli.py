@@ -7,11 +7,12 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 from cli_standin import StandIn
 
@@ -145,9 +146,23 @@ def test_suffix(tool: Tool) -> None:
     tool.fails(1, "already has the suffix", "a.llmz")
     assert tool("-f", "a.llmz").code == 0 and os.path.exists("a.llmz.llmz")
     tool.fails(1, "does not end in .llmz", "-d", "a")
+    tool.fails(1, "does not end in .llmz", "-df", "a")
     os.rename("a.llmz", ".llmz")
     tool.fails(1, "does not end in .llmz", "-d", ".llmz")
+    assert tool("-dc", ".llmz").code == 0
     assert tool("-d", ".llmz", "-o", "b").code == 0 and Path("b").read_bytes() == TEXT
+
+
+def test_chosen_suffix(tool: Tool) -> None:
+    assert tool("-S", ".lz", "a").code == 0 and sorted(os.listdir()) == ["a", "a.lz"]
+    tool.fails(1, "already has the suffix .lz", "--suffix", ".lz", "a.lz")
+    tool.fails(1, "does not end in .llmz", "-d", "a.lz")
+    os.unlink("a")
+    assert tool("decompress", "-S.lz", "a.lz").code == 0 and Path("a").read_bytes() == TEXT
+    os.rename("a.lz", "b.llmz")
+    assert tool("-d", "-S.lz", "b.llmz").code == 0 and Path("b").read_bytes() == TEXT
+    for suffix in ("", "/x"):
+        tool.fails(2, "no suffix", "-S", suffix, "a")
 
 
 def test_inputs_that_are_refused(tool: Tool) -> None:
@@ -157,6 +172,8 @@ def test_inputs_that_are_refused(tool: Tool) -> None:
     tool.fails(1, "symbolic link", "link")
     tool.fails(1, "no regular file", "pipe")
     tool.fails(1, "no regular file", "/dev/null")
+    tool.fails(1, "use -c or -o", "-f", "/dev/null")
+    tool.fails(1, "use -c or -o", "-f", "pipe")
     tool.fails(1, "is a directory", "folder")
     tool.fails(1, "is a directory", "-f", "folder")
     tool.fails(1, "is a directory", "-c", "folder")
@@ -259,6 +276,44 @@ def test_corrupt_input(tool: Tool) -> None:
         tool.fails(3, "not an llmzip file", command, "text.llmz")
     tool.fails(3, "not an llmzip file", "info", "text.llmz")
     tool.fails(3, "truncated", "info", "cut.llmz")
+
+
+@pytest.fixture
+def nobody(tool: Tool) -> Iterator[None]:
+    """For the time of a test somebody whom the system refuses things."""
+    assert tool("a", "-o", "loaded.llmz").code == 0  # with all that is imported on the way
+    os.chmod(".", 0o777)
+    tool.folder = Path()  # the folders above let only their owner in
+    root = os.geteuid() == 0
+    if root:
+        os.setresuid(65534, 65534, 0)
+    yield
+    if root:
+        os.setresuid(0, 0, 0)
+
+
+def test_an_unreadable_file_does_not_keep_the_command_from_the_others(tool: Tool, nobody: None) -> None:
+    for name in ("b", "c"):
+        Path(name).write_bytes(TEXT)
+    os.chmod("b", 0)
+    for arguments in ([], ["compress", "-f"]):
+        result = tool(*arguments, "b", "c")
+        assert (result.code, result.lines) == (1, ["llmzip: b: Permission denied"]) and os.path.exists("c.llmz")
+    os.chmod("c.llmz", 0)
+    for command in ("-d", "-t", "-l", "info", "decompress", "test"):
+        result = tool(command, "c.llmz")
+        assert (result.code, result.lines) == (1, ["llmzip: c.llmz: Permission denied"]), result
+
+
+def test_stored_but_not_removed(tool: Tool, nobody: None) -> None:
+    os.mkdir("other")
+    Path("other/a").write_bytes(TEXT)
+    os.chmod("other", 0o555)
+    result = tool("--rm", "other/a", "-o", "stored.llmz")
+    assert result.code == 1 and os.path.exists("other/a")
+    assert result.lines == ["llmzip: other/a: stored, but could not remove other/a: Permission denied"]
+    assert tool("-t", "stored.llmz").code == 0
+    os.chmod("other", 0o755)
 
 
 def test_several_files(tool: Tool) -> None:
@@ -407,11 +462,11 @@ def test_no_sizes(text: str) -> None:
 def test_names_are_safe_on_a_terminal(tool: Tool) -> None:
     name = b"evil\x1b[31m\nname\xff"
     result = tool(os.fsdecode(name))
-    assert result.code == 1 and result.lines == [r"llmzip: evil\x1b[31m\nname\udcff: No such file or directory"]
+    assert result.code == 1 and result.lines == [r"llmzip: evil\x1b[31m\nname\xff: No such file or directory"]
     Path(os.fsdecode(name)).write_bytes(b"text")
     assert tool(os.fsdecode(name)).code == 0
     assert os.path.exists(name + b".llmz")
-    assert tool("info", os.fsdecode(name) + ".llmz").out.startswith(r"evil\x1b[31m\nname\udcff.llmz:")
+    assert tool("info", os.fsdecode(name) + ".llmz").out.startswith(r"evil\x1b[31m\nname\xff.llmz:")
 
 
 def test_longest_names(tool: Tool) -> None:
@@ -439,6 +494,12 @@ def test_help_and_version(tool: Tool) -> None:
             result = tool(*command, option)
             assert result.code == 0 and "Usage: llmzip" in result.out and "Exit status" in result.out
     assert tool("--version").out.startswith("llmzip ") and tool("-V").code == 0
+    for command in ("compress", "test", "estimate", "compare", "rank-models", "models"):
+        assert tool(command, "-V").out == tool("-V").out
+    for words in ([], ["compress"], ["models", "add"]):
+        assert tool("help", *words).out == tool(*words, "--help").out
+    tool.fails(2, "no command 'models nonsense'", "help", "models", "nonsense")
+    tool.fails(2, "no command 'test a'", "help", "test", "a")
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can give files away")
@@ -464,6 +525,13 @@ def commands(command, path=("llmzip",)):
     yield " ".join(path), command
     for name, inner in getattr(command, "commands", {}).items():
         yield from commands(inner, (*path, name))
+
+
+def test_no_command_looks_at_files_before_it_begins():
+    """Click would end the whole call because of one file that cannot be read."""
+    types = [p.type for _, command in commands(main.program) for p in [*command.params, *main.bare.params]]
+    paths = [each for each in types if isinstance(each, click.Path)]
+    assert len(paths) > 5 and not any(path.readable or path.exists for path in paths)
 
 
 def test_every_option_is_documented(corpora):

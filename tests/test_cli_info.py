@@ -86,8 +86,25 @@ def test_table(sample: bytes, capsys: pytest.CaptureFixture) -> None:
         "exact, no mixing, blocks build on each other",
     ):
         assert words in out, out
-    assert main._execute(["-l", "sample.llmz"]) == 0
+    assert main._execute(["-lv", "sample.llmz"]) == 0
     assert capsys.readouterr().out == out
+
+
+def test_list(sample: bytes, capsys: pytest.CaptureFixture) -> None:
+    assert main._execute(["-l", "sample.llmz"]) == 0
+    heading, line = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["blocks", "compressed", "original", "ratio", "bits/byte", "file"]
+    sizes = [str(len(sample)), "6003", f"{6003 / len(sample):.3f}", f"{8 * len(sample) / 6003:.3f}"]
+    assert line.split() == ["4", *sizes, "sample.llmz"]
+    with open("empty.llmz", "wb") as sink:
+        MemberWriter(sink, HEADER).finish()
+    size = Path("empty.llmz").stat().st_size
+    assert main._execute(["-l", "sample.llmz", "missing", "empty.llmz"]) == 1
+    captured = capsys.readouterr()
+    _, first, empty, total = captured.out.splitlines()
+    assert first == line and empty.split() == ["0", str(size), "0", "-", "-", "empty.llmz"]
+    assert total.split()[:3] == ["4", str(len(sample) + size), "6003"] and total.endswith("  2 files")
+    assert captured.err == "llmzip: missing: No such file or directory\n"
 
 
 def test_the_embedded_model_is_at_hand(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:

@@ -222,3 +222,43 @@ def test_module_and_exit_codes() -> None:
         result = subprocess.run([sys.executable, "-m", "llmzip", *arguments], capture_output=True, timeout=LIMIT)
         assert result.returncode == code, result
         assert b"Traceback" not in result.stderr
+
+
+REAL = [sys.executable, "-m", "llmzip"]
+
+
+@pytest.mark.parametrize(
+    "script", ["--gpu-layers 3 -c prose", "--model nosuch.gguf -c a", "-c <&-", "-1 -c <&-", "-1 -c missing", "-1 -c ."]
+)
+def test_nothing_is_written_before_input_and_codec_are_there(script: str) -> None:
+    Path("prose").write_text(
+        "The old harbour slept under the snow, and nobody had heard of the ship since the autumn. "
+    )
+    result = subprocess.run(["bash", "-c", f"{shlex.join(REAL)} {script}"], capture_output=True, timeout=LIMIT)
+    assert result.returncode != 0 and len(result.stderr.splitlines()) == 1, result
+    assert result.stdout == b""
+
+
+def test_formats_exclude_each_other_and_models_alone_lists() -> None:
+    result = subprocess.run([*REAL, "estimate", "--json", "--csv", "a"], capture_output=True, timeout=LIMIT)
+    assert result.returncode == 2 and b"--json and --csv are two formats" in result.stderr and not result.stdout
+    result = subprocess.run([*REAL, "models"], capture_output=True, timeout=LIMIT)
+    assert result.returncode == 0 and result.stdout.startswith(b"built-in  ")
+    result = subprocess.run([*REAL, "models", "add", "nosuch.gguf"], capture_output=True, timeout=LIMIT)
+    assert result.returncode == 4 and b"--model" not in result.stderr
+
+
+@pytest.mark.parametrize(("value", "bold"), [(None, True), ("", True), ("1", False)])
+def test_no_color(value: str | None, bold: bool) -> None:
+    environment = {name: text for name, text in os.environ.items() if name != "NO_COLOR"}
+    environment |= {} if value is None else {"NO_COLOR": value}
+    master, slave = pty.openpty()
+    script = (
+        "from llmzip.cli.measuring import emit\nfrom llmzip.report.output.tables import Table, Column\n"
+        "emit('table', lambda: [Table('a title', [Column('a', 'a')], [{'a': 1}])], list, dict)"
+    )
+    subprocess.run([sys.executable, "-c", script], stdout=slave, env=environment, timeout=LIMIT, check=True)
+    os.close(slave)
+    shown = os.read(master, 65536)
+    os.close(master)
+    assert b"titl" in shown and (b"\x1b[" in shown) == bold

@@ -7,8 +7,10 @@ from fakes import FakeModel
 
 from llmzip.codec import policy
 from llmzip.codec.agreement import Coding
+from llmzip.codec.codec import Codec
 from llmzip.codec.evaluation import Session
 from llmzip.codec.pipeline import BlockPipeline
+from llmzip.coding.table_file import IDENTITY as TABLE
 from llmzip.container import BlockKind, classic
 from llmzip.model.base import Window
 
@@ -48,3 +50,23 @@ def test_what_repeats_itself_is_spared_at_once():
 def test_text_is_not_sampled():
     words = random.Random(2).choices([b" the", b" and", b" of", b"ing", b"th", b" to"], k=60_000)
     assert evaluated(b"".join(words)) == (0, False)
+
+
+@pytest.mark.parametrize("size", [256, 1000, 4000, 15_000, 100_000])
+def test_random_bytes_are_spared_the_network_at_every_size(size):
+    data = random.Random(size).randbytes(size)
+    alone = BlockPipeline(None, Coding(None, 0, True, table=TABLE))
+    assert policy.unpromising(data, len(classic.encode(BlockKind.ZSTD, data)), alone)
+    with Codec() as codec:
+        packed = codec.compress(data)
+        assert codec.choice.idle and codec.decompress(packed) == data
+
+
+@pytest.mark.parametrize(
+    "text", ["Kurze Texte brauchen die Probe nicht zu fürchten. ", "日本語の短い文章もです。", "Короткие тексты тоже. "]
+)
+def test_short_texts_are_not(text):
+    data = text.encode() * (300 // len(text.encode()))
+    varied = bytes(random.Random(5).sample(range(97, 123), 26)) + data
+    alone = BlockPipeline(None, Coding(None, 0, True, table=TABLE))
+    assert not policy.unpromising(varied, len(classic.encode(BlockKind.ZSTD, varied)), alone)

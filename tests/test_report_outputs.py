@@ -47,6 +47,19 @@ def test_tables():
     ]
 
 
+@pytest.mark.parametrize("width", [30, 40, 60, 80])
+def test_numbers_stay_whole_on_narrow_terminals(width):
+    columns = [Column("name", "measure", left=True), Column("a", "bits/char"), Column("b", "bytes", grouped)]
+    rows = [{"name": "after the quantiser", "a": "1.9711 ± 0.1490", "b": 12345678}, {"name": "ranks", "b": 9}]
+    text = render([Table("a text", columns, rows, ["A note."])], "table", width=width)
+    assert max(map(len, text.splitlines())) <= width
+    for whole in ("1.9711 ± 0.1490", "12,345,678", "bits/char", "ranks"):
+        assert whole in text
+    assert "\x1b" not in text and "\x1b[1m" in render(
+        [Table("a text", columns, rows)], "table", width=width, colour=True
+    )
+
+
 def test_csv_reads_back():
     rows = [{"a": 'x,"y"\nz', "b": None}, {"a": "é", "b": 1.5}]
     assert list(csv.DictReader(io.StringIO(to_csv(rows)))) == [{"a": 'x,"y"\nz', "b": ""}, {"a": "é", "b": "1.5"}]

@@ -35,25 +35,27 @@ def _discard(path: str) -> None:
     _temporaries.discard(path)
 
 
-def compressed_name(path: str, force: bool) -> str:
+def compressed_name(path: str, force: bool, suffix: str = SUFFIX) -> str:
     """The name of `path` compressed. Raises `LlmzipError` if it has the suffix already, unless forced."""
-    if path.endswith(SUFFIX) and not force:
-        raise LlmzipError(f"already has the suffix {SUFFIX}: nothing done; use -f to compress it again")
-    return path + SUFFIX
+    for known in (suffix, SUFFIX):
+        if path.endswith(known) and not force:
+            raise LlmzipError(f"already has the suffix {known}: nothing done; use -f to compress it again")
+    return path + suffix
 
 
-def decompressed_name(path: str) -> str:
-    """The name of `path` decompressed. Raises `LlmzipError` if it lacks the suffix."""
-    if not path.endswith(SUFFIX) or os.path.basename(path) == SUFFIX:
-        raise LlmzipError(f"does not end in {SUFFIX}: name the output with -o, or use -c")
-    return path[: -len(SUFFIX)]
+def decompressed_name(path: str, suffix: str = SUFFIX) -> str:
+    """The name of `path` decompressed. Raises `LlmzipError` if it ends neither in `suffix` nor in the usual one."""
+    for known in (suffix, SUFFIX):
+        if path.endswith(known) and os.path.basename(path) != known:
+            return path[: -len(known)]
+    raise LlmzipError(f"does not end in {suffix}: name the output with -o, use -c, or name its suffix with -S")
 
 
 class Input:
     """An open input: `stream` to read, `status` (`os.stat_result` at opening), `path` (None for standard input)."""
 
-    def __init__(self, path: str | None, *, follow: bool) -> None:
-        """Open `path`. Unless `follow`, symbolic links and whatever is no regular file are refused.
+    def __init__(self, path: str | None, *, follow: bool, special: bool = True) -> None:
+        """Open `path`. Unless `follow`, symbolic links are refused; unless that and `special`, what is no regular file.
 
         Raises `LlmzipError` for what is refused, `OSError` as opening does.
         """
@@ -67,13 +69,14 @@ class Input:
             if not follow:
                 raise LlmzipError("is a symbolic link: skipped; use -f, -c or -o to read what it points to")
             before = os.stat(path)
-        _refuse_kind(before, follow)
+        special = special and follow
+        _refuse_kind(before, special)
         # A file that turned into a pipe since must not block; a pipe that was asked for may.
         nonblocking = os.O_NONBLOCK if stat.S_ISREG(before.st_mode) else 0
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | nonblocking | (0 if follow else os.O_NOFOLLOW))
         try:
             self.status = os.fstat(descriptor)
-            _refuse_kind(self.status, follow)
+            _refuse_kind(self.status, special)
             self.stream = open(descriptor, "rb")
         except BaseException:
             os.close(descriptor)
@@ -116,11 +119,11 @@ def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _refuse_kind(status: os.stat_result, follow: bool) -> None:
+def _refuse_kind(status: os.stat_result, special: bool) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise LlmzipError("is a directory: skipped; use tar to pack directories")
-    if not stat.S_ISREG(status.st_mode) and not follow:
-        raise LlmzipError("is no regular file: skipped; use -f, -c or -o to read it all the same")
+    if not stat.S_ISREG(status.st_mode) and not special:
+        raise LlmzipError("is no regular file: skipped; use -c or -o to read it all the same")
 
 
 class StandardOutput:
@@ -279,5 +282,10 @@ def _refuse_same(source: Input, status: os.stat_result) -> None:
 
 def printable(path: str | Path) -> str:
     """A file name that is safe in one line on a terminal: control characters and undecodable bytes are escaped."""
-    name = os.fspath(path)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
+    return "".join(c if c.isprintable() else _escaped(c) for c in os.fspath(path))
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # how Python holds a byte that is no UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape", "surrogatepass").decode()

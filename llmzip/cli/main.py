@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from llmzip.cli import run
+from llmzip.cli import defaults, run
 from llmzip.cli.compare import compare_options
 from llmzip.cli.compare import run as run_compare
 from llmzip.cli.estimate import estimate_options
@@ -25,6 +25,7 @@ from llmzip.cli.options import (
     filter_options,
     info_options,
     test_options,
+    version_option,
 )
 from llmzip.cli.rank import rank_options
 from llmzip.cli.rank import run as run_rank
@@ -50,25 +51,19 @@ class _Program(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help", "-V", "--version")):
             args = [_BARE, *args]
+        command = self.get_command(ctx, args[0])
+        if command in (bare, compress, decompress, test):
+            args[1:1] = defaults.environment_options(bare, command)
+        if command and any(parameter.name == "threads" for parameter in command.params):
+            ctx.default_map = {args[0]: defaults.from_file()}
         return super().parse_args(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return bare if cmd_name == _BARE else super().get_command(ctx, cmd_name)
 
 
-def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value:
-        from llmzip.container.format import VERSION
-        from llmzip.version import __version__
-
-        click.echo(f"llmzip {__version__} (file format {VERSION})")
-        ctx.exit()
-
-
 @click.command(cls=_Program, context_settings=_SETTINGS, epilog=EXIT_CODES, invoke_without_command=False)
-@click.option(
-    "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
-)
+@version_option
 def program() -> None:
     """Compress text without loss, driven by a language model.
 
@@ -77,6 +72,21 @@ def program() -> None:
     standard output: "tar -I llmzip -cf DIR.tar.llmz DIR". "llmzip -d --help" lists the options of that form.
     A file named like a command is written ./NAME.
     """
+
+
+@program.command(name="help", context_settings=_SETTINGS)
+@click.argument("words", metavar="[COMMAND]...", nargs=-1)
+@click.pass_context
+def show_help(context: click.Context, words: tuple[str, ...]) -> None:
+    """Explain llmzip, or the command that is named."""
+    command: click.Command = program
+    told = context.parent or context
+    for word in words:
+        found = command.get_command(told, word) if isinstance(command, click.Group) else None
+        if found is None:
+            raise click.UsageError(f"there is no command {' '.join(words)!r}")
+        command, told = found, click.Context(found, told, info_name=word)
+    click.echo(command.get_help(told))
 
 
 @program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
@@ -104,7 +114,9 @@ def test(files: tuple[str, ...], **parameters: Any) -> int:
 @info_options
 def info(files: tuple[str, ...], **parameters: Any) -> int:
     """Tell what each FILE holds, without decoding it."""
-    return _operate("info", files, parameters)
+    from llmzip.cli.info import show
+
+    return show(files, Options.of(parameters))
 
 
 @program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
@@ -147,9 +159,9 @@ def _operate(operation: str, files: tuple[str, ...], parameters: dict[str, Any])
     given = {name: value for name, value in parameters.items() if value is not None}
     options = Options.of(given).check(files)
     if operation == "info":
-        from llmzip.cli.info import show
+        from llmzip.cli import info, listing
 
-        return show(files, options)
+        return info.show(files, options) if options.verbose else listing.show(files, options)
     session = run.Run(options)
     return session.for_each(files, getattr(session, operation))
 
@@ -199,7 +211,7 @@ def _outcome(arguments: list[str], debug: bool) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.UsageError as error:
-        run.notice(" ".join(error.format_message().split()) + " (see llmzip --help)")
+        run.notice(printable(" ".join(error.format_message().split())) + " (see llmzip --help)")
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 128 + signal.SIGINT

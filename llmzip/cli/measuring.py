@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmzip.cli.files import Input
-from llmzip.cli.options import Options, Size
+from llmzip.cli.options import PATH, Decorator, Options, Size
 from llmzip.cli.progress import progress
 from llmzip.cli.run import Run, name_of, notice
 from llmzip.errors import LlmzipError
@@ -60,13 +60,30 @@ class Numbers(click.ParamType[tuple[int, ...]]):
         return tuple(dict.fromkeys(numbers))
 
 
-files_argument = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
+files_argument = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=PATH)
 
-format_options = [
-    click.option("--json", "form", flag_value="json", help="Print a JSON document."),
-    click.option("--csv", "form", flag_value="csv", help="Print CSV."),
-    click.option("--markdown", "form", flag_value="markdown", help="Print Markdown tables."),
-    click.option("--table", "form", flag_value="table", default="table", hidden=True),
+
+def _choose_form(context: click.Context, parameter: click.Parameter, given: bool) -> str:
+    """The value of `form`, which commands take: the one format that was given. Raises click.UsageError for a second one."""
+    chosen: str | None = context.params.get("form")
+    mine = parameter.opts[0].removeprefix("--")
+    if given and chosen:
+        raise click.UsageError(f"--{chosen} and --{mine} are two formats: give one of them")
+    if given:
+        context.params["form"] = mine
+    return chosen or mine
+
+
+def _format(name: str, help: str) -> Decorator:
+    return click.option(f"--{name}", name, is_flag=True, expose_value=False, callback=_choose_form, help=help)
+
+
+format_options: list[Decorator] = [
+    _format("json", "Print a JSON document."),
+    _format("csv", "Print CSV."),
+    _format("markdown", "Print Markdown tables."),
+    # The default: options that were not given have their turn last.
+    click.option("--table", "form", is_flag=True, hidden=True, callback=_choose_form),
 ]
 sample_options = [
     click.option("--sample", metavar="SIZE", type=Size(1024), help="Of larger files take random pieces only, like 1M."),
@@ -144,7 +161,7 @@ def emit(
     else:
         terminal = sys.stdout.isatty()
         width = os.get_terminal_size(sys.stdout.fileno()).columns if terminal else None
-        text = render(tables(), form, width=width or None, colour=terminal and "NO_COLOR" not in os.environ)
+        text = render(tables(), form, width=width or None, colour=terminal and not os.environ.get("NO_COLOR"))
     if not (sys.stdout.encoding or "").lower().startswith("utf"):
         text = text.encode(sys.stdout.encoding or "ascii", "backslashreplace").decode(sys.stdout.encoding or "ascii")
     sys.stdout.write(text)

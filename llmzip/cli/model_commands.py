@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from llmzip.cli.files import printable
+from llmzip.cli.options import PATH, version_option
 from llmzip.errors import LlmzipError, ModelError
 
 _json = click.option("--json", "as_json", is_flag=True, help="A JSON document.")
@@ -16,6 +17,7 @@ _name = click.option("--name", metavar="NAME", help="The name to register it by 
 
 
 @click.group(invoke_without_command=True)
+@version_option
 @click.pass_context
 def models(context: click.Context) -> int:
     """Register models by name, fetch them from the Hugging Face hub, check them; without a command, list them.
@@ -46,7 +48,7 @@ def list_models(as_json: bool) -> int:
 
 
 @models.command()
-@click.argument("file", type=click.Path())
+@click.argument("file", type=PATH)
 @_name
 @click.option("--source", metavar="ADDRESS", default="", help="Where others get it: hf:OWNER/REPO/FILE.gguf.")
 def add(file: str, name: str | None, source: str) -> int:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from llmzip.codec.head import MAX_STREAMS
-from llmzip.codec.settings import SMALLEST_BLOCK, SMALLEST_WINDOW, Settings
+from llmzip.codec.settings import DEFAULT_LEVEL, LAST_WITHOUT_NETWORK, SMALLEST_BLOCK, SMALLEST_WINDOW, Settings
 from llmzip.container.format import MAX_BLOCK, MAX_CONTEXT
 from llmzip.errors import UsageError
 
@@ -27,6 +28,7 @@ class Options(Settings):
     """What the user asked for, of the codec and of the command; commands without an option leave its default."""
 
     output: str | None = None
+    suffix: str = SUFFIX
     stdout: bool = False
     remove: bool = False
     force: bool = False
@@ -45,7 +47,10 @@ class Options(Settings):
     def of(cls, parameters: dict[str, Any]) -> Options:
         """From a command's parameters; others than the options are passed over."""
         names = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in parameters.items() if name in names})
+        values = {name: value for name, value in parameters.items() if name in names}
+        if values.get("level", DEFAULT_LEVEL) <= LAST_WITHOUT_NETWORK and is_default("model"):
+            values.pop("model", None)  # it was meant for files that need a network
+        return cls(**values)
 
     def check(self, files: tuple[str, ...]) -> Options:
         """The options for these files, with `-o -` turned into `-c`. Raises `UsageError` for contradictions."""
@@ -54,6 +59,8 @@ class Options(Settings):
             raise UsageError("-c and -o name two outputs: give one of them")
         if output == "":
             raise UsageError("-o needs a file name")
+        if not self.suffix or "/" in self.suffix or "\0" in self.suffix:
+            raise UsageError(f"-S {self.suffix!r} is no suffix for a file name: give one like {SUFFIX}")
         if output is not None and len(files) > 1:
             raise UsageError(f"-o names one output for {len(files)} files: use -c to join them, or no -o")
         if output in ("-", "/dev/stdout"):
@@ -62,6 +69,13 @@ class Options(Settings):
             raise UsageError("--rm needs files on both sides: it cannot go with standard input or output")
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return Options(**values | {"output": output, "stdout": stdout})
+
+
+def is_default(parameter: str) -> bool:
+    """Whether the value of a parameter is from the environment or the configuration file: not said of these very files."""
+    context = click.get_current_context(silent=True)
+    elsewhere = (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
+    return context is not None and context.get_parameter_source(parameter) in elsewhere
 
 
 def parse_size(text: str) -> int:
@@ -95,11 +109,29 @@ class Size(click.ParamType[int]):
         return size
 
 
-_files = click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path())
+PATH = click.Path(readable=False)
+"""Names of files, unlooked at: one that cannot be read must not keep the command from the others."""
+
+_files = click.argument("files", metavar="[FILE]...", nargs=-1, type=PATH)
+
+
+def _version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        from llmzip.container.format import VERSION
+        from llmzip.version import __version__
+
+        click.echo(f"llmzip {__version__} (file format {VERSION})")
+        context.exit()
+
+
+version_option = click.option(
+    "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
 messages_options = [
     click.option("-q", "--quiet", is_flag=True, help="No progress and no notices; errors are still printed."),
     click.option("-v", "--verbose", is_flag=True, help="A summary line for each file."),
     click.option("--debug", is_flag=True, help="Print a traceback when something fails."),
+    version_option,
 ]
 progress_options = [
     click.option("--progress/--no-progress", default=True, help="Progress on a terminal (default: yes)."),
@@ -107,6 +139,9 @@ progress_options = [
 _output = [
     click.option("-o", "--output", metavar="FILE", help="Write to FILE; - is standard output."),
     click.option("-c", "--stdout", is_flag=True, help="Write to standard output."),
+    click.option(
+        "-S", "--suffix", metavar="SUF", default=SUFFIX, help=f"Suffix of compressed files (default: {SUFFIX})."
+    ),
     click.option("-f", "--force", is_flag=True, help="Overwrite, follow links, allow terminals and double suffixes."),
     click.option("-k", "--keep", "remove", flag_value=False, type=bool, help="Keep the input (the default)."),
     click.option("--rm", "remove", flag_value=True, type=bool, help="Remove the input once the output is stored."),
@@ -198,7 +233,9 @@ filter_options = apply(
         click.option("-z", "--compress", "operation", flag_value="compress", help="Compress (the default)."),
         click.option("-d", "--decompress", "--uncompress", "operation", flag_value="decompress", help="Decompress."),
         click.option("-t", "--test", "operation", flag_value="test", help="Verify, write nothing."),
-        click.option("-l", "--list", "operation", flag_value="info", help="List what the files hold."),
+        click.option(
+            "-l", "--list", "operation", flag_value="info", help="List sizes; with -v all that `llmzip info` tells."
+        ),
         *_output,
         *model_options,
         *coding_options,

@@ -11,9 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-import click
-from click.core import ParameterSource
-
 from llmzip.cli.files import (
     Input,
     Nowhere,
@@ -23,9 +20,10 @@ from llmzip.cli.files import (
     decompressed_name,
     printable,
 )
-from llmzip.cli.options import Options
+from llmzip.cli.options import Options, is_default
 from llmzip.cli.progress import progress, shown, summary_line
 from llmzip.errors import LlmzipError, LlmzipWarning, UnusedModelWarning, UsageError
+from llmzip.model.threads import usable_cores
 
 if TYPE_CHECKING:
     from llmzip.codec import Codec
@@ -40,10 +38,10 @@ def codec_settings(options: Options) -> Settings:
     """What the options say to a codec, at this terminal; from now on the notices that they leave out are silent."""
     if options.quiet:
         warnings.simplefilter("ignore", LlmzipWarning)
-    context = click.get_current_context(silent=True)
-    if context and context.get_parameter_source("model") is ParameterSource.ENVIRONMENT:
-        # A default for all files, not what this one is said to need.
+    if is_default("model"):
         warnings.simplefilter("ignore", UnusedModelWarning)
+    if options.threads > usable_cores() and options.verbose:
+        notice(f"-T {options.threads}: {usable_cores()} threads, as many as there are cores")
     return replace(options.settings, show_downloads=shown(options))
 
 
@@ -82,8 +80,8 @@ class Run:
     def compress(self, path: str | None) -> None:
         """Compress one file, or standard input for None."""
         options = self.options
-        target = self._target(path, lambda name: compressed_name(name, options.force))
-        with Input(path, follow=self._follow(target)) as source:
+        target = self._target(path, lambda name: compressed_name(name, options.force, options.suffix))
+        with self._input(path, target) as source:
             with self._output(target, source, binary=True) as output:
                 with progress(name_of(path), lambda: source.size, options) as advance:
                     summary = self.codec.compress_stream(source.stream, output.stream, progress=advance)
@@ -96,8 +94,8 @@ class Run:
 
     def decompress(self, path: str | None) -> None:
         """Decompress one file, or standard input for None."""
-        target = self._target(path, decompressed_name)
-        with Input(path, follow=self._follow(target)) as source:
+        target = self._target(path, lambda name: decompressed_name(name, self.options.suffix))
+        with self._input(path, target) as source:
             self._refuse_terminal(source)
             with self._output(target, source, binary=False) as output:
                 with progress(name_of(path), lambda: original_size(source), self.options) as advance:
@@ -151,9 +149,10 @@ class Run:
             return None
         return derive(path)
 
-    def _follow(self, target: str | None) -> bool:
-        # With an output named after it, a link or device is likely a mistake.
-        return self.options.force or target is None or self.options.output is not None
+    def _input(self, path: str | None, target: str | None) -> Input:
+        # With an output named after it, a link is likely a mistake, and a device or pipe surely one.
+        chosen = target is None or self.options.output is not None
+        return Input(path, follow=self.options.force or chosen, special=chosen)
 
     def _output(self, target: str | None, source: Input, *, binary: bool) -> StandardOutput | OutputFile:
         if target is None:
@@ -168,7 +167,10 @@ class Run:
 
     def _finish(self, path: str | None, source: Input, summary: str) -> None:
         if self.options.remove:
-            source.remove()
+            try:
+                source.remove()
+            except OSError as error:
+                raise LlmzipError(f"stored, but could not remove {name_of(path)}: {explain(error)}") from error
         if self.options.verbose:
             notice(f"{name_of(path)}: {summary}")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, Generic, TypeVar
 
-from llmzip.model.threads import usable_cores
+from llmzip.model.threads import bounded, usable_cores
 
 Result = TypeVar("Result")
 Job = Callable[[Callable[[float], None]], Result]
@@ -28,7 +28,7 @@ def workers(wanted: int, source: BinaryIO) -> int:
     """
     if not (hasattr(source, "seekable") and source.seekable()):
         return 1
-    return wanted or min(_BY_DEFAULT, usable_cores())
+    return bounded(wanted) or min(_BY_DEFAULT, usable_cores())
 
 
 class Ahead(Generic[Result]):

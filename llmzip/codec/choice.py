@@ -24,6 +24,7 @@ from llmzip.container import NO_MODEL, TAG_NAME, Header
 from llmzip.errors import ArithmeticMismatchError, CorruptError, LlmzipWarning, ModelError
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel, Window
+from llmzip.model.threads import bounded
 from llmzip.text.embedded_vocabulary import pieces
 
 
@@ -232,4 +233,4 @@ class ModelChoice:
         return held
 
     def _load(self, found: locate.Found, exact: bool | None) -> LanguageModel:
-        return locate.load(found, self._settings.threads, exact=exact, gpu_layers=self._settings.gpu_layers)
+        return locate.load(found, bounded(self._settings.threads), exact=exact, gpu_layers=self._settings.gpu_layers)

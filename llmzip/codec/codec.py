@@ -113,7 +113,7 @@ class Codec:
     def compressor(
         self, sink: BinaryIO, progress: BytesDone | None = None, observer: Observer = SILENT
     ) -> MemberCompressor:
-        """Writes a member into sink from data as it comes; the header goes out at once. Raises ModelError, OSError."""
+        """Writes a member into sink from data as it comes; the header goes out with the first block. Raises ModelError, OSError."""
         return MemberCompressor(self.settings, self.choice, sink, progress, observer)
 
     def block_coder(self) -> BlockCoder:

@@ -18,7 +18,8 @@ WINDOWS_PER_STREAM = 8
 
 _CACHES = 1 << 30  # bytes for the caches of all streams
 
-_PROBED = 1 << 14  # bytes: shorter blocks are not worth a look beforehand
+_PROBED = 1 << 8  # bytes: of shorter blocks a sample says little, and the network is done with them at once
+_PROBED_BY_NETWORK = 1 << 14  # bytes: shorter ones take it hardly longer than their samples
 _SAMPLE, _SAMPLES = 2048, 4
 _REPETITIVE = 200  # zstd shrinks the block to one part in so many: a network would take minutes for next to nothing
 _UNLIKE_TEXT = 0.45  # tokens a byte; English has 0.28
@@ -50,13 +51,14 @@ def unpromising(data: bytes, classic_length: int, pipeline: BlockPipeline) -> bo
 
     classic_length: what zstd makes of the block.
     """
-    if len(data) < _PROBED:
+    if len(data) < (_PROBED_BY_NETWORK if pipeline.network else _PROBED):
         return False
     if pipeline.network and classic_length * _REPETITIVE < len(data):
         return True
     # Not at the ends, where a block often holds a bit of what lies beside it.
     starts = [len(data) * (2 * i + 1) // (2 * _SAMPLES) for i in range(_SAMPLES)]
-    sample = b"".join(data[at : at + _SAMPLE] for at in starts)
+    whole = len(data) <= _SAMPLES * _SAMPLE
+    sample = data if whole else b"".join(data[at : at + _SAMPLE] for at in starts)
     text = pipeline.vocabulary.encode(sample)
     if len(text.tokens) < _UNLIKE_TEXT * len(sample):
         return False

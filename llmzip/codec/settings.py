@@ -25,7 +25,7 @@ class Settings:
     model: a GGUF file, a registered name, `hf:OWNER/REPO[/FILE]`, or a loaded model (which stays the caller's to close); None: the
         embedded model.
     threads: cores to use, by llama.cpp or, where blocks need no network, for as many blocks at once; 0 = as many as help (two
-        blocks). Never changes the bytes.
+        blocks). At most the usable cores count. Never changes the bytes.
     level: 1 to 9, as of xz and zstd. 1 to 3: the table of n-grams and the mixer, no network. 4 to 6: network, table and mixer.
         7 to 9: the same in one stream and larger blocks, slow to decompress (docs/levels.md).
     mix: whether the adaptive mixer is used; without it there is the network alone.

@@ -52,7 +52,7 @@ def stored_block(kind: BlockKind, original: Bytes, payload: Bytes) -> bytes:
 
 
 class MemberWriter:
-    """Writes one member to `sink`, a binary stream that need not seek; the header goes out at once.
+    """Writes one member to `sink`, a binary stream that need not seek; the header goes out with the first block.
 
     Blocks are written in the order of the original. Without `finish` the output is truncated and readers say so.
     Raises `OSError` as the sink does and `ValueError` for a header or block outside the format's limits.
@@ -67,11 +67,13 @@ class MemberWriter:
         self._original = 0
         self._compressed = 0
         self._finished = False
-        self._write(header.pack())
+        # Held back, so that an input that cannot be read and a model that cannot be loaded leave the sink empty.
+        self._held = header.pack()
 
     def _write(self, data: Bytes) -> None:
-        write_all(self._sink, data)
-        self._compressed += memoryview(data).nbytes
+        held, self._held = self._held, b""
+        write_all(self._sink, b"".join((held, data)) if held else data)
+        self._compressed += len(held) + memoryview(data).nbytes
 
     def write_block(self, kind: BlockKind, original: Bytes, payload: Bytes) -> None:
         """Append one block: `payload` is the coded form of the 1 to `MAX_BLOCK` bytes of `original`."""

@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmzip.errors import ModelError
+from llmzip.model import BUILT_IN
 from llmzip.model.base import Window
 
 if TYPE_CHECKING:
     from llmzip.model.llama import LlamaModel
 
 PACKED = Path(__file__).parent.parent / "data" / "embedded.gguf"
-NAME = "llmzip embedded 8M"
 
 # format: files name the model by its identity; a new embedded model is a new identity (docs/models.md).
 IDENTITY = bytes.fromhex("b13fa0ec87aa9c44")
 SHA256 = "8bbfb9a4032ca58a077cc1becc8714c494c0420cb194b180f8e880a4d93a207b"
-
 
 # What the model was trained on, in tokens; the oldest quarter of a full window is dropped.
 WINDOW = Window(512, 4)
@@ -37,6 +36,6 @@ def load_embedded(threads: int = 0, *, exact: bool = False, gpu_layers: int = 0)
 
     if exact:
         _check_packed()
-        return LlamaModel(PACKED, IDENTITY, NAME, WINDOW, threads, gpu_layers=gpu_layers, exact=True)
+        return LlamaModel(PACKED, IDENTITY, BUILT_IN, WINDOW, threads, gpu_layers=gpu_layers, exact=True)
     with expanded(PACKED, IDENTITY, _check_packed) as file:
-        return LlamaModel(file, IDENTITY, NAME, WINDOW, threads, gpu_layers=gpu_layers)
+        return LlamaModel(file, IDENTITY, BUILT_IN, WINDOW, threads, gpu_layers=gpu_layers)

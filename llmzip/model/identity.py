@@ -54,7 +54,7 @@ def model_files(path: Path) -> list[Path]:
     files = [path.with_name(name) for name in all_parts(path.name)]
     missing = [file for file in files if not file.is_file()]
     if len(files) == 1 and missing:
-        raise ModelError(f"there is no model file {path}; give --model the path of a GGUF file")
+        raise ModelError(f"there is no model file {path}; give the path of a GGUF file")
     if missing:
         raise ModelError(
             f"{path} is one of {len(files)} parts of a model, and {missing[0].name} is not beside it; get all parts"

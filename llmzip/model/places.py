@@ -26,6 +26,14 @@ def data_folder() -> Path:
     return Path(override) if override else user_data_path("llmzip")
 
 
+def config_file() -> Path:
+    """The user's settings (`LLMZIP_CONFIG` overrides `config.toml` in the platform's folder of settings)."""
+    from platformdirs import user_config_path
+
+    override = os.environ.get("LLMZIP_CONFIG")
+    return Path(override) if override else user_config_path("llmzip") / "config.toml"
+
+
 def store_json(target: Path, document: Any) -> None:
     """Write a document whole or not at all: readers see the old one or the new one. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def bounded(wanted: int) -> int:
+    """Threads for a wish, at most the usable cores: more of them only wait for each other. 0, as many as help, stays 0."""
+    return min(wanted, usable_cores())
+
+
 def is_busy(cores: int) -> bool:
     """Whether other programs leave less than half of the cores."""
     try:

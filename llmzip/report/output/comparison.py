@@ -35,7 +35,7 @@ _FIGURES = [
     Column("pack_peak", "pack MiB", _mebibytes),
     Column("unpack_peak", "unpack MiB", _mebibytes),
     Column("adjusted", "adjusted", grouped),
-    Column("adjusted_bits", "bits/byte", decimals(3)),
+    Column("adjusted_bits", "adjusted bits/byte", decimals(3)),
 ]
 
 

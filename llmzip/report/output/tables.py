@@ -10,6 +10,8 @@ from typing import Any
 
 _PIPE_WIDTH = 240  # columns of a table that goes to no terminal: wide enough to cut nothing
 
+_WORDS = 16  # columns that words need at least
+
 Row = dict[str, Any]
 
 
@@ -78,19 +80,48 @@ def render(tables: Sequence[Table], form: str, *, width: int | None = None, colo
         markup=False,
     )
     for table in tables:
-        made = RichTable(
-            title=Text(table.title), title_justify="left", box=SIMPLE_HEAD, title_style="bold", padding=(0, 1, 0, 0)
-        )
-        for column in table.columns:
-            made.add_column(Text(column.heading), justify="left" if column.left else "right", overflow="fold")
-        for number, cells in enumerate(table.cells(), 1):
-            made.add_row(*map(Text, cells), end_section=number in table.sections)
-        console.print(made)
+        if _narrowest(table) > (width or _PIPE_WIDTH):
+            console.print(Text(table.title, "bold"))
+            console.print(*map(Text, _records(table)), "", sep="\n")
+        else:
+            made = RichTable(
+                title=Text(table.title), title_justify="left", box=SIMPLE_HEAD, title_style="bold", padding=(0, 1, 0, 0)
+            )
+            for column in table.columns:
+                made.add_column(
+                    Text(column.heading),
+                    justify="left" if column.left else "right",
+                    overflow="fold",
+                    no_wrap=not column.left,
+                )
+            for number, cells in enumerate(table.cells(), 1):
+                made.add_row(*map(Text, cells), end_section=number in table.sections)
+            console.print(made)
         for note in table.notes:
             console.print(Text(note))
         if table.notes:
             console.print()
     return "\n".join(line.rstrip() for line in sink.getvalue().split("\n"))
+
+
+def _narrowest(table: Table) -> int:
+    """Columns of a terminal that the table needs, where only its words may be broken."""
+    lines = [[column.heading for column in table.columns], *table.cells()]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    return sum(
+        2 + (min(width, _WORDS) if column.left else width) for column, width in zip(table.columns, widths, strict=True)
+    )
+
+
+def _records(table: Table) -> list[str]:
+    """The rows as lines for a narrow terminal: words first, then a line for each figure."""
+    widest = max((len(column.heading) for column in table.columns if not column.left), default=0)
+    lines = []
+    for cells in table.cells():
+        named = list(zip(table.columns, cells, strict=True))
+        lines += ["", " ".join(cell for column, cell in named if column.left and cell)]
+        lines += [f"  {column.heading:<{widest}}  {cell}" for column, cell in named if not column.left and cell]
+    return lines
 
 
 def _markdown(table: Table) -> str:
