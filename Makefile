@@ -13,9 +13,11 @@ help: ## Show this message
 
 $(VENV)/.installed: $(SOURCES)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing llmzip into $(VENV) (building llama-cpp-python takes about 5 minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip setuptools
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	@$(BIN)/python tools/install.py
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@$(BIN)/python tools/install.py test,lint
 	@touch $@
 
 demo: $(VENV)/.installed ## Set up, compress and restore a text, print the comparison
@@ -24,23 +26,23 @@ demo: $(VENV)/.installed ## Set up, compress and restore a text, print the compa
 test: lint ## Set up, check the code's style and types, run the tests
 	@$(BIN)/python -m pytest
 
-lint: $(VENV)/.installed ## Check style and types (ruff, mypy --strict, clang-format)
+lint: $(VENV)/.installed-test ## Check style and types (ruff, mypy --strict, clang-format)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check . || { echo "not formatted: run $(BIN)/ruff format"; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/clang-format --dry-run -Werror $(wildcard llmzip/*/*.c llmzip/*/*.h) || { echo "run $(BIN)/clang-format -i"; exit 1; }
 
-bench: $(VENV)/.installed ## Measure speed, memory and ratio (quiet machine, some minutes; BENCH_FILES=... for texts of your own)
+bench: $(VENV)/.installed-test ## Measure speed, memory and ratio (quiet machine, some minutes; BENCH_FILES=... for texts of your own)
 	@$(BIN)/python benchmarks/speed.py
 	@$(BIN)/python benchmarks/ratio.py $(BENCH_FILES)
 
-tables: $(VENV)/.installed ## Make the tables of README.md and docs/ from corpora/ (half an hour)
+tables: $(VENV)/.installed-test ## Make the tables of README.md and docs/ from corpora/ (half an hour)
 	@$(BIN)/python benchmarks/tables.py
 
-drift: $(VENV)/.installed ## Measure how far batch shapes and thread counts move the odds of a turn
+drift: $(VENV)/.installed-test ## Measure how far batch shapes and thread counts move the odds of a turn
 	@$(BIN)/python benchmarks/drift.py
 
-portability: $(VENV)/.installed ## Exchange files with a second build of llama.cpp, made once without AVX
+portability: $(VENV)/.installed-test ## Exchange files with a second build of llama.cpp, made once without AVX
 	@$(BIN)/python tools/portability.py
 
 clean: ## Remove the environment and what was built
