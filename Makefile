@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard llmzip/*/*.c llmzip/*/*.h)
 
-.PHONY: help demo test lint bench tables drift portability clean
+.PHONY: help demo test lint bench tables drift portability fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## Show this message
@@ -44,6 +44,12 @@ drift: $(VENV)/.installed-test ## Measure how far batch shapes and thread counts
 
 portability: $(VENV)/.installed-test ## Exchange files with a second build of llama.cpp, made once without AVX
 	@$(BIN)/python tools/portability.py
+
+fuzz: $(VENV)/.installed ## Mutate what readers read (FUZZ_SECONDS=30 for each part and way), property tests at length
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check '.[fuzz]'
+	@$(BIN)/python tools/fuzz.py --seconds $(or $(FUZZ_SECONDS),30)
+	@$(BIN)/python tools/fuzz.py --seconds $(or $(FUZZ_SECONDS),30) real
+	@$(BIN)/python -m pytest --hypothesis-profile expensive tests/test_fuzz.py tests/test_container.py tests/test_container_corrupt.py
 
 clean: ## Remove the environment and what was built
 	rm -rf $(VENV) build *.egg-info

@@ -13,6 +13,9 @@ from hypothesis import settings
 sys.path.insert(0, str(Path(__file__).parent))  # tests import `fakes`
 
 settings.register_profile("default", deadline=None)
+# The same examples every time, and the way to repeat a failing one (--hypothesis-profile ci); fifty times as many (expensive).
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("expensive", deadline=None, max_examples=5000)
 settings.load_profile("default")
 
 _cache = tempfile.TemporaryDirectory(prefix="llmzip-tests-")
