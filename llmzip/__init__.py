@@ -14,7 +14,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from llmzip.errors import ArithmeticMismatchError, CorruptError, LlmzipError, ModelError, TruncatedError, UsageError
+from llmzip.errors import (
+    ArithmeticMismatchError,
+    ContextError,
+    CorruptError,
+    LlmzipError,
+    ModelError,
+    TruncatedError,
+    UsageError,
+)
 from llmzip.version import __version__
 
 if TYPE_CHECKING:
@@ -30,6 +38,7 @@ __all__ = [
     "ArithmeticMismatchError",
     "Codec",
     "Compressor",
+    "ContextError",
     "CorruptError",
     "Decompressor",
     "LlmzipError",

@@ -38,6 +38,12 @@ class ModelError(LlmzipError):
     exit_code = 4
 
 
+class ContextError(LlmzipError):
+    """The context that a file was made with is missing, cannot be read, or is another one."""
+
+    exit_code = 4
+
+
 class ArithmeticMismatchError(LlmzipError):
     """This machine's floating-point arithmetic cannot reproduce what the file needs."""
 

@@ -171,7 +171,7 @@ def test_exact_header() -> None:
         Header(exact=True, tolerance=1),
         Header(model=b"short"),
         Header(coder=CODER + 1),
-        Header(extras={7: b""}),
+        Header(extras={9: b""}),
         Header(extras={2: bytes(MAX_HEADER)}),
         Header(context=-1),
         Header(context=MAX_CONTEXT + 1),

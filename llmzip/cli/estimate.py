@@ -9,7 +9,15 @@ import click
 
 from llmzip import atomic
 from llmzip.cli import measuring
-from llmzip.cli.options import Options, apply, coding_options, messages_options, model_options, progress_options
+from llmzip.cli.options import (
+    Options,
+    apply,
+    coding_options,
+    context_option,
+    messages_options,
+    model_options,
+    progress_options,
+)
 from llmzip.cli.run import make_examiner
 from llmzip.errors import UsageError
 
@@ -19,6 +27,7 @@ estimate_options = apply(
     [
         measuring.files_argument,
         *model_options,
+        context_option,
         *coding_options,
         *measuring.sample_options,
         click.option(

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from llmzip.cli.files import Input
 from llmzip.cli.options import Options
 from llmzip.cli.run import Run, name_of
-from llmzip.container import NO_MODEL, TAG_TABLE
+from llmzip.container import NO_MODEL, TAG_CONTEXT, TAG_TABLE
 from llmzip.container.format import VERSION, BlockKind, Header
 from llmzip.container.index import BlockEntry, MemberEntry, list_members, read_index
 from llmzip.container.streams import Cursor
@@ -69,6 +69,7 @@ def _member(member: MemberEntry[BlockEntry], source: BinaryIO | None) -> dict[st
         "digest": member.footer.digest.hex(),
         "model": _model(header),
         "table": _table(header),
+        "shared": _shared(header),
         "mode": "exact" if header.exact else "portable",
         "mixing": header.mixing,
         "continued": header.continued,
@@ -93,6 +94,17 @@ def _table(header: Header) -> dict[str, Any] | None:
 
     identity = header.extras.get(TAG_TABLE)
     return {"identity": identity.hex(), "at_hand": table_at_hand(identity)} if identity else None
+
+
+def _shared(header: Header) -> dict[str, Any] | None:
+    """The text that the member builds on."""
+    from llmzip.codec.context import Named
+
+    extra = header.extras.get(TAG_CONTEXT)
+    if extra is None:
+        return None
+    named = Named.unpack(extra)
+    return {"identity": named.identity.hex(), "length": named.length}
 
 
 def _blocks(blocks: Sequence[BlockEntry]) -> dict[str, dict[str, int]]:
@@ -158,6 +170,11 @@ def table(described: dict[str, Any], name: str) -> str:
         text = [("model", _named(member["model"], "--model"))]
         if member["table"]:
             text.append(("table", _named(member["table"], "")))
+        if member["shared"]:
+            shared = member["shared"]
+            text.append(
+                ("context", f"{shared['identity']}, a text of {shared['length']} bytes: give it with --context")
+            )
         text.append(("mode", ", ".join(mode)))
         if member["parts"]:
             text.append(("window", f"{member['context']} tokens, drops 1/{member['parts']} when full"))

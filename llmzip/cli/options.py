@@ -160,6 +160,11 @@ model_options = [
         "--gpu-layers", metavar="N", type=click.IntRange(0), help="Layers on a GPU (default: all of an own model)."
     ),
 ]
+context_option = click.option(
+    "--context",
+    metavar="FILE",
+    help="A text that both sides have, like an older version: costs little more than what differs from it.",
+)
 _LEVELS = {
     1: "Fast: the table of n-grams and the mixer, no network (-2 and -3 are the same).",
     6: "Network, table and mixer (the default; -4 and -5 are the same).",
@@ -222,10 +227,10 @@ def apply(decorators: list[Decorator]) -> Decorator:
 
 
 compress_options = apply(
-    [_files, *_output, *model_options, *coding_options, *_verify, *progress_options, *messages_options]
+    [_files, *_output, *model_options, context_option, *coding_options, *_verify, *progress_options, *messages_options]
 )
-decompress_options = apply([_files, *_output, *model_options, *progress_options, *messages_options])
-test_options = apply([_files, *model_options, *progress_options, *messages_options])
+decompress_options = apply([_files, *_output, *model_options, context_option, *progress_options, *messages_options])
+test_options = apply([_files, *model_options, context_option, *progress_options, *messages_options])
 info_options = apply([_files, click.option("--json", is_flag=True, help="A JSON document."), *messages_options])
 filter_options = apply(
     [
@@ -238,6 +243,7 @@ filter_options = apply(
         ),
         *_output,
         *model_options,
+        context_option,
         *coding_options,
         *_verify,
         *progress_options,

@@ -27,6 +27,7 @@ from llmzip.model.threads import usable_cores
 
 if TYPE_CHECKING:
     from llmzip.codec import Codec
+    from llmzip.codec.context import Context
     from llmzip.codec.settings import Settings
     from llmzip.codec.summary import Summary
     from llmzip.report.measure.examine import Examiner
@@ -49,14 +50,23 @@ def make_codec(options: Options) -> Codec:
     """The codec for these options; its libraries are imported here. Raises `LlmzipError`."""
     from llmzip.codec import Codec
 
-    return Codec(settings=codec_settings(options))
+    settings = codec_settings(options)
+    return Codec(settings=replace(settings, context=_context(settings)))
 
 
 def make_examiner(options: Options, *, alternatives: int = 0) -> Examiner:
     """The same as a codec that tells what it does. Raises `LlmzipError`."""
     from llmzip.report.measure.examine import Examiner
 
-    return Examiner(settings=codec_settings(options), alternatives=alternatives)
+    settings = codec_settings(options)
+    return Examiner(settings=replace(settings, context=_context(settings)), alternatives=alternatives)
+
+
+def _context(settings: Settings) -> Context | None:
+    """The context, read once for all files. Raises `ContextError`."""
+    from llmzip.codec.context import Context
+
+    return None if settings.context is None else Context.of(settings.context)
 
 
 class Run:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from llmzip.codec.arithmetic import Probe
-from llmzip.container import NO_MODEL, TAG_PROBE, TAG_TABLE, Header
+from llmzip.codec.context import Named
+from llmzip.container import NO_MODEL, TAG_CONTEXT, TAG_PROBE, TAG_TABLE, Header
 from llmzip.errors import CorruptError
 from llmzip.model.base import Window
 
@@ -15,7 +16,7 @@ class Coding:
     """How blocks are coded: by a network, a table of n-grams, or both.
 
     window: of the network; None without one. tolerance: drift of log odds in units of 1e-6. probe: in exact files, what
-    the arithmetic must reproduce. table: the table's identity, b"" without one.
+    the arithmetic must reproduce. table: the table's identity, b"" without one. context: what blocks may build on.
     """
 
     window: Window | None
@@ -23,6 +24,7 @@ class Coding:
     mixing: bool
     probe: Probe | None = None
     table: bytes = b""
+    context: Named | None = None
 
     @property
     def exact(self) -> bool:
@@ -56,6 +58,8 @@ class Agreement:
             extras[TAG_PROBE] = coding.probe.pack()
         if coding.table:
             extras[TAG_TABLE] = coding.table
+        if coding.context:
+            extras[TAG_CONTEXT] = coding.context.pack()
         return Header(
             exact=coding.exact,
             mixing=coding.mixing,
@@ -71,12 +75,13 @@ def coding_of(header: Header) -> Coding:
     """What a header says of its blocks. Raises CorruptError for what no encoder writes."""
     probe = Probe.unpack(header.extras.get(TAG_PROBE)) if header.exact else None
     table = header.extras.get(TAG_TABLE, b"")
+    context = Named.unpack(header.extras[TAG_CONTEXT]) if TAG_CONTEXT in header.extras else None
     if header.model == NO_MODEL and header.context == 0:
-        return Coding(None, header.tolerance, header.mixing, probe, table)
+        return Coding(None, header.tolerance, header.mixing, probe, table, context)
     try:
         window = Window(header.context, header.parts)
     except ValueError:
         raise CorruptError(
             f"impossible window ({header.context} tokens in {header.parts} parts): the file is damaged"
         ) from None
-    return Coding(window, header.tolerance, header.mixing, probe, table)
+    return Coding(window, header.tolerance, header.mixing, probe, table, context)

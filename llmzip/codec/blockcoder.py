@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from llmzip.codec import policy
 from llmzip.codec.agreement import Agreement
 from llmzip.codec.choice import ModelChoice
+from llmzip.codec.context import Part
 from llmzip.codec.decoding import decode_block
 from llmzip.codec.head import MAX_LITERALS, BlockHead
 from llmzip.codec.observer import SILENT, Observer
@@ -65,16 +66,17 @@ class BlockCoder:
         by_zstd = classic.quick_length(data)
         alone = self._choice.pipeline(self._coding.alone) if self._coding.table else None
         first = alone or self.network()
-        if policy.unpromising(data, by_zstd, first):
+        context = first.context
+        if policy.unpromising(data, by_zstd, first) and not (context and context.knows(data)):
             return CodedBlock(*classic.smallest(data))
         text, crlf = first.tokens_of(data)
         if len(text.literals) > MAX_LITERALS:
             return CodedBlock(*classic.smallest(data))
-        payload = self._by_table(text, crlf, alone, report) if alone else b""
+        payload = self._by_table(data, text, crlf, alone, report) if alone else b""
         if self._coding.window and (not alone or self._network_pays(text, 8 * len(payload) / len(data), alone)):
             # The network knows numbers as its tokenizer cuts them.
             text, crlf = self.network().tokens_of(data)
-            by_network = self._by_network(text, crlf, report)
+            by_network = self._by_network(data, text, crlf, report)
             if not payload or len(by_network) < len(payload):
                 payload = by_network
         if policy.beyond_classic(by_zstd, len(payload)):
@@ -84,27 +86,31 @@ class BlockCoder:
             return CodedBlock(kind, best)
         return CodedBlock(BlockKind.MODEL, payload, len(text.tokens))
 
-    def _by_table(self, text: TokenText, crlf: bool, alone: BlockPipeline, report: ShareDone) -> bytes:
+    def _part(self, data: bytes, pipeline: BlockPipeline) -> Part | None:
+        return pipeline.part_for(data, policy.context_bytes(len(data), self._settings.thorough))
+
+    def _by_table(self, data: bytes, text: TokenText, crlf: bool, alone: BlockPipeline, report: ShareDone) -> bytes:
         """The payload without the network: one stream, since nothing is gained by more."""
         share = portion(report, 0, _TABLE_SHARE) if self._coding.window else report
-        return alone.encode(text, crlf, 1, progress=share)
+        return alone.encode(text, crlf, 1, part=self._part(data, alone), progress=share)
 
     def _network_pays(self, text: TokenText, bits: float, alone: BlockPipeline) -> bool:
         return self._settings.thorough or policy.network_pays(text, bits, alone, self.network)
 
-    def _by_network(self, text: TokenText, crlf: bool, report: ShareDone) -> bytes:
+    def _by_network(self, data: bytes, text: TokenText, crlf: bool, report: ShareDone) -> bytes:
         """The payload with the network."""
         pipeline, settings = self.network(), self._settings
+        part = self._part(data, pipeline)
         stream_bytes = pipeline.session.model.stream_bytes(pipeline.window.context)
         wanted = settings.streams or (1 if settings.thorough else None)
         streams = policy.streams_for(len(text.tokens), pipeline.window, wanted, stream_bytes)
         share = portion(report, _TABLE_SHARE, 1) if self._coding.table else report
-        payload = pipeline.encode(text, crlf, streams, observer=self._observer, progress=share)
+        payload = pipeline.encode(text, crlf, streams, part=part, observer=self._observer, progress=share)
         head, words = BlockHead.unpack(payload, MAX_BLOCK)
         if not head.affords(pipeline.window, len(words)):
             # So little is left of the text that readers would take the claim for a hostile one.
             streams = BlockHead.affordable_streams(pipeline.window)
-            payload = pipeline.encode(text, crlf, streams, observer=self._observer, progress=share)
+            payload = pipeline.encode(text, crlf, streams, part=part, observer=self._observer, progress=share)
         return payload
 
     def _restores(self, payload: bytes, data: bytes, report: ShareDone) -> bool:

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field, replace
 from llmzip.codec import arithmetic, locate
 from llmzip.codec.agreement import Agreement, Coding, coding_of
 from llmzip.codec.arithmetic import Probe
+from llmzip.codec.context import MOST_KEPT, Context, Named
 from llmzip.codec.evaluation import Session
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.codec.settings import Settings
 from llmzip.coding.table_file import IDENTITY as TABLE
 from llmzip.container import NO_MODEL, TAG_NAME, Header
-from llmzip.errors import ArithmeticMismatchError, CorruptError, LlmzipWarning, ModelError
+from llmzip.errors import ArithmeticMismatchError, ContextError, CorruptError, LlmzipWarning, ModelError
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel, Window
 from llmzip.model.threads import bounded
@@ -63,6 +64,7 @@ class ModelChoice:
         self._settings = settings
         self.place = place or Place()
         self._alone: BlockPipeline | None = None
+        self._context: Context | None = None
 
     @property
     def lock(self) -> threading.RLock:
@@ -93,7 +95,7 @@ class ModelChoice:
             self.close()
         settings = self._settings
         if not settings.network:
-            return Agreement(NO_MODEL, Coding(None, 0, True, table=TABLE))
+            return Agreement(NO_MODEL, Coding(None, 0, True, table=TABLE, context=self._named()))
         table = TABLE if settings.mix else b""
         if settings.model is None and not settings.exact:
             return Agreement(
@@ -141,6 +143,8 @@ class ModelChoice:
         ArithmeticMismatchError.
         """
         coding = coding_of(header)
+        if coding.context:
+            self._context_for(coding.context)
         if not network:
             return coding.alone
         if coding.window is None:
@@ -173,11 +177,11 @@ class ModelChoice:
         if coding.window is None:
             alone = self._alone
             if alone is None or alone.coding != coding:
-                alone = self._alone = BlockPipeline(None, coding)
+                alone = self._alone = BlockPipeline(None, coding, self._context_of(coding))
             return alone
         held = self._hold()
         if held.pipeline is None or held.pipeline.coding != coding:
-            held.pipeline = BlockPipeline(held.session, coding)
+            held.pipeline = BlockPipeline(held.session, coding, self._context_of(coding))
         return held.pipeline
 
     def close(self) -> None:
@@ -190,6 +194,37 @@ class ModelChoice:
             self._held.session.close()
         self._held = None
 
+    @property
+    def context(self) -> Context | None:
+        """The text that both sides have; None where none was given. Raises ContextError where it cannot be read."""
+        if self._context is None and self._settings.context is not None:
+            self._context = Context.of(self._settings.context)
+        return self._context
+
+    def _named(self) -> Named | None:
+        """What new files say of the context."""
+        context = self.context
+        if context is None:
+            return None
+        if not context.text:
+            warnings.warn("the context is empty: nothing builds on it", LlmzipWarning, stacklevel=2)
+            return None
+        if context.named.length > MOST_KEPT:
+            message = f"of the context of {context.named.length:,} bytes only the last {MOST_KEPT >> 20} MiB are used"
+            warnings.warn(message, LlmzipWarning, stacklevel=2)
+        return context.named
+
+    def _context_for(self, named: Named) -> Context:
+        """The context that a file needs. Raises ContextError."""
+        context = self.context
+        if context is None:
+            raise ContextError(f"made with a context ({named}): give that text with --context FILE")
+        context.require(named)
+        return context
+
+    def _context_of(self, coding: Coding) -> Context | None:
+        return self._context_for(coding.context) if coding.context else None
+
     def _portable(self, window: Window, trained: int) -> Coding:
         """The coding of portable files; trained: tokens of context that the model was trained on, 0 if unknown."""
         context = self._settings.window
@@ -198,7 +233,8 @@ class ModelChoice:
                 f"a window of {context} tokens is more than the {trained} that the model was trained on: files may grow"
             )
             warnings.warn(message, LlmzipWarning, stacklevel=2)
-        return Coding(Window(context, window.parts) if context else window, PORTABLE_TOLERANCE, self._settings.mix)
+        window = Window(context, window.parts) if context else window
+        return Coding(window, PORTABLE_TOLERANCE, self._settings.mix, context=self._named())
 
     def _is_default(self, held: _Held) -> bool:
         """Whether a model that was loaded for a file is also what a new file takes."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.codec._cells import Cells
+from llmzip.codec.context import Part
 from llmzip.codec.evaluation import Steps
 from llmzip.codec.head import BlockHead
 from llmzip.codec.layout import Layout
@@ -21,6 +22,7 @@ from llmzip.text import newlines
 from llmzip.text.tokens import TokenText
 
 _REPAIRS = 3  # times the steps of a block that repair may take
+_KNOWN_A_STEP = 10  # tokens of a context that the mixer goes over in about the time of a step
 _SHORT = 10_000  # and so many steps more, which take seconds, for short blocks
 
 
@@ -62,7 +64,9 @@ def decode_block(
     try:
         # Whoever made the block may have made it for the time that repair would take.
         most = _REPAIRS * Layout(head.tokens, head.streams).steps + _SHORT
-        for data in readings(read, pipeline.quantiser, most):
+        known = pipeline.known(head.part, original_length)
+        before = 0 if known is None else len(known) // _KNOWN_A_STEP
+        for data in readings(read, pipeline.quantiser, most + before, before):
             if data is not None and fits(data):
                 return data, True
     except Astray:
@@ -83,7 +87,8 @@ def _reading(
 ) -> bytes | None:
     """What the words say if doubtful turns are taken as `doubts` has it; None for more bytes than `most`. May raise Astray
     and CorruptError."""
-    tokens = _tokens(pipeline, words, Layout(head.tokens, head.streams), progress, doubts)
+    known = pipeline.known(head.part, most)
+    tokens = _tokens(pipeline, words, Layout(head.tokens, head.streams), progress, doubts, head.part, known)
     text = TokenText(tokens, head.literals, head.spaced)
     if pipeline.vocabulary.length(text) > most:
         return None
@@ -92,19 +97,25 @@ def _reading(
 
 
 def _tokens(
-    pipeline: BlockPipeline, words: bytes, layout: Layout, progress: ShareDone, doubts: Doubts | None
+    pipeline: BlockPipeline,
+    words: bytes,
+    layout: Layout,
+    progress: ShareDone,
+    doubts: Doubts | None,
+    part: Part | None,
+    known: NDArray[np.int32] | None,
 ) -> NDArray[np.int32]:
     """Tokens of a block in the order of the text, (count,)."""
     if not layout.count:
         return np.empty(0, np.int32)
-    mixer, coder, tree = pipeline.mixer(layout), TurnDecoder(words), pipeline.tree
+    mixer, coder, tree = pipeline.mixer(layout, known=known), TurnDecoder(words), pipeline.tree
     if not pipeline.network:
         coded_ranks = np.empty(layout.count, np.uint32)
         for run in layout.runs():
             coded_ranks[run.start : run.stop] = mixer.decode_steps(coder, run.stop - run.start)
             progress(run.stop / layout.count)
         return tree.order[coded_ranks][layout.rows]
-    window, model = pipeline.window, pipeline.session.model
+    window = pipeline.window
     masses = Masses(tree.order, layout.streams)
     step = 0
 
@@ -114,11 +125,12 @@ def _tokens(
             doubts.review(step, level, *of_turns)
 
     cells = Cells(masses, pipeline.quantiser.grids, review if doubts else None).capsule
-    evaluation = Steps(pipeline.session, layout.streams, layout.steps, window, pipeline.coding.rows)
+    lead = pipeline.lead(part, known)
+    evaluation = Steps(pipeline.session, layout.streams, layout.steps, window, pipeline.coding.rows, lead)
     coded = np.empty(layout.count, np.int32)
-    inputs = np.full(layout.streams, model.start, np.int32)
+    inputs = np.full(layout.streams, evaluation.first_input, np.int32)
     done = 0
-    for span in spans(layout.steps, window, 1):
+    for span in spans(layout.steps, window, 1, evaluation.known):
         step, active = span.start, layout.active(span.start)
         masses.load(evaluation.evaluate(span, inputs[:active]))
         inputs[:active] = coded[done : done + active] = tree.order[mixer.decode_steps(coder, active, cells)]

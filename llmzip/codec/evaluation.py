@@ -58,17 +58,32 @@ class Steps:
     """The decoder's evaluation: one token of every stream at a time.
 
     rows: evaluate at least so many rows at once and two of each stream (1: just the tokens). The others are start
-    tokens behind those that count, taken back after every step.
+    tokens behind those that count, taken back after every step. lead: as for `prefill`; `first_input` is its last token, which every
+    stream's first step takes, behind `known` positions.
 
     format: in exact files the shape of a step decides the bits.
     """
 
-    def __init__(self, session: Session, streams: int, steps: int, window: Window, rows: int) -> None:
+    def __init__(
+        self,
+        session: Session,
+        streams: int,
+        steps: int,
+        window: Window,
+        rows: int,
+        lead: NDArray[np.int32] | None = None,
+    ) -> None:
+        before, self.first_input = _led(session.model.start, lead)
+        self.known = len(before)
         self._start, self._window, self._rows, self._streams = session.model.start, window, rows, streams
         most = max(active * self._rows_each(active) for active in (1, streams))
         self._slots, self._positions = np.arange(streams, dtype=np.int32), np.empty(streams, np.int32)
-        context = min(window.context, steps) + rows - 1
-        self._evaluator = session.evaluator(streams, context, max(most, rows + streams if rows > 1 else 0))
+        context = min(window.context, len(before) + steps) + rows - 1
+        at_once = min(len(before), max(1, _rows_at_once(session) // streams))
+        self._evaluator = session.evaluator(
+            streams, context, max(most, rows + streams if rows > 1 else 0, streams * at_once)
+        )
+        _read(self._evaluator, before, streams, at_once)
 
     def _rows_each(self, active: int) -> int:
         """Rows of each stream of a step of so many streams."""
@@ -106,7 +121,12 @@ def in_steps(
 
 
 def prefill(
-    session: Session, tokens: NDArray[np.int32], layout: Layout, window: Window, rows: int = 1
+    session: Session,
+    tokens: NDArray[np.int32],
+    layout: Layout,
+    window: Window,
+    rows: int = 1,
+    lead: NDArray[np.int32] | None = None,
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
     """Logits of every token of a block, as pairs (indices, logits).
 
@@ -115,19 +135,23 @@ def prefill(
     rows > 1: for exact files, whose steps have so many rows. No batch has fewer, streams go one by one (llama.cpp would
     cut a batch of unequal ones into pieces of any size), and the last row of each span is evaluated once more in a
     step, and must come out the same to the bit. Raises Disagreement if not.
+    lead: what every stream is fed first, the start token and more; None: the start token. Not in exact files.
     """
     if not layout.count:
         return
-    inputs, starts, lengths = layout.inputs(tokens, session.model.start), layout.starts, layout.lengths
-    most = min(ROWS, max(_FEWEST_ROWS, _LOGITS // len(session.model.pieces)))
+    before, first_input = _led(session.model.start, lead)
+    inputs, starts, lengths = layout.inputs(tokens, first_input), layout.starts, layout.lengths
+    most = _rows_at_once(session)
     group = max(1, min(layout.streams, most // window.drop)) if rows == 1 else 1
     most = min(most // group, window.context)
-    evaluator = session.evaluator(group, min(window.context, layout.steps) + rows - 1, max(group * most, rows))
+    context = min(window.context, len(before) + layout.steps)
+    evaluator = session.evaluator(group, context + rows - 1, max(group * most, rows))
     for first in range(0, layout.streams, group):
         members = slice(first, min(first + group, layout.streams))
         if first:
             evaluator.clear()
-        for span in spans(int(lengths[first]), window, most):
+        _read(evaluator, before, members.stop - first, most)
+        for span in spans(int(lengths[first]), window, most, len(before)):
             if span.slide:
                 evaluator.slide(members.stop - first, window.drop)
             indices, positions, slots = _rows(span, starts[members], lengths[members])
@@ -142,6 +166,25 @@ def prefill(
             again = _evaluate_padded(evaluator, inputs[indices[-1:]], at, rows, session.model.start)
             if not np.array_equal(again[0].view(np.uint32), last.view(np.uint32)):
                 raise Disagreement
+
+
+def _led(start: int, lead: NDArray[np.int32] | None) -> tuple[NDArray[np.int32], int]:
+    """Of what a stream is fed first, all but the last token, (n,), and the last one, after which its own first token comes."""
+    return (np.empty(0, np.int32), start) if lead is None else (lead[:-1], int(lead[-1]))
+
+
+def _rows_at_once(session: Session) -> int:
+    """Rows of one evaluation where nothing else bounds them."""
+    return min(ROWS, max(_FEWEST_ROWS, _LOGITS // len(session.model.pieces)))
+
+
+def _read(evaluator: Evaluator, tokens: NDArray[np.int32], streams: int, most: int) -> None:
+    """Feed the same tokens to each of the streams, whose caches are empty, at most `most` at once."""
+    for first in range(0, len(tokens), max(1, most)):
+        some = tokens[first : first + most]
+        positions = first + np.arange(len(some), dtype=np.int32)
+        slots = np.repeat(np.arange(streams, dtype=np.int32), len(some))
+        evaluator.evaluate(np.tile(some, streams), np.tile(positions, streams), slots)
 
 
 def _evaluate_padded(

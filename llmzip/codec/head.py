@@ -7,6 +7,7 @@ from binascii import crc_hqx
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from llmzip.codec.context import MOST_KEPT, Part
 from llmzip.container import Fields
 from llmzip.container.fields import encode_varint, read_varint
 from llmzip.errors import CorruptError
@@ -23,6 +24,9 @@ _CRLF = 1
 _LITERALS = 2
 _TABLE_ALONE = 4
 _SPACED = 8
+_PRIMED = 16
+_DIGITS = 32
+_KNOWN = _CRLF | _LITERALS | _TABLE_ALONE | _SPACED | _PRIMED | _DIGITS
 _CHECK = struct.Struct("<H")
 
 
@@ -36,6 +40,7 @@ class BlockHead:
     literals: list[tuple[int, bytes]]
     network: bool = True  # whether the model's network takes part, or the table of n-grams is all there is
     spaced: bool = False  # whether the tokens begin with a space that the text has not
+    part: Part | None = None  # of the context, that it builds on
 
     def payload(self, words: bytes) -> bytes:
         """The payload of a block: a check of what follows, this head, the range coder's bytes."""
@@ -45,8 +50,14 @@ class BlockHead:
             | _TABLE_ALONE * (not self.network)
             | _SPACED * self.spaced
         )
+        part = self.part
+        if part:
+            flags |= _PRIMED | _DIGITS * part.digits
         head = bytearray([flags])
         head += encode_varint(self.tokens) + encode_varint(self.streams)
+        if part:
+            head += encode_varint(part.skip) + encode_varint(part.rest)
+            head += encode_varint(part.back) if self.network else b""
         if self.literals:
             head += encode_varint(len(self.literals))
             done = 0
@@ -88,13 +99,18 @@ class BlockHead:
             return value
 
         flags = fields.take(1)[0]
-        if flags & ~(_CRLF | _LITERALS | _TABLE_ALONE | _SPACED):
+        if flags & ~_KNOWN or (flags & _DIGITS and not flags & _PRIMED):
             raise CorruptError(f"a model block has unknown flags {flags:#04x}: damaged, or made by a newer llmzip")
         # Every token and every literal stands for at least one byte, but for an added space.
         tokens = number(original_length + bool(flags & _SPACED), "tokens")
         streams = number(MAX_STREAMS, "streams")
         if not 1 <= streams <= max(tokens, 1):
             raise CorruptError(f"a model block claims {streams} streams for {tokens} tokens: damaged")
+        part = None
+        if flags & _PRIMED:
+            skip, rest = number(MOST_KEPT, "bytes before its context"), number(MOST_KEPT, "bytes behind its context")
+            back = 0 if flags & _TABLE_ALONE else number(MOST_KEPT, "tokens behind its context")
+            part = Part(skip, rest, bool(flags & _DIGITS), back)
         literals = []
         if flags & _LITERALS:
             position = 0
@@ -109,12 +125,12 @@ class BlockHead:
             raise CorruptError(
                 f"a model block claims {tokens} tokens, more than {len(words)} bytes can stand for: damaged"
             )
-        head = cls(bool(flags & _CRLF), tokens, streams, literals, not flags & _TABLE_ALONE, bool(flags & _SPACED))
-        return head, words
+        network, spaced = not flags & _TABLE_ALONE, bool(flags & _SPACED)
+        return cls(bool(flags & _CRLF), tokens, streams, literals, network, spaced, part), words
 
     def affords(self, window: Window, words: int) -> bool:
         """Whether a payload with so many bytes of words justifies the caches that its streams need."""
-        steps = -(-self.tokens // self.streams)
+        steps = -(-self.tokens // self.streams) + (window.lead if self.part else 0)
         return self.streams * min(window.context, steps) <= _POSITIONS + _POSITIONS_A_BYTE * words
 
     @staticmethod

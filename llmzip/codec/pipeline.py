@@ -10,13 +10,14 @@ Without a network there are no logits and no cells: the table of n-grams inside 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.codec.agreement import Coding
 from llmzip.codec.arithmetic import measured_tolerance
+from llmzip.codec.context import Context, Part
 from llmzip.codec.evaluation import Disagreement, Session, in_steps, prefill
 from llmzip.codec.head import BlockHead
 from llmzip.codec.layout import CODED_ROWS, Layout, Run
@@ -27,6 +28,7 @@ from llmzip.coding.rangecoder import TurnEncoder
 from llmzip.coding.start_file import embedded_start
 from llmzip.coding.table_file import find_table
 from llmzip.coding.tree import LeaningTree, VocabularyTree
+from llmzip.container import MAX_BLOCK
 from llmzip.errors import CorruptError, ModelError
 from llmzip.model._masses import Masses
 from llmzip.model.base import Window
@@ -39,6 +41,8 @@ _SAMPLE = (
     b"The drift between two machines is measured on a few words like these, since all texts of a language have it "
     b"alike, be they letters, laws or programs."
 )
+
+_BEGINNING = 24  # bytes by which a block is looked for in its context
 
 ShareDone = Callable[[float], None]
 """Told what share of a block, 0 to 1, is done."""
@@ -68,13 +72,14 @@ class Cells:
 class BlockPipeline:
     """The steps from a block's bytes to its payload, for one model and one coding.
 
-    vocabulary: bytes to tokens; tree: tokens to turns; quantiser: log odds to cells.
+    vocabulary: bytes to tokens; tree: tokens to turns; quantiser: log odds to cells; context: what blocks may build on.
     """
 
-    def __init__(self, session: Session | None, coding: Coding) -> None:
+    def __init__(self, session: Session | None, coding: Coding, context: Context | None = None) -> None:
         if session is None and not coding.table:
             raise CorruptError("neither a network nor a table of n-grams is named: the file is damaged")
-        self.coding, self._session = coding, session
+        self.coding, self._session, self.context = coding, session, context
+        self._known: tuple[Part, NDArray[np.int32]] | None = None
         if session:
             self.vocabulary = Vocabulary(session.model.pieces, session.model.tokenize, session.model.byte_tokens)
         else:
@@ -110,8 +115,8 @@ class BlockPipeline:
             raise RuntimeError("a pipeline without a network has no window")
         return self.coding.window
 
-    def mixer(self, layout: Layout, mixing: bool | None = None) -> Mixer:
-        """The mixer of a block, fresh; mixing: None = as the coding says."""
+    def mixer(self, layout: Layout, mixing: bool | None = None, known: NDArray[np.int32] | None = None) -> Mixer:
+        """The mixer of a block, fresh, or gone over the tokens `known`; mixing: None = as the coding says."""
         return Mixer(
             self.tree.leaves,
             layout.streams,
@@ -121,30 +126,78 @@ class BlockPipeline:
             table=self.table,
             kinds=self.tree.kinds,
             start=self._start,
+            seen=None if known is None else self.tree.ranks[known],
         )
 
     def tokens_of(self, data: bytes) -> tuple[TokenText, bool]:
         """Tokens of a block, and whether CRLF line ends were turned into LF before."""
+        return self._spelt(data, self._digits(data))
+
+    def _digits(self, data: bytes) -> bool:
+        """Whether numbers are spelt digit by digit."""
+        return not self.network and many_digits(data)
+
+    def _spelt(self, data: bytes, digits: bool) -> tuple[TokenText, bool]:
         turned = newlines.to_lf(data)
         lines = data if turned is None else turned
         text = self.vocabulary.encode(lines)
-        if not self.network and many_digits(data):
-            text = digit_speller().spell(text, lines)
-        return text, turned is not None
+        return digit_speller().spell(text, lines) if digits else text, turned is not None
+
+    def part_for(self, data: bytes, most: int) -> Part | None:
+        """What of the context a block builds on, of at most `most` bytes; None without a context."""
+        if self.context is None:
+            return None
+        part = replace(self.context.choose(data, most), digits=self._digits(data))
+        if not self.network or (known := self.known(part, MAX_BLOCK)) is None:
+            return part
+        # The network best reads what stands before the block's beginning, where that is found, else the last tokens.
+        place = self.context.part(part, MAX_BLOCK).find(data[:_BEGINNING]) if len(data) >= _BEGINNING else -1
+        ends = np.cumsum([len(self.vocabulary.pieces[token]) for token in known.tolist()])
+        before = int(np.searchsorted(ends, place, "right"))
+        return replace(part, back=len(known) - before) if before > self.window.lead // 2 else part
+
+    def known(self, part: Part | None, block: int) -> NDArray[np.int32] | None:
+        """The tokens of a part of the context, (n,), for a block of so many bytes; None without one.
+
+        format: both sides find these tokens by the model's own tokenizer; literals are left out. Raises CorruptError.
+        """
+        if part is None:
+            return None
+        if self.context is None:
+            raise CorruptError("a block builds on a context and the header names none: the file is damaged")
+        held = self._known
+        if held is None or replace(held[0], back=part.back) != part:
+            held = self._known = part, self._spelt(self.context.part(part, block), part.digits)[0].tokens
+        else:
+            self.context.part(part, block)
+        if part.back > len(held[1]):
+            raise CorruptError("a block builds on an impossible part of the context: the file is damaged")
+        return held[1]
+
+    def lead(self, part: Part | None, known: NDArray[np.int32] | None) -> NDArray[np.int32] | None:
+        """What each stream is fed first, (n,): the start token and the last tokens known; None for the start token alone.
+
+        format: as many as the window's `lead`. Exact files have none: their bits rest on the shapes of steps.
+        """
+        if part is None or known is None or self.coding.exact:
+            return None
+        end = len(known) - part.back
+        before = known[max(0, end - self.window.lead) : end]
+        return np.concatenate([[self.session.model.start], before]).astype(np.int32)
 
     def evaluate(
-        self, tokens: NDArray[np.int32], layout: Layout
+        self, tokens: NDArray[np.int32], layout: Layout, lead: NDArray[np.int32] | None = None
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """What the model predicts for each token: pairs (indices, logits (rows, V)), valid until the next pair.
 
-        Some tokens may come twice: the last one counts.
+        Some tokens may come twice: the last one counts. lead: as of `lead`.
         """
         window, rows = self.window, self.coding.rows
         if self.coding.exact and rows == 1:
             yield from in_steps(self.session, tokens, layout, window, 1)
             return
         try:
-            yield from prefill(self.session, tokens, layout, window, rows)
+            yield from prefill(self.session, tokens, layout, window, rows, lead)
         except Disagreement:
             yield from in_steps(self.session, tokens, layout, window, rows)
 
@@ -166,10 +219,11 @@ class BlockPipeline:
         tokens: NDArray[np.int32],
         layout: Layout,
         *,
+        lead: NDArray[np.int32] | None = None,
         observer: Observer = SILENT,
         progress: ShareDone = silent,
     ) -> Cells:
-        """Evaluate all tokens and put the odds of their turns into cells."""
+        """Evaluate all tokens and put the odds of their turns into cells. lead: as of `lead`."""
         count = layout.count
         found = Cells(np.empty(count, np.uint8), np.empty((count, self.tree.depth), np.uint8))
         if not count:
@@ -184,7 +238,7 @@ class BlockPipeline:
             progress(min(1.0, done / count))
 
         def shown() -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-            for indices, logits in self.evaluate(tokens, layout):
+            for indices, logits in self.evaluate(tokens, layout, lead):
                 observer.logits(indices, logits)
                 yield indices, logits
 
@@ -199,14 +253,16 @@ class BlockPipeline:
         *,
         mixing: bool | None = None,
         most: int = CODED_ROWS,
+        known: NDArray[np.int32] | None = None,
     ) -> Iterator[tuple[Run, bytes, bytes]]:
         """Turns of each run of rows: bits (uint8) and probabilities of bit 1 (uint16, in 1/65536) as raw bytes.
 
-        cells: None without a network. mixing: None = as the coding says. most: rows of a run.
+        cells: None without a network. mixing: None = as the coding says. most: rows of a run. known: tokens that the mixer goes
+        over first.
         """
         ranks = np.empty(layout.count, np.uint32)
         ranks[layout.rows] = self.tree.ranks[tokens]
-        mixer = self.mixer(layout, mixing)
+        mixer = self.mixer(layout, mixing, known)
         no_states = np.zeros(0 if cells else layout.count, np.uint8)
         for run in layout.runs(most):
             rows = slice(run.start, run.stop)
@@ -227,19 +283,20 @@ class BlockPipeline:
         crlf: bool,
         streams: int,
         *,
+        part: Part | None = None,
         observer: Observer = SILENT,
         progress: ShareDone = silent,
     ) -> bytes:
-        """The payload for a block's tokens, in `streams` streams."""
+        """The payload for a block's tokens, in `streams` streams. part: of the context, from `part_for`."""
         tokens, layout = text.tokens, Layout(len(text.tokens), streams)
+        head = BlockHead(crlf, layout.count, streams, text.literals, self.network, text.spaced, part)
+        known = self.known(part, MAX_BLOCK)
         if not self.network:
-            words = self.words(_told(self.turns(tokens, layout, None), layout, progress))
-            return BlockHead(crlf, layout.count, streams, text.literals, network=False).payload(words)
+            return head.payload(self.words(_told(self.turns(tokens, layout, None, known=known), layout, progress)))
         observer.tokens(text, crlf, layout)
-        cells = self.quantise(tokens, layout, observer=observer, progress=progress)
+        cells = self.quantise(tokens, layout, lead=self.lead(part, known), observer=observer, progress=progress)
         observer.cells(cells)
-        words = self.words(self.turns(tokens, layout, cells), observer)
-        return BlockHead(crlf, layout.count, streams, text.literals, spaced=text.spaced).payload(words)
+        return head.payload(self.words(self.turns(tokens, layout, cells, known=known), observer))
 
     def measured_tolerance(self) -> int:
         """The tolerance that a portable file by this model needs, in units of 1e-6."""

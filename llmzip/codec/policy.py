@@ -18,6 +18,8 @@ WINDOWS_PER_STREAM = 8
 
 _CACHES = 1 << 30  # bytes for the caches of all streams
 
+_PRIMED, _PRIMED_THOROUGH = 1 << 20, 4 << 20
+
 _PROBED = 1 << 8  # bytes: of shorter blocks a sample says little, and the network is done with them at once
 _PROBED_BY_NETWORK = 1 << 14  # bytes: shorter ones take it hardly longer than their samples
 _SAMPLE, _SAMPLES = 2048, 4
@@ -43,6 +45,11 @@ def streams_for(tokens: int, window: Window, wanted: int | None, stream_bytes: i
         return max(1, min(wanted, tokens, MAX_STREAMS))
     affordable = _CACHES // max(1, stream_bytes)
     return max(1, min(MOST_STREAMS, tokens // (WINDOWS_PER_STREAM * window.context), affordable))
+
+
+def context_bytes(block: int, thorough: bool) -> int:
+    """Bytes of a context that the mixer goes over for a block of so many: time that both sides spend."""
+    return max(_PRIMED_THOROUGH if thorough else _PRIMED, block + block // 4)
 
 
 def unpromising(data: bytes, classic_length: int, pipeline: BlockPipeline) -> bool:

@@ -103,12 +103,12 @@ class Doubts:
         return self.reach - doubtful[len(doubtful) // 2][0] if doubtful else math.inf
 
 
-def readings(read: Callable[[Doubts], T], quantiser: Quantiser, most: float = math.inf) -> Iterator[T]:
+def readings(read: Callable[[Doubts], T], quantiser: Quantiser, most: float = math.inf, before: int = 0) -> Iterator[T]:
     """Results of `read` with one or more turns taken the other way. Raises Astray at the end if reading them as they are
     gives noise.
 
     read: decodes the block, showing every turn to the `Doubts`; may raise Astray and CorruptError. most: steps of all readings
-    together.
+    together. before: what each takes before its first step, in steps.
     """
     spent = 0
 
@@ -121,7 +121,7 @@ def readings(read: Callable[[Doubts], T], quantiser: Quantiser, most: float = ma
             doubts.reach = doubts.step
             return doubts, []
         finally:
-            spent += doubts.step + 1
+            spent += doubts.step + 1 + before
 
     now, as_they_are = attempt(frozenset())
     left = _READINGS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmzip.codec.context import Context
 from llmzip.codec.head import MAX_STREAMS
 from llmzip.container import MAX_BLOCK
 from llmzip.container.format import MAX_CONTEXT
@@ -31,6 +32,8 @@ class Settings:
     mix: whether the adaptive mixer is used; without it there is the network alone.
     streams: of a block that the network codes, 1 to 256; None = by level and length.
     window: tokens of a window, 16 to 2**20; None = the model's own.
+    context: a text that both sides have (bytes, or the name of its file): new files build on it, and name it by its digest;
+        those made so need it to be decompressed. None or empty: none.
     exact: evaluate quantised weights as they are, for files that need this machine's arithmetic; None = only where the
         model is too large for F32.
     gpu_layers: layers on a GPU; None = all of an own model, none of the embedded one.
@@ -38,7 +41,7 @@ class Settings:
     verify: decode every block again before it is written, and store what does not come back by a classic codec.
     show_downloads: progress on stderr while a model is fetched from the hub.
 
-    Files say what decompression needs: for that only model, threads, gpu_layers and show_downloads count.
+    Files say what decompression needs: for that only model, context, threads, gpu_layers and show_downloads count.
     """
 
     model: str | Path | LanguageModel | None = None
@@ -47,6 +50,7 @@ class Settings:
     mix: bool = True
     streams: int | None = None
     window: int | None = None
+    context: bytes | str | Path | Context | None = None
     exact: bool | None = None
     gpu_layers: int | None = None
     block_size: int | None = None

@@ -36,17 +36,17 @@ static int lay_out(MixerObject *m, unsigned long streams, unsigned long tokens) 
 }
 
 static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"leaves", "cells", "streams", "tokens", "mix",   "flags",
-                            "memory", "parts", "table",   "kinds",  "start", NULL};
-    unsigned long leaves, streams, tokens;
+    static char *names[] = {"leaves", "cells", "streams", "tokens", "mix",  "flags", "memory",
+                            "parts",  "table", "kinds",   "start",  "room", NULL};
+    unsigned long leaves, streams, tokens, room = 0;
     int mix = 1, flags = 0;
     Py_buffer cells;
     Py_ssize_t memory = (Py_ssize_t)256 << 20;
     unsigned int parts = UINT_MAX;
     PyObject *table = Py_None;
     Py_buffer kinds = {0}, start = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ky*kk|$ppnIOz*z*", names, &leaves, &cells, &streams, &tokens, &mix,
-                                     &flags, &memory, &parts, &table, &kinds, &start))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ky*kk|$ppnIOz*z*k", names, &leaves, &cells, &streams, &tokens, &mix,
+                                     &flags, &memory, &parts, &table, &kinds, &start, &room))
         return -1;
     int result = -1;
     if (m->turns.streams) {
@@ -67,7 +67,7 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
         PyErr_SetString(PyExc_ValueError, "start is damaged, or not of this vocabulary and mixer");
     } else if (memory < (Py_ssize_t)1 << 20) {
         PyErr_SetString(PyExc_ValueError, "memory must be at least 1 MiB");
-    } else if (tokens > TOKENS_MAX) {
+    } else if (tokens > TOKENS_MAX || room > TOKENS_MAX) {
         PyErr_SetString(PyExc_ValueError, "streams must be 1 to 65536 and tokens at most 2**28");
     } else {
         int16_t centres[256];
@@ -76,8 +76,9 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
         kinds.obj = NULL;
         m->start_bytes = start;
         start.obj = NULL;
-        if (turns_create(&m->turns, (uint32_t)leaves, centres, (uint32_t)(cells.len / 2), (uint32_t)tokens, mix, flags,
-                         (size_t)memory, parts, table == Py_None ? NULL : &((TableObject *)table)->ngrams, m->kinds.buf,
+        if (turns_create(&m->turns, (uint32_t)leaves, centres, (uint32_t)(cells.len / 2),
+                         (uint32_t)(room > tokens ? room : tokens), mix, flags, (size_t)memory, parts,
+                         table == Py_None ? NULL : &((TableObject *)table)->ngrams, m->kinds.buf,
                          start.buf ? &m->start : NULL))
             PyErr_NoMemory();
         else {

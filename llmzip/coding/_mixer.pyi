@@ -35,6 +35,7 @@ class Mixer:
         table: Table | None = None,
         kinds: Buffer | None = None,
         start: Buffer | None = None,
+        room: int = 0,
     ) -> None: ...
     @property
     def active(self) -> int: ...

@@ -29,6 +29,7 @@ MOST_LEAVES = 1 << 18
 
 # format: what has no room in the tables is forgotten.
 _SMALL_BLOCK = 1 << 20  # tokens
+_OBSERVED = 1 << 14  # tokens learnt at once: bounds the memory for what is thrown away
 
 
 def memory_for(tokens: int) -> int:
@@ -46,7 +47,8 @@ class Mixer:
     tables.
     mix: off, every turn costs what its cell says (for study). flags: tokens have a state (portable arithmetic).
     table: of n-grams, for this vocabulary. kinds: of the tokens (`VocabularyTree`), (leaves,); without them lines and fields
-    are not looked at. start: what it begins with, for turns without cells.
+    are not looked at. start: what it begins with, for turns without cells. seen: ranks of tokens that stand before the first block
+    and that both sides know: learnt without being coded.
     Raises ValueError for arguments out of range, MemoryError.
     """
 
@@ -62,19 +64,34 @@ class Mixer:
         table: Table | None = None,
         kinds: bytes | None = None,
         start: Start | None = None,
+        seen: NDArray[np.uint32] | None = None,
     ) -> None:
+        known = len(seen) if seen is not None and mix else 0
         self._mixer = _mixer.Mixer(
             leaves,
             CENTRES,
-            streams,
-            tokens,
+            1 if known else streams,
+            known or tokens,
+            room=known + tokens,
             mix=mix,
             flags=flags,
-            memory=memory or memory_for(tokens),
+            memory=memory or memory_for(known + tokens),
             table=table,
             kinds=kinds,
             start=start.data if start else None,
         )
+        if known and seen is not None:
+            self._observe(seen)
+            self.next_block(streams, tokens)
+
+    def _observe(self, ranks: NDArray[np.uint32]) -> None:
+        """Learn a block of one stream as if it had been coded, without cells.
+
+        format: it is learnt as blocks without a network are, whatever comes.
+        """
+        for first in range(0, len(ranks), _OBSERVED):
+            some = np.ascontiguousarray(ranks[first : first + _OBSERVED], np.uint32)
+            self._mixer.encode_steps(some, bytes(len(some)), None, 1)
 
     @property
     def active(self) -> int:

@@ -139,7 +139,7 @@ static size_t encode_flags(Turns *t, int flag, const uint8_t *state, uint8_t *bi
 
 size_t turns_encode(Turns *t, const uint32_t *rank, const uint8_t *state, const uint8_t *cell, uint8_t *bits,
                     uint16_t *probabilities, size_t n) {
-    if (t->flags)
+    if (t->flags && cell)
         for (int flag = 0; flag < 2; flag++) n = encode_flags(t, flag, state, bits, probabilities, n);
     turns_begin(t);
     for (uint32_t s = 0, active = turns_active(t); s < active; s++) t->ranks[s] = tree_place(&t->tree, rank[s]);

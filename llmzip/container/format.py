@@ -35,6 +35,7 @@ MAX_TOLERANCE = 1 << 16
 """Largest tolerance, in units of 1e-6: beyond, no odds would lie safely within a cell."""
 
 MODEL_ID_SIZE = 8
+CONTEXT_ID_SIZE = 8
 TABLE_ID_SIZE = 8
 FINGERPRINT_SIZE = 8
 MAX_ROWS = 64
@@ -53,9 +54,11 @@ TAG_PROBE = 3
 """Extra: probe fingerprint of the arithmetic, for exact mode."""
 TAG_TABLE = 5
 """Extra: identity of the table of n-grams, for members whose blocks use it."""
+TAG_CONTEXT = 7
+"""Extra: identity and length of the context, for members whose blocks build on one."""
 NO_MODEL = bytes(MODEL_ID_SIZE)
 """In place of a model's identity: no block needs one."""
-KNOWN_TAGS = frozenset({TAG_NAME, TAG_PROBE, TAG_TABLE})
+KNOWN_TAGS = frozenset({TAG_NAME, TAG_PROBE, TAG_TABLE, TAG_CONTEXT})
 
 FOOTER_MARKER = 0
 _LONGEST_NAME = 200
@@ -187,6 +190,9 @@ class Header:
         table = self.extras.get(TAG_TABLE)
         if table is not None and (len(table) != TABLE_ID_SIZE or not self.mixing):
             return "impossible table of n-grams"
+        context = self.extras.get(TAG_CONTEXT)
+        if context is not None and not _is_context(context):
+            return "impossible context"
         return ""
 
     @property
@@ -208,6 +214,16 @@ def _is_probe(extra: bytes) -> bool:
     """Whether the extra of exact arithmetic holds rows within their limits and a fingerprint."""
     # Rows take one byte, since there are at most `MAX_ROWS`.
     return len(extra) > FINGERPRINT_SIZE and 1 <= extra[0] <= MAX_ROWS
+
+
+def _is_context(extra: bytes) -> bool:
+    """Whether the extra of a context holds an identity and a length, and nothing else."""
+    fields = Fields(extra, "")
+    try:
+        fields.take(CONTEXT_ID_SIZE)
+        return fields.varint("") > 0 and not fields.left
+    except CorruptError:
+        return False
 
 
 def pack_block_head(kind: BlockKind, original: int, payload: int) -> bytes:

@@ -31,6 +31,14 @@ class Window:
         """Positions dropped when the cache is full."""
         return self.context // self.parts
 
+    @property
+    def lead(self) -> int:
+        """Tokens of a text before it that a stream can be fed first: at most as many as are left of a full cache, or half of it.
+
+        format: decides which tokens of a context the model sees.
+        """
+        return max(self.context - self.drop, self.context // 2)
+
 
 class Evaluator(Protocol):
     """A set of streams, each with a cache of its own."""

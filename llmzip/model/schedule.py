@@ -22,12 +22,14 @@ class Span:
     slide: bool
 
 
-def spans(length: int, window: Window, most: int) -> Iterator[Span]:
+def spans(length: int, window: Window, most: int, position: int = 0) -> Iterator[Span]:
     """Cut a stream of `length` rows into spans of at most `most` rows. With most = 1: the decoder's steps.
+
+    position: rows that its cache holds already.
 
     format: where a window slides decides which tokens the model sees, hence every probability after it.
     """
-    row = position = 0
+    row = 0
     while row < length:
         slide = position == window.context
         if slide:

@@ -18,6 +18,7 @@ from llmzip.codec.codec import Codec
 from llmzip.codec.layout import Layout, Run
 from llmzip.codec.observer import Observer
 from llmzip.codec.pipeline import BlockPipeline, Cells
+from llmzip.codec.policy import context_bytes
 from llmzip.codec.summary import BytesDone
 from llmzip.container import BlockKind
 from llmzip.report.measure.costs import token_costs
@@ -155,7 +156,9 @@ class _Notes(Observer):
         if not self._evaluated:
             # The codec leaves blocks that do not suit the model to the classic codecs; what the model says of them
             # still counts.
-            self._pipeline.encode(*self._pipeline.tokens_of(self._data), 1, observer=self, progress=self._check)
+            part = self._pipeline.part_for(self._data, context_bytes(len(self._data), thorough=False))
+            text, crlf = self._pipeline.tokens_of(self._data)
+            self._pipeline.encode(text, crlf, 1, part=part, observer=self, progress=self._check)
 
     def _check(self, share: float) -> None:
         """Give whoever watches the progress a chance to stop the work."""
