@@ -41,6 +41,10 @@ class FakeEvaluator:
         for held in self._held[:streams]:
             del held[position:]
 
+    def copy(self, source, first, stop):
+        for stream in range(first, stop):
+            self._held[stream] = list(self._held[source])
+
     def clear(self):
         for held in self._held:
             held.clear()

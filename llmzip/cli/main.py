@@ -13,6 +13,8 @@ import click
 from llmzip.cli import defaults, run
 from llmzip.cli.compare import compare_options
 from llmzip.cli.compare import run as run_compare
+from llmzip.cli.distance import distance_options
+from llmzip.cli.distance import run as run_distance
 from llmzip.cli.estimate import estimate_options
 from llmzip.cli.estimate import run as run_estimate
 from llmzip.cli.files import printable, remove_leftovers
@@ -138,6 +140,13 @@ def compare(files: tuple[str, ...], form: str, **parameters: Any) -> int:
 def rank_models(files: tuple[str, ...], form: str, **parameters: Any) -> int:
     """Rank models by how few bits each FILE takes by them; FILE is text or JSON lines with "text" and "date"."""
     return run_rank(files, form, parameters)
+
+
+@program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
+@distance_options
+def distance(files: tuple[str, ...], form: str, **parameters: Any) -> int:
+    """Tell how far the first FILE is from each other one, or all from all; FILE may be a table or a folder of texts."""
+    return run_distance(files, form, parameters)
 
 
 program.add_command(models)

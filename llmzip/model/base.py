@@ -56,6 +56,9 @@ class Evaluator(Protocol):
     def discard(self, streams: int, position: int) -> None:
         """Take back the rows at `position` and later of streams 0 .. streams-1, as if they had not been evaluated."""
 
+    def copy(self, source: int, first: int, stop: int) -> None:
+        """Let streams first .. stop-1 go on from what stream `source` holds; what they held before is forgotten."""
+
     def clear(self) -> None:
         """Forget all streams."""
 

@@ -325,6 +325,11 @@ class LlamaEvaluator:
             if not llama_cpp.llama_memory_seq_rm(self._memory, stream, position, -1):
                 raise LlmzipError("llama.cpp cannot take back the latest tokens of this model's memory")
 
+    def copy(self, source: int, first: int, stop: int) -> None:
+        for stream in range(first, stop):
+            llama_cpp.llama_memory_seq_rm(self._memory, stream, -1, -1)
+            llama_cpp.llama_memory_seq_cp(self._memory, source, stream, -1, -1)
+
     def clear(self) -> None:
         llama_cpp.llama_memory_clear(self._memory, True)
 

@@ -55,3 +55,13 @@ def turn_owners(
     owners = np.concatenate(phases)
     phase = np.repeat(np.arange(len(phases)), [len(each) for each in phases])
     return owners[np.argsort(owners // active * len(phases) + phase, kind="stable")]
+
+
+_BITS = np.concatenate([[np.inf], -np.log2(np.arange(1, 65536) / 65536.0)])
+
+
+def turn_bits(bits: bytes, probabilities: bytes) -> float:
+    """Bits of all these turns together, as `Mixer.encode_steps` returns them."""
+    turns = np.frombuffer(bits, np.uint8)
+    right = np.frombuffer(probabilities, np.uint16).astype(np.int32)
+    return float(_BITS[np.where(turns, right, 65536 - right)].sum())

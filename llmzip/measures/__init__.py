@@ -1,0 +1,1 @@
+"""What code lengths tell about texts (docs/measures.md)."""
