@@ -11,6 +11,8 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from llmzip.cli import defaults, run
+from llmzip.cli.classify import classify_options
+from llmzip.cli.classify import run as run_classify
 from llmzip.cli.compare import compare_options
 from llmzip.cli.compare import run as run_compare
 from llmzip.cli.distance import distance_options
@@ -140,6 +142,13 @@ def compare(files: tuple[str, ...], form: str, **parameters: Any) -> int:
 def rank_models(files: tuple[str, ...], form: str, **parameters: Any) -> int:
     """Rank models by how few bits each FILE takes by them; FILE is text or JSON lines with "text" and "date"."""
     return run_rank(files, form, parameters)
+
+
+@program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
+@classify_options
+def classify(files: tuple[str, ...], form: str, **parameters: Any) -> int:
+    """Tell which class each FILE belongs to, by labelled texts that are coded with it; FILE may be a table of texts."""
+    return run_classify(files, form, parameters)
 
 
 @program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
