@@ -7,6 +7,8 @@ import gzip
 import io
 import lzma
 import os
+import pickle
+import tarfile
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -399,7 +401,7 @@ def test_asking_for_the_length_does_not_end_reading_forwards():
     assert codec.decoded_blocks == len(DATA) // SMALLEST_BLOCK + 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(DATA) + 9), st.integers(0, 9000)), max_size=12), st.integers(0, 3))
 def test_reading_anywhere_is_reading_the_original(places, before):
     other = CODEC.compress(DATA[:9000])
@@ -523,3 +525,54 @@ def test_a_file_far_away_is_read_in_few_pieces():
     file.seek(150_000)
     assert file.read(10) == noise[150_000:150_010]
     assert far.bytes_read < 3 * SMALLEST_BLOCK, "the index, and one block"
+
+
+def test_all_ways_of_compressing_make_the_same_bytes():
+    sink, compressor = io.BytesIO(), llmzip.Compressor(codec=CODEC)
+    with llmzip.open(sink, "w", codec=CODEC) as file:
+        for at in range(0, len(DATA), 1234):
+            file.write(DATA[at : at + 1234])
+    assert sink.getvalue() == compressor.compress(DATA) + compressor.flush() == CODEC.compress(DATA)
+
+
+class Interrupted(Codec):
+    """Is interrupted in the third block, once."""
+
+    left = 3
+
+    def decode_block(self, *args):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+        return super().decode_block(*args)
+
+
+def test_an_interruption_is_not_taken_for_the_end():
+    packed = CODEC.compress(DATA)
+    for make, after in ((io.BytesIO, None), (Pipe, llmzip.LlmzipError)):
+        file, found = llmzip.open(make(packed), codec=Interrupted(level=1, threads=1)), b""
+        with pytest.raises(KeyboardInterrupt):
+            while True:
+                found += file.read1()
+        if after:
+            for _ in range(2):
+                with pytest.raises(after, match="interrupted"):
+                    file.read()
+        else:
+            assert found + file.read() == DATA
+
+
+def test_other_modules_take_it_for_a_file(tmp_path):
+    path = tmp_path / "a.tar.llmz"
+    with llmzip.open(path, "w", codec=CODEC) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
+        for name in ("one", "two", "three"):
+            info = tarfile.TarInfo(name)
+            info.size = len(DATA)
+            archive.addfile(info, io.BytesIO(DATA))
+    with llmzip.open(path, codec=CODEC) as packed, tarfile.open(fileobj=packed) as archive:
+        assert archive.getnames() == ["one", "two", "three"]
+        assert archive.extractfile("three").read() == archive.extractfile("one").read() == DATA
+    with llmzip.open(tmp_path / "b.llmz", "w", codec=CODEC) as file:
+        pickle.dump({"data": DATA}, file)
+    with llmzip.open(tmp_path / "b.llmz", codec=CODEC) as file:
+        assert pickle.load(file) == {"data": DATA}

@@ -25,6 +25,14 @@ TABLE = "number,name,square\n" + LETTERS
 WORDS = np.array([f"the ship number {n * 7 % 31} of the sea" for n in range(60)])
 
 
+@pytest.fixture(autouse=True, scope="module")
+def quick():
+    """Blocks go to the classic codecs: nothing here depends on what codes a block."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("llmzip.codec.policy.unpromising", lambda data, classic_length, pipeline: True)
+        yield
+
+
 @pytest.fixture
 def table(tmp_path):
     path = tmp_path / "x.csv.llmz"

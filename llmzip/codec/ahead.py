@@ -28,6 +28,11 @@ def workers(wanted: int, source: BinaryIO) -> int:
     """
     if not (hasattr(source, "seekable") and source.seekable()):
         return 1
+    return at_once(wanted)
+
+
+def at_once(wanted: int) -> int:
+    """Blocks to work on at once where nobody waits for one; wanted: 0 = as `workers` says."""
     return bounded(wanted) or min(_BY_DEFAULT, usable_cores())
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from llmzip.codec.ahead import Ahead, workers
+from llmzip.codec.ahead import Ahead, at_once, workers
 from llmzip.codec.blockcoder import BlockCoder
 from llmzip.codec.choice import ModelChoice
 from llmzip.codec.compressing import MemberCompressor
@@ -101,8 +101,8 @@ class Codec:
 
         Raises ModelError, and OSError as source and sink do.
         """
-        at_once = workers(self.settings.threads, source)
-        compressor = MemberCompressor(self.settings, self.choice, sink, progress, observer, at_once)
+        most = workers(self.settings.threads, source)
+        compressor = MemberCompressor(self.settings, self.choice, sink, progress, observer, most)
         try:
             while piece := read_piece(source, min(PIECE, self.settings.block_bytes)):
                 compressor.feed(piece)
@@ -111,10 +111,19 @@ class Codec:
             compressor.close()
 
     def compressor(
-        self, sink: BinaryIO, progress: BytesDone | None = None, observer: Observer = SILENT
+        self,
+        sink: BinaryIO,
+        progress: BytesDone | None = None,
+        observer: Observer = SILENT,
+        *,
+        ahead: bool = False,
     ) -> MemberCompressor:
-        """Writes a member into sink from data as it comes; the header goes out with the first block. Raises ModelError, OSError."""
-        return MemberCompressor(self.settings, self.choice, sink, progress, observer)
+        """Writes a member into sink from data as it comes; the header goes out with the first block.
+
+        ahead: several blocks may be in work at once, and be written later than they could. Raises ModelError, OSError.
+        """
+        most = at_once(self.settings.threads) if ahead else 1
+        return MemberCompressor(self.settings, self.choice, sink, progress, observer, most)
 
     def block_coder(self) -> BlockCoder:
         """Codes single blocks of a member; `member_header` begins it. Raises ModelError."""

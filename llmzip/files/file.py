@@ -6,11 +6,13 @@ import builtins
 import io
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast, overload
 
 from llmzip.codec.codec import Codec
 from llmzip.container import write_all
+from llmzip.container.streams import PIECE
 from llmzip.files.incremental import Compressor, codec_of
 from llmzip.files.original import OriginalStream
 from llmzip.model.base import LanguageModel
@@ -69,7 +71,9 @@ class LlmzipFile(io.BufferedIOBase):
         if kind not in ("r", "w", "x", "a"):
             raise ValueError(f"invalid mode: {mode!r}")
         codec = codec_of(model, codec, options)
-        compressor = None if kind == "r" else Compressor(codec=codec)  # before a file is made: its model may be missing
+        compressor = (
+            None if kind == "r" else Compressor(codec=codec, ahead=True)
+        )  # before a file is made: its model may be missing
         if isinstance(file, str | bytes | os.PathLike):
             self._file, self._owned = cast(BinaryIO, builtins.open(file, f"{kind}b")), True
         elif hasattr(file, "read" if kind == "r" else "write"):
@@ -169,8 +173,10 @@ class LlmzipFile(io.BufferedIOBase):
         if self._compressor is None:
             raise ValueError("writing failed before: nothing can be added, and the file stays without its end")
         view = memoryview(data).cast("B")
-        self._put(lambda compressor: compressor.compress(view))
-        self._written += len(view)
+        for start in range(0, len(view), PIECE):
+            piece = view[start : start + PIECE]
+            self._put(partial(Compressor.compress, data=piece))
+            self._written += len(piece)
         return len(view)
 
     def flush(self) -> None:

@@ -31,7 +31,8 @@ def codec_of(model: Model, codec: Codec | None, options: dict[str, Any]) -> Code
 class Compressor:
     """Makes one compressed file of data that comes piece by piece. For one thread at a time.
 
-    model and options as for `Settings`, or `codec`. The model is found at once. Raises ModelError, UsageError.
+    model and options as for `Settings`, or `codec`. ahead: several blocks may be in work at once, where they need no network, and
+    come later than they could. The model is found at once. Raises ModelError, UsageError.
 
         >>> compressor = Compressor(level=1)
         >>> packed = compressor.compress(b"a dark ") + compressor.compress(b"night") + compressor.flush()
@@ -39,9 +40,9 @@ class Compressor:
         b'a dark night'
     """
 
-    def __init__(self, model: Model = None, *, codec: Codec | None = None, **options: Any) -> None:
+    def __init__(self, model: Model = None, *, codec: Codec | None = None, ahead: bool = False, **options: Any) -> None:
         self._sink = io.BytesIO()
-        self._member: MemberCompressor | None = codec_of(model, codec, options).compressor(self._sink)
+        self._member: MemberCompressor | None = codec_of(model, codec, options).compressor(self._sink, ahead=ahead)
 
     def compress(self, data: Buffer) -> bytes:
         """Take more of the original; what is ready of the compressed file, often nothing: blocks are coded when they are full.

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from llmzip.codec.codec import Codec
+from llmzip.errors import LlmzipError
 from llmzip.files.blocks import Blocks, From
 
 if TYPE_CHECKING:
@@ -121,9 +122,13 @@ class OriginalStream(io.RawIOBase):
         start = self._reached
         try:
             data = next(forwards, b"")
-        except Exception as error:
+        except BaseException as error:
             self._stop()
-            self._error = error  # not to be taken for the end by who reads on
+            # Not to be taken for the end by who reads on.
+            if isinstance(error, Exception):
+                self._error = error
+            elif not self._can_seek:
+                self._error = LlmzipError("reading was interrupted before, and a pipe cannot be read again")
             raise
         if not data:
             self._stop()
