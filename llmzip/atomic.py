@@ -9,7 +9,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ _swept: set[str] = set()
 
 def aside(folder: str | Path) -> Path:
     """A new name in a folder for a file that is not finished."""
-    return Path(folder) / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+    return Path(folder) / f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
 
 
 def in_use(descriptor: int) -> None:

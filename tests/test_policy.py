@@ -55,8 +55,6 @@ def test_text_is_not_sampled():
 @pytest.mark.parametrize("size", [256, 1000, 4000, 15_000, 100_000])
 def test_random_bytes_are_spared_the_network_at_every_size(size):
     data = random.Random(size).randbytes(size)
-    alone = BlockPipeline(None, Coding(None, 0, True, table=TABLE))
-    assert policy.unpromising(data, len(classic.encode(BlockKind.ZSTD, data)), alone)
     with Codec() as codec:
         packed = codec.compress(data)
         assert codec.choice.idle and codec.decompress(packed) == data
@@ -69,4 +67,7 @@ def test_short_texts_are_not(text):
     data = text.encode() * (300 // len(text.encode()))
     varied = bytes(random.Random(5).sample(range(97, 123), 26)) + data
     alone = BlockPipeline(None, Coding(None, 0, True, table=TABLE))
-    assert not policy.unpromising(varied, len(classic.encode(BlockKind.ZSTD, varied)), alone)
+    by_zstd = len(classic.encode(BlockKind.ZSTD, varied))
+    assert not policy.unpromising(varied, by_zstd, alone)
+    tokens = alone.tokens_of(varied)[0]
+    assert not policy.no_text(len(tokens.tokens), len(alone.encode(tokens, False, 1)), by_zstd, len(varied))

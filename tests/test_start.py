@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmzip.coding import start_file
+from llmzip.coding import packaged, start_file
 from llmzip.coding.mixing import Mixer
 from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder
 from llmzip.coding.start_file import Start, embedded_start
@@ -101,3 +104,35 @@ def test_a_damaged_or_missing_file_is_named(monkeypatch, tmp_path):
         with pytest.raises(ModelError, match=says):
             embedded_start()
     embedded_start.cache_clear()
+
+
+def test_files_are_read_beforehand_and_read_anew_where_that_failed(monkeypatch, tmp_path):
+    good, missing = tmp_path / "good", tmp_path / "missing"
+    good.write_bytes(b"abc")
+    reading = packaged._Reading(good, missing)
+    monkeypatch.setattr(packaged, "_reading", reading)
+    reading.start()
+    found = packaged.read(good)
+    assert (bytes(found[0]), found[1]) == (b"abc", packaged.identity_of(b"abc"))
+    with pytest.raises(OSError):
+        packaged.read(missing)
+    missing.write_bytes(b"now it is there")
+    assert bytes(packaged.read(missing)[0]) == b"now it is there"
+    good.write_bytes(b"abd")
+    assert bytes(packaged.read(good)[0]) == b"abd"
+
+
+def test_a_forked_process_reads_for_itself():
+    code = """
+import os
+from llmzip.coding import packaged
+packaged.begin()
+child = os.fork()
+from llmzip.coding.table_file import embedded_table
+embedded_table()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+else:
+    os._exit(0)
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)

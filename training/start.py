@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.coding.mixing import Mixer
-from llmzip.coding.start_file import Start, identity_of
+from llmzip.coding.packaged import identity_of
+from llmzip.coding.start_file import Start
 from llmzip.coding.table_file import embedded_table
 from llmzip.coding.tree import VocabularyTree
 from llmzip.text.embedded_vocabulary import digit_speller, pieces

@@ -13,6 +13,9 @@ __all__ = ["Codec", "Summary"]
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
+        from llmzip.coding import packaged
+
+        packaged.begin()
         from llmzip.codec import codec
 
         return getattr(codec, name)

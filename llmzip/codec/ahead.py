@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, Generic, NoReturn, TypeVar
 
 from llmzip.model.threads import bounded, usable_cores
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Result = TypeVar("Result")
 Job = Callable[[Callable[[float], None]], Result]
@@ -36,40 +39,54 @@ def at_once(wanted: int) -> int:
     return bounded(wanted) or min(_BY_DEFAULT, usable_cores())
 
 
+def _settled(job: Job[Result], report: Callable[[float], None]) -> Callable[[], Result]:
+    """Do a job now; its result, or its error, for later."""
+    try:
+        result = job(report)
+    except Exception as error:
+        return partial(_fail, error)
+    return lambda: result
+
+
+def _fail(error: Exception) -> NoReturn:
+    raise error
+
+
 class Ahead(Generic[Result]):
     """A queue of jobs, at most `most` of which run at once; with one, each runs when it is put in.
 
-    An error of a job comes out with its result. For one thread; `close` waits for what runs, which then ends soon.
+    A job that no other one follows runs where it is taken: files of one block need no threads. An error of a job comes out with its result. For one thread; `close` waits for what runs, which then ends soon.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._jobs: deque[Future[Result]] = deque()
+        self._jobs: deque[Callable[[], Result]] = deque()
+        self._first: tuple[Job[Result], Callable[[float], None]] | None = None  # the only job, not begun
         self._pool: ThreadPoolExecutor | None = None
         self._stop = threading.Event()
 
     @property
     def full(self) -> bool:
         """Whether a result has to be taken before more is put in."""
-        return len(self._jobs) >= self.most
+        return len(self._jobs) + bool(self._first) >= self.most
 
     def put(self, job: Job[Result], report: Callable[[float], None], *, here: bool = False) -> None:
         """Add a job. here: it is no work for another thread, so it runs now."""
         if self.most == 1 or here:
-            done: Future[Result] = Future()
-            try:
-                done.set_result(job(report))
-            except Exception as error:
-                done.set_exception(error)
-            self._jobs.append(done)
-            return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.most, "block")
-        self._jobs.append(self._pool.submit(job, self._unless_stopped(report)))
+            self._begin_first()
+            self._jobs.append(_settled(job, report))
+        elif self._first or self._jobs:
+            self._begin_first()
+            self._begin(job, report)
+        else:
+            self._first = job, report
 
     def take(self) -> Result:
         """The oldest result. Raises what its job raised."""
-        return self._jobs.popleft().result()
+        if self._first:
+            (job, report), self._first = self._first, None
+            return job(report)
+        return self._jobs.popleft()()
 
     def close(self) -> None:
         """Give up what was not taken."""
@@ -77,6 +94,19 @@ class Ahead(Generic[Result]):
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
         self._jobs.clear()
+        self._first = None
+
+    def _begin_first(self) -> None:
+        if self._first:
+            first, self._first = self._first, None
+            self._begin(*first)
+
+    def _begin(self, job: Job[Result], report: Callable[[float], None]) -> None:
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(self.most, "block")
+        self._jobs.append(self._pool.submit(job, self._unless_stopped(report)).result)
 
     def _unless_stopped(self, report: Callable[[float], None]) -> Callable[[float], None]:
         def tell(share: float) -> None:

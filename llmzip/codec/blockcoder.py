@@ -73,7 +73,12 @@ class BlockCoder:
         if len(text.literals) > MAX_LITERALS:
             return CodedBlock(*classic.smallest(data))
         payload = self._by_table(data, text, crlf, alone, report) if alone else b""
-        if self._coding.window and (not alone or self._network_pays(text, 8 * len(payload) / len(data), alone)):
+        hopeless = alone and policy.no_text(len(text.tokens), len(payload), by_zstd, len(data))
+        if (
+            self._coding.window
+            and not hopeless
+            and (not alone or self._network_pays(text, 8 * len(payload) / len(data), alone))
+        ):
             # The network knows numbers as its tokenizer cuts them.
             text, crlf = self.network().tokens_of(data)
             by_network = self._by_network(data, text, crlf, report)

@@ -20,8 +20,9 @@ _CACHES = 1 << 30  # bytes for the caches of all streams
 
 _PRIMED, _PRIMED_THOROUGH = 1 << 20, 4 << 20
 
-_PROBED = 1 << 8  # bytes: of shorter blocks a sample says little, and the network is done with them at once
-_PROBED_BY_NETWORK = 1 << 14  # bytes: shorter ones take it hardly longer than their samples
+_JUDGED = 1 << 8  # bytes: what becomes of shorter blocks says little, and the network is done with them at once
+_SAMPLED = 1 << 16  # bytes: shorter blocks take the table hardly longer than their samples
+_SAMPLED_BY_NETWORK = 1 << 14
 _SAMPLE, _SAMPLES = 2048, 4
 _REPETITIVE = 200  # zstd shrinks the block to one part in so many: a network would take minutes for next to nothing
 _UNLIKE_TEXT = 0.45  # tokens a byte; English has 0.28
@@ -56,21 +57,29 @@ def unpromising(data: bytes, classic_length: int, pipeline: BlockPipeline) -> bo
     """True for blocks that would take long, only to lose against a classic codec: no text (programs, images, archives), by
     a few samples, or for a network what repeats itself all over.
 
-    classic_length: what zstd makes of the block.
+    classic_length: what zstd makes of the block. pipeline: what codes the samples.
     """
-    if len(data) < (_PROBED_BY_NETWORK if pipeline.network else _PROBED):
+    if len(data) < (_SAMPLED_BY_NETWORK if pipeline.network else _SAMPLED):
         return False
     if pipeline.network and classic_length * _REPETITIVE < len(data):
         return True
     # Not at the ends, where a block often holds a bit of what lies beside it.
     starts = [len(data) * (2 * i + 1) // (2 * _SAMPLES) for i in range(_SAMPLES)]
-    whole = len(data) <= _SAMPLES * _SAMPLE
-    sample = data if whole else b"".join(data[at : at + _SAMPLE] for at in starts)
+    sample = b"".join(data[at : at + _SAMPLE] for at in starts)
     text = pipeline.vocabulary.encode(sample)
     if len(text.tokens) < _UNLIKE_TEXT * len(sample):
         return False
     by_zstd = len(classic.encode(BlockKind.ZSTD, sample))
-    return len(pipeline.encode(text, False, 1)) > min(_HOPELESS * by_zstd, _RANDOM * len(sample))
+    return _hopeless(len(pipeline.encode(text, False, 1)), by_zstd, len(sample))
+
+
+def _hopeless(coded: int, classic_length: int, length: int) -> bool:
+    return coded > min(_HOPELESS * classic_length, _RANDOM * length)
+
+
+def no_text(tokens: int, coded: int, classic_length: int, length: int) -> bool:
+    """Whether a block of so many tokens and bytes is none for a network, by what the table (`coded`) and zstd make of it."""
+    return length >= _JUDGED and tokens >= _UNLIKE_TEXT * length and _hopeless(coded, classic_length, length)
 
 
 def network_pays(text: TokenText, bits: float, alone: BlockPipeline, network: Callable[[], BlockPipeline]) -> bool:

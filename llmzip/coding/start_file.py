@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import mmap
 import struct
 import zlib
 from functools import cache, cached_property
-from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llmzip.coding import packaged
 from llmzip.errors import ModelError
 
-FILE = Path(__file__).parent.parent / "data" / "start.bin"
+FILE = packaged.START
 
 # format: blocks without a network decode with this start alone; files name it together with the table (table_file.py).
 IDENTITY = bytes.fromhex("758657af9d3f7782")
@@ -49,18 +47,13 @@ class Start:
         return Start(self.data[:at] + seen.tobytes() + self.data[at + seen.nbytes :])
 
 
-def identity_of(data: bytes | mmap.mmap) -> bytes:
-    """BLAKE2b, 8 bytes, over a whole file."""
-    return blake2b(data, digest_size=8).digest()
-
-
 @cache
 def embedded_start() -> Start:
     """The start inside the package. Raises ModelError where it is missing or damaged."""
     try:
-        packed = FILE.read_bytes()
-    except OSError as error:
+        packed, found = packaged.read(FILE)
+    except (OSError, ValueError) as error:
         raise ModelError(f"the start of the mixer cannot be read ({FILE}: {error}); reinstall llmzip") from None
-    if identity_of(packed) != IDENTITY:
+    if found != IDENTITY:
         raise ModelError(f"{FILE} is damaged; reinstall llmzip")
     return Start(zlib.decompress(packed))

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import mmap
 from functools import cache
 from pathlib import Path
 
-from llmzip.coding import _mixer, start_file
+from llmzip.coding import _mixer, packaged, start_file
 from llmzip.errors import ModelError
 
 Table = _mixer.Table
 
-FILE = Path(__file__).parent.parent / "data" / "ngrams.bin"
+FILE = packaged.TABLE
 
 TABLE_IDENTITY = bytes.fromhex("0f267dba32ed31a1")
 
 # format: what files name, the table and the mixer's start together (docs/format.md).
-IDENTITY = start_file.identity_of(TABLE_IDENTITY + start_file.IDENTITY)
+IDENTITY = packaged.identity_of(TABLE_IDENTITY + start_file.IDENTITY)
 
 
 def open_table(path: Path, identity: bytes) -> Table:
     """A table from its file. Raises ModelError where it is missing, damaged, of another version or another one."""
     try:
-        with open(path, "rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        data, found = packaged.read(path)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"the table of n-grams {identity.hex()} cannot be read ({path}: {error}); reinstall llmzip"
         ) from None
-    if start_file.identity_of(data) != identity:
+    if found != identity:
         raise ModelError(f"{path} is not the table of n-grams {identity.hex()}, or is damaged; reinstall llmzip")
     try:
         return Table(data)

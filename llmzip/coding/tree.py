@@ -12,6 +12,7 @@ FIELD, LINE, NUMBER, EDGE = 1, 2, 4, 8
 
 
 _HEX_LETTERS = frozenset(bytes([letter]) for letter in b"abcdefABCDEF")
+_PLAIN = [byte < 128 and not chr(byte).isalnum() for byte in range(256)]  # neither letter, digit nor beyond ASCII
 
 
 def kind_of(piece: bytes) -> int:
@@ -20,11 +21,8 @@ def kind_of(piece: bytes) -> int:
     may be a hexadecimal one: it seldom is a token of its own otherwise)."""
     if not piece:
         return 0
-    first = piece[:1]
-    begins = first.isascii() and not first.isalnum()
     number = piece.strip().isdigit() or piece in _HEX_LETTERS
-    last = piece[-1:]
-    edge = last.isascii() and not last.isalnum()
+    begins, edge = _PLAIN[piece[0]], _PLAIN[piece[-1]]
     return EDGE * edge | FIELD * begins | LINE * (b"\n" in piece or b"}" in piece) | NUMBER * number
 
 
@@ -41,7 +39,7 @@ class VocabularyTree:
     def __init__(self, pieces: Sequence[bytes]) -> None:
         if len(pieces) < 2:
             raise ValueError("a vocabulary needs at least two tokens")
-        order = sorted(range(len(pieces)), key=lambda token: (pieces[token], token))
+        order = sorted(range(len(pieces)), key=pieces.__getitem__)  # of equal pieces the lower token comes first
         self.order: NDArray[np.int32] = np.array(order, np.int32)
         self.ranks: NDArray[np.uint32] = np.empty(len(order), np.uint32)
         self.ranks[self.order] = np.arange(len(order), dtype=np.uint32)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
-from importlib import resources
+from itertools import accumulate, pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +17,7 @@ from llmzip.text.tokens import Vocabulary
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+_FILE = Path(__file__).parent.parent / "data" / "vocabulary.json"
 _CONTROL_TOKENS = 1  # <|bos|>, the last one, which stands for no text
 
 
@@ -22,13 +25,12 @@ _CONTROL_TOKENS = 1  # <|bos|>, the last one, which stands for no text
 def _tokenizer() -> Tokenizer:
     from tokenizers import Tokenizer
 
-    return Tokenizer.from_buffer((resources.files("llmzip") / "data" / "vocabulary.json").read_bytes())
+    return Tokenizer.from_buffer(_FILE.read_bytes())
 
 
 def bytes_of_token(token: str) -> bytes:
     """The bytes that a token of byte-level BPE stands for."""
-    meaning = _bytes_of_characters()
-    return bytes(meaning[character] for character in token)
+    return bytes(map(_bytes_of_characters().__getitem__, token))
 
 
 @cache
@@ -46,10 +48,11 @@ def tokenize(text: bytes) -> NDArray[np.int32]:
 
 @cache
 def pieces() -> tuple[bytes, ...]:
-    """The bytes that each token stands for."""
-    tokens = _tokenizer().get_vocab()
+    """The bytes that each token stands for. Whoever decompresses needs these alone, so no tokenizer is loaded for them."""
+    tokens = json.loads(_FILE.read_bytes())["model"]["vocab"]
     ordered = sorted(tokens, key=tokens.__getitem__)
-    return (*(bytes_of_token(token) for token in ordered), *([b""] * _CONTROL_TOKENS))
+    joined, ends = bytes_of_token("".join(ordered)), accumulate(map(len, ordered), initial=0)
+    return (*(joined[start:end] for start, end in pairwise(ends)), *([b""] * _CONTROL_TOKENS))
 
 
 @cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,12 +49,22 @@ class Vocabulary:
         self.pieces = list(pieces)
         self._lengths = np.array([len(piece) for piece in pieces], np.int64)
         self._tokenize = tokenize
-        # A piece that several tokens share belongs to the first of them that is not spare.
-        last = sorted(range(len(pieces)), key=lambda token: (token not in spare, -token))
-        self._ids = {pieces[token]: token for token in last if pieces[token]}
-        self._longest = max(map(len, self._ids), default=0)
-        # SentencePiece models put a space before every text.
-        self._adds_space = self._join(tokenize(b"a")) == b" a"
+        self._spare = spare
+
+    @cached_property
+    def _adds_space(self) -> bool:
+        """SentencePiece models put a space before every text."""
+        return self._join(self._tokenize(b"a")) == b" a"
+
+    @cached_property
+    def _ids(self) -> dict[bytes, int]:
+        """The token of every piece; one that several share belongs to the first of them that is not spare."""
+        last = sorted(range(len(self.pieces)), key=lambda token: (token not in self._spare, -token))
+        return {self.pieces[token]: token for token in last if self.pieces[token]}
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(len, self._ids), default=0)
 
     def _join(self, tokens: NDArray[np.int32]) -> bytes:
         return b"".join([self.pieces[token] for token in tokens.tolist()])
