@@ -27,7 +27,7 @@ from llmzip.lake import (
 )
 from llmzip.lake.jobs import measure
 from llmzip.lake.manifest import Done, Line, Manifest, key_of
-from llmzip.lake.places import HIDDEN, Entry, complete_file, refuse_twins, store
+from llmzip.lake.places import HIDDEN, Entry, complete_file, folds_case, refuse_twins, store, told
 from llmzip.lake.planning import Item, Pace, runs, tasks
 
 distributed = pytest.importorskip("distributed")
@@ -175,13 +175,49 @@ def test_an_output_is_complete_or_absent(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path / "deep")) == ["file"]
 
 
-def test_names_that_fall_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse_twins([f"{tmp_path}/a.txt", f"{tmp_path}/A.txt", f"{tmp_path}/b.txt"], {})
+def test_names_that_fall_together(client, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_twins(["a.txt", "A.txt", "b.txt"], folds=False)
     with pytest.raises(UsageError, match="the same name"):
-        refuse_twins([f"{tmp_path}/a.txt", f"{tmp_path}/a.txt"], {})
-    monkeypatch.setattr("llmzip.lake.places._folds_case", lambda folder: True)
+        refuse_twins(["a.txt", "b.txt", "a.txt"], folds=False)
     with pytest.raises(UsageError, match="differ in case"):
-        refuse_twins([f"{tmp_path}/a.txt", f"{tmp_path}/A.txt"], {})
+        refuse_twins(["a.txt", "A.txt"], folds=True)
+    (corpus / "EMPTY.txt").write_bytes(b"another")
+    monkeypatch.setattr("llmzip.lake.jobs.folds_case", lambda url, options: True)
+    with pytest.raises(UsageError, match="differ in case"):
+        compress(Corpus(str(corpus)), str(tmp_path / "packed"), client=client, **SMALL)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/empty.txt").write_bytes(b"of another folder")
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match="the same name"):
+        compress(Corpus(str(corpus), str(tmp_path / "other")), str(tmp_path / "packed"), client=client, **SMALL)
+    assert not folds_case(str(tmp_path), {}) or os.path.exists(str(tmp_path).upper())
+
+
+def test_what_a_corpus_is(corpus: Path, tmp_path: Path) -> None:
+    (corpus / HIDDEN / "manifest").mkdir(parents=True)
+    (corpus / HIDDEN / "manifest/x.jsonl").write_bytes(b"")
+    (corpus / "2024-01/deep/deeper").mkdir(parents=True)
+    (corpus / "2024-01/deep/deeper/d.txt").write_bytes(b"d")
+
+    def names(*patterns: str) -> list[str]:
+        return sorted(entry.name for entry in Corpus(*(f"{corpus}{pattern}" for pattern in patterns)).entries())
+
+    everything = sorted(str(path.relative_to(corpus)) for path in corpus.rglob("*") if path.is_file())
+    assert names("") == names("/") == [name for name in everything if HIDDEN not in name]
+    assert names("/**/*.txt") == [name for name in everything if name.endswith(".txt")]
+    assert names("/*.txt") == ["empty.txt"]
+    assert names("/2024-0[12]/*.txt") == [
+        name for name in everything if name[:7] in ("2024-01", "2024-02") and name.count("/") == 1
+    ]
+    assert names("/big.log") == ["big.log"] and len(names("", "/*.txt")) == len(names(""))
+
+
+def test_what_stores_say_is_one_line() -> None:
+    for error in (PermissionError("Access Denied"), FileNotFoundError("no\nsuch")):
+        with pytest.raises(LlmzipError, match=r"^s3://bucket/x: ") as caught:
+            with told("s3://bucket/x"):
+                raise error
+        assert "\n" not in str(caught.value)
 
 
 def test_sources_that_are_not_there(client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

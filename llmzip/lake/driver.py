@@ -34,11 +34,19 @@ class Unit:
 
 
 class Driver:
-    """Runs units on a cluster. deadly: is told of the files of a task that killed its workers one after the other."""
+    """Runs units on a cluster. deadly: is told of the files of a task that killed its workers one after the other.
 
-    def __init__(self, cluster: Cluster, deadly: Callable[[Failure], None]) -> None:
+    finished: where futures go that have ended; simulations have one that knows the time.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        deadly: Callable[[Failure], None],
+        finished: queue.SimpleQueue[tuple[int, Future]] | None = None,
+    ) -> None:
         self._cluster, self._deadly = cluster, deadly
-        self._finished: queue.SimpleQueue[tuple[int, Future]] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[tuple[int, Future]] = finished or queue.SimpleQueue()
         self._begun: dict[int, tuple[Future, Unit]] = {}
         self._count = 0
         self._looked, self._room = float("-inf"), 1

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from llmzip.codec.settings import Settings
@@ -15,7 +16,7 @@ from llmzip.lake.cluster import Cluster, cluster
 from llmzip.lake.driver import Driver, Unit
 from llmzip.lake.manifest import Done, Line, Manifest, key_of
 from llmzip.lake.parts import Part, Plan
-from llmzip.lake.places import SUFFIX, Corpus, Entry, canonical, join, refuse_twins
+from llmzip.lake.places import SUFFIX, Corpus, Entry, canonical, folds_case, join, refuse_twins
 from llmzip.lake.planning import Item, Pace, is_big, runs, tasks
 from llmzip.lake.work import Failure, Report, Way
 
@@ -209,34 +210,44 @@ class _Job:
 
     def run(self, corpus: Corpus, started: Callable[[], AbstractContextManager[Cluster]]) -> Totals:
         """started: the cluster, which is not asked for where nothing is left to do."""
-        items = self._items(corpus.entries())
-        if not items:
+        items = self._items(corpus)
+        first = next(items, None)
+        if first is None:
             return self.totals
         with started() as held:
             held.prepare(self._way)
             block = self._codec.block_bytes if self._parted else 1 << 62
-            Driver(held, self._failed).run(self._units(tasks(items, self._pace, self._aim, block)))
+            groups = tasks(chain([first], items), self._pace, self._aim, block)
+            Driver(held, self._failed).run(self._units(groups))
         if self._parted:
             self._way.manifest.compact()
         return self.totals
 
-    def _items(self, entries: Iterable[Entry]) -> list[Item]:
-        """What is to be done, without what is."""
-        way, items = self._way, []
+    def _items(self, corpus: Corpus) -> Iterator[Item]:
+        """What is to be done, without what is; found as it is asked for, where no two files can get one name."""
+        way = self._way
+        items: Iterable[Item] = self._concerned(corpus.entries())
+        if way.target and (len(corpus.urls) > 1 or folds_case(way.target, way.writing)):
+            items = list(items)
+            refuse_twins((item.target for item in items), folds_case(way.target, way.writing))
         done = Done(line.key for line in way.manifest.lines()) if way.target else Done(())
+        for item in items:
+            if key_of(item.entry.url, item.entry.stamp, item.target, way.label) in done:
+                self.totals.known += 1
+            else:
+                self.totals.expected += max(0, item.entry.size)
+                yield item
+
+    def _concerned(self, entries: Iterable[Entry]) -> Iterator[Item]:
+        """The files that such work is about, with the names of their outputs."""
+        compressing = self._way.operation in ("compress", "estimate")
         for entry in entries:
             archive = entry.name.endswith(SUFFIX)
-            if archive == (way.operation in ("compress", "estimate")):
+            if archive == compressing:
                 self.totals.skipped += 1
                 continue
             name = entry.name.removesuffix(SUFFIX) if archive else entry.name + SUFFIX
-            items.append(Item(entry, join(way.target, name) if way.target else ""))
-        if way.target:
-            refuse_twins((item.target for item in items), way.writing)
-        left = [item for item in items if key_of(item.entry.url, item.entry.stamp, item.target, way.label) not in done]
-        self.totals.known = len(items) - len(left)
-        self.totals.expected = sum(max(0, item.entry.size) for item in left)
-        return left
+            yield Item(entry, join(self._way.target, name) if self._way.target else "")
 
     def _units(self, groups: Iterator[list[Item]]) -> Iterator[Unit]:
         for group in groups:

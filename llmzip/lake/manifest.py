@@ -55,7 +55,10 @@ class Done:
     """A set of keys that never grows: 16 bytes each, found by binary search."""
 
     def __init__(self, keys: Iterable[bytes]) -> None:
-        self._keys: NDArray[np.bytes_] = np.unique(np.frombuffer(b"".join(keys), f"S{_KEY}"))
+        joined = bytearray()
+        for key in keys:
+            joined += key
+        self._keys: NDArray[np.bytes_] = np.unique(np.frombuffer(joined, f"S{_KEY}"))
 
     def __contains__(self, key: bytes) -> bool:
         wanted = np.frombuffer(key, f"S{_KEY}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,13 +48,18 @@ class Corpus:
         object.__setattr__(self, "options", tuple(sorted(options.items())))
 
     def entries(self) -> Iterator[Entry]:
-        """The files, each once, those of a folder in the order of their names. Raises `LlmzipError` for what is not there."""
+        """The files, each once, as they are found: folder by folder, so that nobody holds a list of all.
+
+        Raises `LlmzipError` for what is not there.
+        """
         seen: set[str] = set()
         for url in self.urls:
             for entry in _found(url, dict(self.options)):
-                if entry.url not in seen:
+                if len(self.urls) > 1:
+                    if entry.url in seen:
+                        continue
                     seen.add(entry.url)
-                    yield entry
+                yield entry
 
 
 def store(url: str, options: dict[str, Any] | None = None) -> tuple[AbstractFileSystem, str]:
@@ -81,20 +87,40 @@ def _url(fs: AbstractFileSystem, path: str) -> str:
 
 def _found(url: str, options: dict[str, Any]) -> Iterator[Entry]:
     fs, path = store(url, options)
+    count = 0
     with told(url):
-        if _is_pattern(path):
-            root = _fixed_part(path)
-            found = fs.glob(path, detail=True)
-        elif fs.isdir(path):
-            root, found = path, fs.find(path, detail=True)
-        else:
-            root, found = path.rpartition("/")[0], {path: fs.info(path)}
-    if not found and _is_pattern(path):
+        for name, root, info in _listed(fs, path):
+            if info.get("type", "file") == "file" and HIDDEN not in name.split("/"):
+                count += 1
+                yield _entry(fs, name, root, info)
+    if not count and is_pattern(path):
         raise LlmzipError(f"{url}: no file matches")
-    for name, info in sorted(found.items()):
-        if info.get("type", "file") != "file" or HIDDEN in name.split("/"):
-            continue
-        yield _entry(fs, name, root, info)
+
+
+def _listed(fs: AbstractFileSystem, path: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Path, root and facts of what a path stands for."""
+    if not is_pattern(path):
+        if not fs.isdir(path):
+            yield path, path.rpartition("/")[0], fs.info(path)
+            return
+        yield from ((name, path, info) for name, info in _below(fs, path))
+        return
+    root = _fixed_part(path)
+    if "**" not in path:
+        yield from ((name, root, info) for name, info in sorted(fs.glob(path, detail=True).items()))
+        return
+    from fsspec.utils import glob_translate
+
+    matches = re.compile(glob_translate(path)).match
+    yield from ((name, root, info) for name, info in _below(fs, root) if matches(name))
+
+
+def _below(fs: AbstractFileSystem, root: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Files below a folder, one folder after the other."""
+    for folder, _, files in fs.walk(root, detail=True, on_error="raise"):
+        for name in sorted(files):
+            if name:
+                yield f"{folder}/{name}" if folder else name, files[name]
 
 
 def _entry(fs: AbstractFileSystem, path: str, root: str, info: dict[str, Any]) -> Entry:
@@ -109,14 +135,14 @@ def _entry(fs: AbstractFileSystem, path: str, root: str, info: dict[str, Any]) -
     return Entry(_url(fs, path), name, -1 if size is None else int(size), stamp, modified[:10])
 
 
-def _is_pattern(path: str) -> bool:
+def is_pattern(path: str) -> bool:
     return any(sign in path for sign in "*?[")
 
 
 def _fixed_part(pattern: str) -> str:
     """The folder above the first part of a pattern that is not literal."""
     parts = pattern.split("/")
-    fixed = next(i for i, part in enumerate(parts) if _is_pattern(part))
+    fixed = next(i for i, part in enumerate(parts) if is_pattern(part))
     return "/".join(parts[:fixed])
 
 
@@ -208,25 +234,28 @@ def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def refuse_twins(targets: Iterable[str], options: dict[str, Any]) -> None:
-    """Raises UsageError if two targets would be one file: the same name, or on stores that fold case one that differs in that."""
+def folds_case(url: str, options: dict[str, Any]) -> bool:
+    """Whether names below a URL that differ in case only are one."""
+    fs, path = store(url, options)
+    return _is_local(fs) and _folds_case(Path(path))
+
+
+def refuse_twins(targets: Iterable[str], folds: bool) -> None:
+    """Raises UsageError if two targets would be one file: the same name, or on a store that folds case one that differs in that."""
     seen: dict[bytes, str] = {}
-    folds: bool | None = None
     for target in targets:
-        key = hashlib.blake2b(target.casefold().encode("utf-8", "surrogateescape"), digest_size=12).digest()
-        other = seen.setdefault(key, target)
-        if other is target:
-            continue
-        if other != target and folds is None:
-            fs, path = store(target, options)
-            folds = _is_local(fs) and _folds_case(Path(path).parent)
-        if other == target or folds:
+        name = target.casefold() if folds else target
+        key = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).digest()
+        other = seen.get(key)
+        seen[key] = target
+        if other is not None:
             why = "the same name" if other == target else "names that differ in case only, where case does not count"
             raise UsageError(f"two files would both become {target} ({why}): compress them to folders of their own")
 
 
 def _folds_case(folder: Path) -> bool:
-    folder.mkdir(parents=True, exist_ok=True)
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
     probe = atomic.aside(folder)
     try:
         probe.touch(exist_ok=False)
