@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard llmzip/*/*.c llmzip/*/*.h)
 
-.PHONY: help demo test lint bench tables drift portability fuzz clean
+.PHONY: help demo test lint bench tables drift portability fuzz gpu clean
 .DEFAULT_GOAL := help
 
 help: ## Show this message
@@ -50,6 +50,11 @@ fuzz: $(VENV)/.installed ## Mutate what readers read (FUZZ_SECONDS=30 for each p
 	@$(BIN)/python tools/fuzz.py --seconds $(or $(FUZZ_SECONDS),30)
 	@$(BIN)/python tools/fuzz.py --seconds $(or $(FUZZ_SECONDS),30) real
 	@$(BIN)/python -m pytest --hypothesis-profile expensive tests/test_fuzz.py tests/test_container.py tests/test_container_corrupt.py
+
+gpu: ## Build llama.cpp with CUDA into .venv-gpu, measure a GPU: drift, files both ways, speed (needs one)
+	@test -x .venv-gpu/bin/python || $(PYTHON) -m venv .venv-gpu
+	@CMAKE_ARGS="-DGGML_CUDA=on $(CMAKE_ARGS)" .venv-gpu/bin/python tools/install.py
+	@.venv-gpu/bin/python benchmarks/gpu.py $(GPU_TEXTS)
 
 clean: ## Remove the environment and what was built
 	rm -rf $(VENV) build *.egg-info
