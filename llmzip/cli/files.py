@@ -146,7 +146,9 @@ class StandardOutput:
 
 
 class Nowhere(io.RawIOBase):
-    """A sink that takes everything and keeps nothing."""
+    """A sink that takes everything and keeps nothing; writes: how often it was given something."""
+
+    writes = 0
 
     def writable(self) -> bool:
         """True."""
@@ -154,6 +156,7 @@ class Nowhere(io.RawIOBase):
 
     def write(self, data: Any, /) -> int:
         """All of `data` is taken."""
+        self.writes += 1
         return memoryview(data).nbytes
 
 

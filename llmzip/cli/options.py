@@ -20,7 +20,7 @@ SUFFIX = ".llmz"
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
-_SIZE = re.compile(r"(\d+)\s*([KM]?)(?:i?B)?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Options(Settings):
     progress: bool = True
     debug: bool = False
     json: bool = False
+    salvage: bool = False
+    zeros: bool = False
 
     @property
     def settings(self) -> Settings:
@@ -79,11 +81,11 @@ def is_default(parameter: str) -> bool:
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a size like 65536, 512K or 4MiB (K and M are powers of 1024). Raises `ValueError`."""
+    """Bytes of a size like 65536, 512K or 4MiB (K, M, G and T are powers of 1024). Raises `ValueError`."""
     match = _SIZE.fullmatch(text.strip())
     if not match:
-        raise ValueError(f"{text!r} is not a size: write bytes, or a number with K or M")
-    return int(match[1]) << {"": 0, "K": 10, "M": 20}[match[2].upper()]
+        raise ValueError(f"{text!r} is not a size: write bytes, or a number with K, M, G or T")
+    return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[match[2].upper()]
 
 
 class Size(click.ParamType[int]):
@@ -229,8 +231,28 @@ def apply(decorators: list[Decorator]) -> Decorator:
 compress_options = apply(
     [_files, *_output, *model_options, context_option, *coding_options, *_verify, *progress_options, *messages_options]
 )
-decompress_options = apply([_files, *_output, *model_options, context_option, *progress_options, *messages_options])
-test_options = apply([_files, *model_options, context_option, *progress_options, *messages_options])
+_limits = [
+    click.option(
+        "--max-size",
+        metavar="SIZE",
+        type=Size(0),
+        help="Decompress no file to more than SIZE bytes (like 512K, 4M, 1G).",
+    ),
+    click.option(
+        "--memory-limit",
+        metavar="SIZE",
+        type=Size(1),
+        help="Refuse what takes more than about SIZE bytes of memory to decode.",
+    ),
+]
+_salvage = [
+    click.option("--salvage", is_flag=True, help="Recover all whole blocks of damaged files; a line marks each gap."),
+    click.option("--salvage-zeros", "zeros", is_flag=True, help="The same, with zero bytes in place of what is lost."),
+]
+decompress_options = apply(
+    [_files, *_output, *model_options, context_option, *_limits, *_salvage, *progress_options, *messages_options]
+)
+test_options = apply([_files, *model_options, context_option, *_limits, *progress_options, *messages_options])
 info_options = apply([_files, click.option("--json", is_flag=True, help="A JSON document."), *messages_options])
 filter_options = apply(
     [
@@ -246,6 +268,8 @@ filter_options = apply(
         context_option,
         *coding_options,
         *_verify,
+        *_limits,
+        *_salvage,
         *progress_options,
         *messages_options,
     ]

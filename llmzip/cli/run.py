@@ -22,7 +22,7 @@ from llmzip.cli.files import (
 )
 from llmzip.cli.options import Options, is_default
 from llmzip.cli.progress import progress, shown, summary_line
-from llmzip.errors import LlmzipError, LlmzipWarning, UnusedModelWarning, UsageError
+from llmzip.errors import CorruptError, LlmzipError, LlmzipWarning, UnusedModelWarning, UsageError
 from llmzip.model.threads import usable_cores
 
 if TYPE_CHECKING:
@@ -104,24 +104,55 @@ class Run:
 
     def decompress(self, path: str | None) -> None:
         """Decompress one file, or standard input for None."""
+        if self.options.salvage or self.options.zeros:
+            self.salvage(path)
+            return
         target = self._target(path, lambda name: decompressed_name(name, self.options.suffix))
         with self._input(path, target) as source:
             self._refuse_terminal(source)
+            self._refuse_size(source)
             with self._output(target, source, binary=False) as output:
                 with progress(name_of(path), lambda: original_size(source), self.options) as advance:
                     summary = self.codec.decompress_stream(source.stream, output.stream, progress=advance)
             self._tell_repaired(path, summary)
             self._finish(path, source, summary_line(summary, compressing=False))
 
+    def salvage(self, path: str | None) -> None:
+        """Write what is whole of one damaged file, with marks for what is lost; then raise `CorruptError`, naming it."""
+        from llmzip.cli import salvage
+
+        target = self._target(path, lambda name: decompressed_name(name, self.options.suffix))
+        mark = salvage.as_zeros if self.options.zeros else salvage.in_words
+        with self._input(path, target) as source:
+            self._refuse_terminal(source)
+            with self._output(target, source, binary=False) as output:
+                gaps = salvage.recover(self.codec, salvage.seekable(source.stream), output.stream, mark)
+            if gaps:
+                raise salvage.damage(gaps, "damaged: ", "; all else is recovered")
+            self._finish(path, source, "whole, nothing was lost")
+
     def test(self, path: str | None) -> None:
-        """Decode one file to nowhere; everything in it is verified."""
-        sink = cast(BinaryIO, Nowhere())
+        """Decode one file to nowhere; everything in it is verified. Where blocks are damaged, all of them are named."""
         with Input(path, follow=True) as source:
             self._refuse_terminal(source)
-            with progress(name_of(path), lambda: original_size(source), self.options) as advance:
-                summary = self.codec.decompress_stream(source.stream, sink, progress=advance)
+            self._refuse_size(source)
+            sink = Nowhere()
+            try:
+                with progress(name_of(path), lambda: original_size(source), self.options) as advance:
+                    summary = self.codec.decompress_stream(source.stream, cast(BinaryIO, sink), progress=advance)
+            except CorruptError as error:
+                raise self._surveyed(source, sink.writes, error) from None
             self._tell_repaired(path, summary)
             self._finish(path, source, f"OK, {summary_line(summary, compressing=False)}")
+
+    def _surveyed(self, source: Input, sound: int, error: CorruptError) -> CorruptError:
+        """The error with all damage named, where the file can be read again; sound: blocks at its start that are whole."""
+        if not source.stream.seekable() or not begins_as_member(source.stream):
+            return error
+        from llmzip.cli.salvage import damage, survey
+
+        gaps = survey(self.codec, source.stream, sound)
+        return damage(gaps, f"{error}; in all ", "; `llmzip decompress --salvage` recovers the rest") if gaps else error
 
     def _tell_repaired(self, path: str | None, summary: Summary) -> None:
         if summary.repaired and not self.options.quiet:
@@ -175,6 +206,12 @@ class Run:
         if source.terminal and not self.options.force:
             raise LlmzipError("compressed data is not read from a terminal: name a file or redirect the input")
 
+    def _refuse_size(self, source: Input) -> None:
+        """Raises `LlmzipError` where a file says itself that it is larger than it may be; those that lie are stopped later."""
+        most = self.options.max_size
+        if most is not None and (claimed := original_size(source) or 0) > most:
+            raise LlmzipError(f"the original has {claimed} bytes, more than the {most} that --max-size allows")
+
     def _finish(self, path: str | None, source: Input, summary: str) -> None:
         if self.options.remove:
             try:
@@ -183,6 +220,14 @@ class Run:
                 raise LlmzipError(f"stored, but could not remove {name_of(path)}: {explain(error)}") from error
         if self.options.verbose:
             notice(f"{name_of(path)}: {summary}")
+
+
+def begins_as_member(stream: BinaryIO) -> bool:
+    """Whether a seekable stream begins as a compressed file."""
+    from llmzip.container.format import MAGIC
+
+    stream.seek(0)
+    return stream.read(len(MAGIC)) == MAGIC
 
 
 def original_size(source: Input) -> int | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from llmzip.codec import resources
 from llmzip.codec.ahead import Ahead, at_once, workers
 from llmzip.codec.blockcoder import BlockCoder
 from llmzip.codec.choice import ModelChoice
@@ -37,7 +38,7 @@ from llmzip.container import (
     write_all,
 )
 from llmzip.container.streams import PIECE, read_piece
-from llmzip.errors import ArithmeticMismatchError, CorruptError
+from llmzip.errors import ArithmeticMismatchError, CorruptError, LlmzipError
 from llmzip.model.base import LanguageModel
 
 if TYPE_CHECKING:
@@ -162,8 +163,10 @@ class Codec:
         summary: is filled on the way.
         """
         began, summary = time.monotonic(), summary or Summary()
-        header = Header()
-        ahead: Ahead[tuple[bytes, bool]] = Ahead(workers(self.settings.threads, source))
+        header, promised, most = Header(), 0, self.settings.max_size
+        ahead: Ahead[tuple[bytes, bool]] = Ahead(
+            1 if self.settings.memory_limit else workers(self.settings.threads, source)
+        )
         begun: deque[tuple[Block, Reporter]] = deque()
         ready: deque[bytes] = deque()
 
@@ -187,8 +190,13 @@ class Codec:
                     header = event
                 elif isinstance(event, Block):
                     alone = self._needs_no_network(header, event)
-                    if not alone:
+                    promised += event.original_length
+                    if not alone or (most is not None and promised > most):
                         settle()
+                    if most is not None and promised > most:
+                        raise LlmzipError(
+                            f"{event.where}: the original is larger than the {most} bytes that --max-size allows; no more is decoded"
+                        )
                     begun.append((event, Reporter(progress, event.original_length)))
                     ahead.put(partial(self.decode_block, header, event), begun[-1][1], here=not alone)
                     while begun and (ahead.full or not alone):
@@ -221,8 +229,11 @@ class Codec:
             return self._decode_block(header, block, progress or silent)
 
     def _decode_block(self, header: Header, block: Block, progress: ShareDone) -> tuple[bytes, bool]:
+        limit = self.settings.memory_limit
         try:
             if block.kind is not BlockKind.MODEL:
+                if limit:
+                    resources.require(limit, resources.needed(block, None), block.where)
                 if header.exact:
                     self.choice.for_reading(header)  # refused before the first byte, whatever block it is in
                 data = classic.decode(block.kind, block.payload, block.original_length)
@@ -232,6 +243,8 @@ class Codec:
                 network = BlockHead.unpack(block.payload, block.original_length)[0].network
                 coding = self.choice.for_reading(header, network or header.exact)
                 pipeline = self.choice.pipeline(coding if network else coding.alone)
+                if limit:
+                    resources.require(limit, resources.needed(block, pipeline), block.where)
         except CorruptError as error:
             raise CorruptError(f"{block.where}: {error}") from None
         if block.kind is not BlockKind.MODEL:

@@ -38,10 +38,12 @@ class Settings:
         model is too large for F32.
     gpu_layers: layers on a GPU; None = all of an own model, none of the embedded one.
     block_size: bytes of a block, 4 KiB to 64 MiB; None = by level.
+    max_size: original bytes that a file is decompressed to at most; None = no limit. memory_limit: bytes of memory that decompression may
+        take (about; then blocks are decoded one by one); None = no limit. Beyond them LlmzipError is raised.
     verify: decode every block again before it is written, and store what does not come back by a classic codec.
     show_downloads: progress on stderr while a model is fetched from the hub.
 
-    Files say what decompression needs: for that only model, context, threads, gpu_layers and show_downloads count.
+    Files say what decompression needs: for that only model, context, threads, gpu_layers, max_size, memory_limit and show_downloads count.
     """
 
     model: str | Path | LanguageModel | None = None
@@ -56,6 +58,8 @@ class Settings:
     block_size: int | None = None
     verify: bool = False
     show_downloads: bool = True
+    max_size: int | None = None
+    memory_limit: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.level <= 9:

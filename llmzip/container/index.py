@@ -14,6 +14,7 @@ from llmzip.container.format import (
     DIGEST_SIZE,
     FOOTER_MARKER,
     MAX_BLOCK,
+    MAX_HEADER,
     BlockKind,
     Header,
     pack_block_head,
@@ -180,15 +181,15 @@ def _member_before(file: BinaryIO, end: int) -> MemberEntry[BlockPlace]:
     return MemberEntry(offset, end - offset, header, blocks, footer)
 
 
-def _sizes_before(file: BinaryIO, end: int) -> tuple[int, int, int]:
-    """End of the footer, sizes of member and footer of the member that ends at byte `end`."""
+def _sizes_before(file: BinaryIO, end: int, *, cut: bool = False) -> tuple[int, int, int]:
+    """End of the footer, sizes of member and footer of the member that ends at byte `end`. cut: bytes of the member may be missing."""
     start = max(0, end - 2 * MAX_VARINT)
     file.seek(start)
     tail = Cursor(file, start).take(end - start)[::-1]
     sizes = Fields(tail, "the sizes at the end run over the start")
     footer_size, member_size = (sizes.varint("the sizes at the end") for _ in range(2))
     footer_end = end - sizes.taken
-    if member_size > footer_end or footer_size > member_size:
+    if (member_size > footer_end and not cut) or footer_size > min(member_size, footer_end):
         raise CorruptError("the sizes at the end do not fit the file")
     return footer_end, member_size, footer_size
 
@@ -197,32 +198,91 @@ def _read_indexed(
     file: BinaryIO, offset: int, footer_offset: int, footer_end: int, end: int
 ) -> tuple[list[BlockPlace], Footer]:
     """Blocks and footer of a member whose first block is at `offset`."""
+    index, total, digest = _read_footer(file, footer_offset, footer_end)
+    entries, block_offset = [], offset
+    for stored, original in index[:-1]:
+        entries.append((block_offset, stored, original))
+        block_offset += stored
+    if index:
+        entries.append((block_offset, footer_offset - block_offset, index[-1][1]))
+    elif block_offset != footer_offset or total:
+        raise CorruptError("the footer leaves out blocks")
+    if any(stored <= CHECK_SIZE or not 1 <= original <= MAX_BLOCK for _, stored, original in entries):
+        raise CorruptError("the index names impossible blocks")
+    return [BlockPlace(*entry) for entry in entries], Footer(len(index), total, digest, footer_offset, end)
+
+
+def _read_footer(file: BinaryIO, footer_offset: int, footer_end: int) -> tuple[list[tuple[int, int]], int, bytes]:
+    """Stored and original length of every block (the last one's stored length is not known here: 0), original length and digest of
+    the member; the footer's check holds."""
     file.seek(footer_offset)
     cursor = Cursor(file, footer_offset, "the footer")
     record = bytearray(cursor.take(1))
     if record[0] != FOOTER_MARKER:
         raise CorruptError("no footer")
     count = cursor.recorded_varint(record)
-    entries = []
-    original_sum = 0
-    block_offset = offset
+    entries, original_sum = [], 0
     for _ in range(count - 1):
         stored, original = cursor.recorded_varint(record), cursor.recorded_varint(record)
-        entries.append((block_offset, stored, original))
-        block_offset += stored
+        entries.append((stored, original))
         original_sum += original
         if cursor.offset > footer_end:
             raise CorruptError("the index runs over the footer")
     total = cursor.recorded_varint(record)
     if count:
-        entries.append((block_offset, footer_offset - block_offset, total - original_sum))
-    elif block_offset != footer_offset or total:
-        raise CorruptError("the footer leaves out blocks")
+        entries.append((0, total - original_sum))
     digest = cursor.take(DIGEST_SIZE)
     record += digest
     if crc32(record) != unpack_u32(cursor.take(CHECK_SIZE)) or cursor.offset != footer_end:
         raise CorruptError("the footer does not match its check")
+    return entries, total, digest
 
-    if any(stored <= CHECK_SIZE or not 1 <= original <= MAX_BLOCK for _, stored, original in entries):
-        raise CorruptError("the index names impossible blocks")
-    return [BlockPlace(*entry) for entry in entries], Footer(count, total, digest, footer_offset, end)
+
+@dataclass(frozen=True)
+class FooterIndex:
+    """A sound footer: where its member begins (`start`), where it begins itself, where the member ends; digest of the original; of each
+    block its stored length (0 for the last one) and its original length."""
+
+    start: int
+    footer_offset: int
+    end: int
+    digest: bytes
+    blocks: list[tuple[int, int]]
+
+    def offsets(self, file: BinaryIO, header: int) -> list[int]:
+        """Where the blocks lie, and at last the footer; empty where not even the first block's head is found.
+
+        header: length of the member's header if it is known, else 0. Where bytes are missing or too many, only what is behind them is
+        right.
+        """
+        first = self.start + header if header else self._first(file)
+        if first is None:
+            return []
+        found = [first]
+        for stored, _ in self.blocks[:-1]:
+            found.append(found[-1] + stored)
+        return [*found, self.footer_offset] if self.blocks else [self.footer_offset]
+
+    def _first(self, file: BinaryIO) -> int | None:
+        if self.start < 0:
+            return None
+        # Behind a damaged header the first block is known by its lengths.
+        known = sum(stored for stored, _ in self.blocks)
+        for at in range(self.start + 1, min(self.start + 2 * MAX_HEADER, self.footer_offset - known)):
+            file.seek(at)
+            try:
+                head = read_block_head(Cursor(file, at), "block")
+            except CorruptError:
+                continue
+            if head and self.blocks and head[1] == self.blocks[0][1]:
+                stored = _entry(head[0], at, head[1], head[2]).stored_length
+                if stored == (self.blocks[0][0] if len(self.blocks) > 1 else self.footer_offset - at):
+                    return at
+        return None if self.blocks else self.footer_offset
+
+
+def footer_before(file: BinaryIO, end: int) -> FooterIndex:
+    """The footer of the member that ends at byte `end`, whatever else of the member is damaged. Raises `CorruptError`, `OSError`."""
+    footer_end, member_size, footer_size = _sizes_before(file, end, cut=True)
+    blocks, _, digest = _read_footer(file, footer_end - footer_size, footer_end)
+    return FooterIndex(footer_end - member_size, footer_end - footer_size, end, digest, blocks)

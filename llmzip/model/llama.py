@@ -144,6 +144,7 @@ class LlamaModel:
         self.drift = known_drift(
             self._described("general.architecture"), llama_cpp.llama_model_n_layer(self._model), recurrent=recurrent
         )
+        self.weight_bytes = int(llama_cpp.llama_model_size(self._model))
         trained = llama_cpp.llama_model_n_ctx_train(self._model)
         self._positions = trained if learned_positions else None
         self.window = window or self._default_window(trained)

@@ -1,0 +1,194 @@
+"""Damaged files and limits, by the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llmzip.cli import main
+from llmzip.codec import Codec
+from llmzip.container import BlockKind, Header, MemberWriter, classic, read_index
+from llmzip.errors import LlmzipError
+
+ROOT = Path(__file__).parent.parent
+TEXT = b"".join(b"line %d of the ledger, %d crowns\n" % (i, i * i % 97) for i in range(700))
+BLOCK = 8192
+
+
+@pytest.fixture(autouse=True)
+def damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """`a.llmz` with its second of three blocks damaged, `cut.llmz` that ends inside it; where its blocks lie."""
+    monkeypatch.chdir(tmp_path)
+    packed = Codec(level=1, block_size=BLOCK, threads=1).compress(TEXT)
+    Path("sound.llmz").write_bytes(packed)
+    with open("sound.llmz", "rb") as file:
+        (entry,) = read_index(file)
+        places = [(block.offset, block.offset + block.stored_length) for block in entry.blocks]
+    assert len(places) >= 3
+    middle = sum(places[1]) // 2
+    Path("a.llmz").write_bytes(packed[:middle] + bytes([packed[middle] ^ 1]) + packed[middle + 1 :])
+    Path("cut.llmz").write_bytes(packed[:middle])
+    return places
+
+
+def test_salvage_marks_what_is_lost(damaged: list[tuple[int, int]], capsys: pytest.CaptureFixture) -> None:
+    assert main._execute(["decompress", "--salvage", "a.llmz"]) == 3
+    start, stop = damaged[1]
+    with open("sound.llmz", "rb") as file:
+        (entry,) = read_index(file)
+        before, length = (block.original_length for block in entry.blocks[:2])
+    place = f"bytes {start} to {stop} of the file (bytes {before} to {before + length} of the original)"
+    mark = f"\n[llmzip: {length} bytes are lost here: {place}]\n".encode()
+    found = Path("a").read_bytes()
+    first, second = found.split(mark)
+    assert first + TEXT[before : before + length] + second == TEXT
+    words = capsys.readouterr().err
+    assert len(words.splitlines()) == 1 and "block 2" in words and f"bytes {start} to {stop}" in words
+
+
+def test_salvage_with_zeros_keeps_places() -> None:
+    assert main._execute(["-d", "--salvage-zeros", "-o", "b", "a.llmz"]) == 3
+    found = Path("b").read_bytes()
+    assert len(found) == len(TEXT) and {ours for ours, theirs in zip(found, TEXT, strict=True) if ours != theirs} == {0}
+
+
+def test_salvage_of_what_is_cut_and_of_pipes() -> None:
+    assert main._execute(["-d", "--salvage", "cut.llmz"]) == 3
+    assert (
+        TEXT.startswith(Path("cut").read_bytes().partition(b"\n[llmzip: ")[0])
+        and Path("cut").stat().st_size > BLOCK // 2
+    )
+    run = [sys.executable, "-m", "llmzip", "-dc", "--salvage"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(run, input=Path("a.llmz").read_bytes(), capture_output=True, env=environment)
+    assert done.returncode == 3 and done.stdout.count(b"[llmzip: ") == 1
+
+
+def test_salvage_of_a_sound_file_is_decompression(capsys: pytest.CaptureFixture) -> None:
+    assert main._execute(["-d", "--salvage", "sound.llmz"]) == 0
+    assert Path("sound").read_bytes() == TEXT and not capsys.readouterr().err
+
+
+def test_what_is_not_whole_anywhere_makes_no_file(capsys: pytest.CaptureFixture) -> None:
+    Path("noise.llmz").write_bytes(b"noise" * 100)
+    assert main._execute(["-d", "--salvage", "noise.llmz"]) == 3
+    assert not os.path.exists("noise") and "no block of it is whole" in capsys.readouterr().err
+
+
+def test_the_input_is_kept_where_something_is_lost() -> None:
+    assert main._execute(["-d", "--salvage", "--rm", "a.llmz"]) == 3
+    assert os.path.exists("a.llmz") and os.path.exists("a")
+
+
+def test_test_names_all_damage(damaged: list[tuple[int, int]], capsys: pytest.CaptureFixture) -> None:
+    packed = bytearray(Path("a.llmz").read_bytes())
+    packed[damaged[0][0] + 20] ^= 1
+    Path("a.llmz").write_bytes(packed)
+    assert main._execute(["test", "a.llmz"]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"blocks 1 to 2, bytes {damaged[0][0]} to {damaged[1][1]} of the file" in line and "--salvage" in line
+
+
+def test_test_of_the_rest_decodes_nothing_twice(
+    damaged: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = []
+    decode = Codec.decode_block
+
+    def counting(self: Codec, header: Header, block: object, *more: object) -> object:
+        decoded.append(block.offset)  # type: ignore[attr-defined]
+        return decode(self, header, block, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Codec, "decode_block", counting)
+    assert main._execute(["test", "-T1", "a.llmz"]) == 3
+    assert [decoded.count(start) for start, _ in damaged] == [1, 2, *[1] * (len(damaged) - 2)]
+
+
+def bomb(path: str, members: int = 3) -> None:
+    """A little file of large blocks."""
+    zeros = bytes(1 << 20)
+    payload = classic.encode(BlockKind.ZSTD, zeros)
+    with open(path, "wb") as file:
+        for _ in range(members):
+            writer = MemberWriter(file, Header())
+            for _ in range(4):
+                writer.write_block(BlockKind.ZSTD, zeros, payload)
+            writer.finish()
+
+
+@pytest.mark.parametrize("way", ["file", "pipe", "salvage", "test", "lie"])
+def test_bombs_stop_at_max_size(way: str, capsys: pytest.CaptureFixture) -> None:
+    bomb("bomb.llmz")
+    if way == "lie":  # without a footer nothing is claimed
+        Path("bomb.llmz").write_bytes(Path("bomb.llmz").read_bytes()[:-20])
+    options = {"test": ["test"], "salvage": ["-d", "--salvage"]}.get(way, ["-d"])
+    if way == "pipe":
+        run = [sys.executable, "-m", "llmzip", "-d", "--max-size", "2500K"]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(run, input=Path("bomb.llmz").read_bytes(), capture_output=True, env=environment)
+        assert (done.returncode, done.stdout) == (1, bytes(2 << 20)) and b"--max-size" in done.stderr
+        return
+    assert main._execute([*options, "--max-size", "2500K", "bomb.llmz"]) == 1
+    assert "--max-size" in capsys.readouterr().err and not os.path.exists("bomb")
+    assert main._execute(["test", "--max-size", "1G", "bomb.llmz"]) == (3 if way == "lie" else 0)
+
+
+def test_max_size_in_python() -> None:
+    packed = Path("sound.llmz").read_bytes()
+    assert Codec(max_size=len(TEXT)).decompress(packed) == TEXT
+    with pytest.raises(LlmzipError, match="max-size"):
+        Codec(max_size=len(TEXT) - 1).decompress(packed)
+
+
+def test_memory_limit(capsys: pytest.CaptureFixture) -> None:
+    assert main._execute(["test", "--memory-limit", "50M", "sound.llmz"]) == 1
+    assert "MiB of memory to decode, more than the limit of 50 MiB" in capsys.readouterr().err
+    assert main._execute(["test", "--memory-limit", "1G", "sound.llmz"]) == 0
+
+
+MEASURE = """
+import json, sys
+from llmzip.codec.codec import Codec
+from llmzip.codec import resources
+needs, needed = [], resources.needed
+resources.needed = lambda *block: needs.append(needed(*block)) or needs[-1]
+with open(sys.argv[1], "rb") as source, open("/dev/null", "wb") as sink:
+    Codec(memory_limit=1 << 40).decompress_stream(source, sink)
+peak = int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
+print(json.dumps([max(needs), peak << 10]))
+"""
+
+
+def test_the_estimate_of_memory_holds() -> None:
+    """Also with the network, whose caches are most of it."""
+    Path("network.llmz").write_bytes(Codec(streams=16, threads=1).compress(TEXT[:6000]))
+    bomb("bomb.llmz")
+    for name in ("sound.llmz", "network.llmz", "bomb.llmz"):
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, os.path.abspath(name)], cwd=ROOT, capture_output=True, check=True
+        )
+        needs, took = json.loads(done.stdout)
+        assert took < needs < 4 * took, (name, needs >> 20, took >> 20)
+
+
+def test_under_ulimit() -> None:
+    """A megabyte of zeros a block decodes in 256 MiB of address space; what needs more ends in a line."""
+    bomb("bomb.llmz")
+
+    def run(limit: int) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, "-m", "llmzip", "-T1", "-t", "bomb.llmz"],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+            capture_output=True,
+            timeout=60,
+        )
+
+    done = run(512 << 20)
+    assert done.returncode == 0, done.stderr
