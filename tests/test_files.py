@@ -8,6 +8,8 @@ import io
 import lzma
 import os
 import pickle
+import subprocess
+import sys
 import tarfile
 from dataclasses import dataclass, field
 from typing import Any
@@ -576,3 +578,18 @@ def test_other_modules_take_it_for_a_file(tmp_path):
         pickle.dump({"data": DATA}, file)
     with llmzip.open(tmp_path / "b.llmz", codec=CODEC) as file:
         assert pickle.load(file) == {"data": DATA}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_program_that_ends_completes_its_files(threads, tmp_path):
+    code = """if True:
+        import sys, llmzip
+        options = {"level": 1, "block_size": 4096, "threads": int(sys.argv[2])}
+        held = llmzip.open(sys.argv[1] + "/a", "w", **options), llmzip.open(sys.argv[1] + "/b", "wt", **options)
+        held[0].write(b"the harbour and the ships, " * 400)
+        held[1].write("text in the wrapper")
+    """
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path), str(threads)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert llmzip.open(tmp_path / "a").read() == b"the harbour and the ships, " * 400
+    assert llmzip.open(tmp_path / "b").read() == b"text in the wrapper"

@@ -102,11 +102,16 @@ class Ahead(Generic[Result]):
             self._begin(*first)
 
     def _begin(self, job: Job[Result], report: Callable[[float], None]) -> None:
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
+        try:
+            if self._pool is None:
+                from concurrent.futures import ThreadPoolExecutor
 
-            self._pool = ThreadPoolExecutor(self.most, "block")
-        self._jobs.append(self._pool.submit(job, self._unless_stopped(report)).result)
+                self._pool = ThreadPoolExecutor(self.most, "block")
+            self._jobs.append(self._pool.submit(job, self._unless_stopped(report)).result)
+        except (
+            RuntimeError
+        ):  # the interpreter shuts down and has no more threads; files that are open are completed now
+            self._jobs.append(_settled(job, report))
 
     def _unless_stopped(self, report: Callable[[float], None]) -> Callable[[float], None]:
         def tell(share: float) -> None:

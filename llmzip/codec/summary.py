@@ -13,8 +13,9 @@ BytesDone = Callable[[int], None]
 
 @dataclass
 class Summary:
-    """What a run did. `characters` is the number of Unicode characters, None where the original is not all UTF-8.
+    """What a run did. original, compressed: bytes; seconds: of wall clock, from the first block to the last.
 
+    characters: Unicode characters of the original, None where it is not all UTF-8. tokens: of blocks that the model coded.
     unverified: blocks that the model coded but did not restore when they were verified, and that were stored otherwise.
     repaired: blocks in which drift beyond the tolerance had to be put right.
     """

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import io
 import os
+import sys
+import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     File = str | bytes | os.PathLike[str] | os.PathLike[bytes] | BinaryIO
+
+_written: weakref.WeakSet[LlmzipFile | io.TextIOWrapper] = weakref.WeakSet()
+"""Files that are open for writing."""
 
 _BUFFER = 1 << 16  # bytes that are fetched from a decoded block at a time: a line should not cost a call into Python
 
@@ -84,6 +90,8 @@ class LlmzipFile(io.BufferedIOBase):
         if kind == "r":
             self._reader = io.BufferedReader(OriginalStream(self._file, codec), _BUFFER)
         self._compressor = compressor
+        if compressor:
+            _written.add(self)
 
     # -- what it is -------------------------------------------------------------------------------------------------
 
@@ -293,4 +301,17 @@ def open(
     binary = LlmzipFile(file, mode.replace("t", "", 1), model=model, codec=codec, **options)
     if "t" not in mode:
         return binary
-    return io.TextIOWrapper(binary, io.text_encoding(encoding), errors, newline)
+    text = io.TextIOWrapper(binary, io.text_encoding(encoding), errors, newline)
+    if binary.writable():
+        _written.add(text)
+    return text
+
+
+@atexit.register
+def _complete() -> None:
+    """Close what a program that ends left open, as the standard library does; later there would be nothing to code with."""
+    for file in sorted(_written, key=lambda file: isinstance(file, LlmzipFile)):  # text holds some back from its file
+        try:
+            file.close()
+        except Exception:
+            sys.excepthook(*sys.exc_info())  # as for the others: told, and the next one is closed
