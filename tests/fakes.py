@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 
 from llmzip.model.base import Window
@@ -44,6 +46,12 @@ class FakeEvaluator:
     def copy(self, source, first, stop):
         for stream in range(first, stop):
             self._held[stream] = list(self._held[source])
+
+    def save(self):
+        return np.frombuffer(pickle.dumps(self._held), np.uint8)
+
+    def restore(self, caches):
+        self._held = pickle.loads(caches.tobytes())
 
     def clear(self):
         for held in self._held:

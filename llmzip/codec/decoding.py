@@ -1,29 +1,26 @@
-"""A model block back to its bytes: all streams in lock step, one token of each at a time."""
+"""A model block back to its bytes, if need be by another reading than the first."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.codec._cells import Cells
-from llmzip.codec.context import Part
-from llmzip.codec.evaluation import Steps
 from llmzip.codec.head import BlockHead
 from llmzip.codec.layout import Layout
+from llmzip.codec.lockstep import LockStep, Rereader
 from llmzip.codec.pipeline import BlockPipeline, ShareDone, silent
-from llmzip.codec.repair import Astray, Doubts, readings
+from llmzip.codec.repair import Astray, readings
 from llmzip.coding.rangecoder import TurnDecoder
 from llmzip.errors import ArithmeticMismatchError, CorruptError
-from llmzip.model._masses import Masses
-from llmzip.model.schedule import spans
 from llmzip.text import newlines
 from llmzip.text.tokens import TokenText
 
-_REPAIRS = 3  # times the steps of a block that repair may take
+_REPAIRS = 3  # times the steps of the first reading that repair may take
 _KNOWN_A_STEP = 10  # tokens of a context that the mixer goes over in about the time of a step
-_SHORT = 10_000  # and so many steps more, which take seconds, for short blocks
+_SHORT = 1_000  # and so many steps more, which take about a second, for short blocks
 
 
 def decode_block(
@@ -49,24 +46,42 @@ def decode_block(
             f"{len(words)} bytes justify: damaged"
         )
 
-    def read(doubts: Doubts | None, progress: ShareDone = silent) -> bytes | None:
-        return _reading(pipeline, head, words, original_length, progress, doubts)
+    def text_of(tokens: NDArray[np.int32]) -> bytes | None:
+        """What the tokens stand for; None for more bytes than the block has."""
+        text = TokenText(tokens, head.literals, head.spaced)
+        if pipeline.vocabulary.length(text) > original_length:
+            return None
+        data = pipeline.vocabulary.decode(text)
+        return newlines.to_crlf(data) if head.crlf else data
 
+    layout, known = Layout(head.tokens, head.streams), pipeline.known(head.part, original_length)
     failure = CorruptError("the check does not match: the file is damaged; get it again")
+    reached = layout.steps
     try:
-        data = read(None, progress)
+        if not pipeline.network:
+            tokens = _by_table(pipeline, words, layout, known, progress)
+        else:
+            tokens = np.empty(0, np.int32)
+            if layout.count:
+                reading = LockStep(pipeline, words, layout, head.part, known)
+                for reached in range(1, layout.steps + 1):
+                    reading.advance()
+                    progress(reached / layout.steps)
+                tokens = reading.tokens
+        data = text_of(tokens)
         if data is not None and fits(data):
             return data, False
     except CorruptError as error:
         failure = error
-    if not (repairing and pipeline.coding.tolerance):
+    if not (repairing and pipeline.network and pipeline.coding.tolerance and layout.count):
         raise failure
+    # Whoever made the block may have made it for the time that repair would take.
+    before = 0 if known is None else len(known) / _KNOWN_A_STEP
+    make = partial(LockStep, pipeline, words, layout, head.part, known, keeping=True)
+    reader = Rereader(make, layout, _REPAIRS * reached + _SHORT + before, before)
     try:
-        # Whoever made the block may have made it for the time that repair would take.
-        most = _REPAIRS * Layout(head.tokens, head.streams).steps + _SHORT
-        known = pipeline.known(head.part, original_length)
-        before = 0 if known is None else len(known) // _KNOWN_A_STEP
-        for data in readings(read, pipeline.quantiser, most + before, before):
+        for tokens in readings(reader, pipeline.quantiser, layout.streams):
+            data = text_of(tokens)
             if data is not None and fits(data):
                 return data, True
     except Astray:
@@ -77,63 +92,13 @@ def decode_block(
     raise failure
 
 
-def _reading(
-    pipeline: BlockPipeline,
-    head: BlockHead,
-    words: bytes,
-    most: int,
-    progress: ShareDone,
-    doubts: Doubts | None,
-) -> bytes | None:
-    """What the words say if doubtful turns are taken as `doubts` has it; None for more bytes than `most`. May raise Astray
-    and CorruptError."""
-    known = pipeline.known(head.part, most)
-    tokens = _tokens(pipeline, words, Layout(head.tokens, head.streams), progress, doubts, head.part, known)
-    text = TokenText(tokens, head.literals, head.spaced)
-    if pipeline.vocabulary.length(text) > most:
-        return None
-    data = pipeline.vocabulary.decode(text)
-    return newlines.to_crlf(data) if head.crlf else data
-
-
-def _tokens(
-    pipeline: BlockPipeline,
-    words: bytes,
-    layout: Layout,
-    progress: ShareDone,
-    doubts: Doubts | None,
-    part: Part | None,
-    known: NDArray[np.int32] | None,
+def _by_table(
+    pipeline: BlockPipeline, words: bytes, layout: Layout, known: NDArray[np.int32] | None, progress: ShareDone
 ) -> NDArray[np.int32]:
-    """Tokens of a block in the order of the text, (count,)."""
-    if not layout.count:
-        return np.empty(0, np.int32)
-    mixer, coder, tree = pipeline.mixer(layout, known=known), TurnDecoder(words), pipeline.tree
-    if not pipeline.network:
-        coded_ranks = np.empty(layout.count, np.uint32)
-        for run in layout.runs():
-            coded_ranks[run.start : run.stop] = mixer.decode_steps(coder, run.stop - run.start)
-            progress(run.stop / layout.count)
-        return tree.order[coded_ranks][layout.rows]
-    window = pipeline.window
-    masses = Masses(tree.order, layout.streams)
-    step = 0
-
-    def review(level: int, odds: memoryview, states: memoryview, cells: memoryview) -> None:
-        if doubts:
-            of_turns = np.frombuffer(odds), np.frombuffer(states, np.uint8), np.frombuffer(cells, np.uint8)
-            doubts.review(step, level, *of_turns)
-
-    cells = Cells(masses, pipeline.quantiser.grids, review if doubts else None).capsule
-    lead = pipeline.lead(part, known)
-    evaluation = Steps(pipeline.session, layout.streams, layout.steps, window, pipeline.coding.rows, lead)
-    coded = np.empty(layout.count, np.int32)
-    inputs = np.full(layout.streams, evaluation.first_input, np.int32)
-    done = 0
-    for span in spans(layout.steps, window, 1, evaluation.known):
-        step, active = span.start, layout.active(span.start)
-        masses.load(evaluation.evaluate(span, inputs[:active]))
-        inputs[:active] = coded[done : done + active] = tree.order[mixer.decode_steps(coder, active, cells)]
-        done += active
-        progress(done / layout.count)
-    return coded[layout.rows]
+    """Tokens (count,) of a block without a network, in the order of the text. Raises CorruptError."""
+    mixer, coder = pipeline.mixer(layout, known=known), TurnDecoder(words)
+    ranks = np.empty(layout.count, np.uint32)
+    for run in layout.runs():
+        ranks[run.start : run.stop] = mixer.decode_steps(coder, run.stop - run.start)
+        progress(run.stop / layout.count)
+    return pipeline.tree.order[ranks][layout.rows]

@@ -79,11 +79,11 @@ class Steps:
         most = max(active * self._rows_each(active) for active in (1, streams))
         self._slots, self._positions = np.arange(streams, dtype=np.int32), np.empty(streams, np.int32)
         context = min(window.context, len(before) + steps) + rows - 1
-        at_once = min(len(before), max(1, _rows_at_once(session) // streams))
+        self._before, self._at_once = before, min(len(before), max(1, _rows_at_once(session) // streams))
         self._evaluator = session.evaluator(
-            streams, context, max(most, rows + streams if rows > 1 else 0, streams * at_once)
+            streams, context, max(most, rows + streams if rows > 1 else 0, streams * self._at_once)
         )
-        _read(self._evaluator, before, streams, at_once)
+        _read(self._evaluator, before, streams, self._at_once)
 
     def _rows_each(self, active: int) -> int:
         """Rows of each stream of a step of so many streams."""
@@ -105,6 +105,19 @@ class Steps:
         logits = self._evaluator.evaluate(tokens.ravel(), positions, streams)
         self._evaluator.discard(active, span.position + 1)
         return np.ascontiguousarray(logits[::each])
+
+    def save(self) -> NDArray[np.uint8]:
+        """A copy of all caches, (bytes,), between two steps."""
+        return self._evaluator.save()
+
+    def restore(self, caches: NDArray[np.uint8]) -> None:
+        """Go on from such a copy."""
+        self._evaluator.restore(caches)
+
+    def clear(self) -> None:
+        """Go on from the beginning."""
+        self._evaluator.clear()
+        _read(self._evaluator, self._before, self._streams, self._at_once)
 
 
 def in_steps(

@@ -27,6 +27,11 @@ class Quantiser:
     def __init__(self, tolerance: int) -> None:
         self.tolerance = tolerance
         margin = math.exp(tolerance * 1e-6)
+        # With none at the ends.
+        self._edges = tuple(
+            np.concatenate([[-np.inf], edges / cells.UNIT, [np.inf]])
+            for edges in (cells.BASE_EDGES, cells.SHIFTED_EDGES)
+        )
         self._grids = tuple(
             (
                 first,
@@ -64,15 +69,19 @@ class Quantiser:
         self.grids.decode(np.ascontiguousarray(odds), np.ascontiguousarray(states), found)
         out[:] = found
 
-    def alternatives(
-        self, odds: NDArray[np.float64], states: NDArray[np.uint8], found: NDArray[np.uint8], reach: float
-    ) -> NDArray[np.uint8]:
-        """Cells (n,) beyond the nearest edge, for turns of n paths within `reach` times the tolerance of one; else those
-        that were `found`. Without drift no turn of an encoder lies within a reach of 1.
+    def nearest(
+        self, odds: NDArray[np.float64], states: NDArray[np.uint8], found: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """Distances (n,) of one turn in each of n paths from the nearest edge of its grid, in tolerances, and the cells (n,) beyond
+        that edge, beside those that were `found`. Infinite where no edge is near: turns that are not coded, escaped tokens.
         """
-        others, margin = found.copy(), math.exp(reach * self.tolerance * 1e-6)
-        for state, (first, exact, _, _) in zip((cells.SAFE, cells.HALF_SHIFTED), self._grids, strict=True):
-            low, high = (np.searchsorted(exact, odds * factor, "right") + first for factor in (1 / margin, margin))
-            near = (low != high) & (states == state)
-            others[near] = (low + high)[near] - found[near]
-        return others
+        distances, beyond = np.full(len(odds), np.inf), found.copy()
+        for state, edges in zip((cells.SAFE, cells.HALF_SHIFTED), self._edges, strict=True):
+            at = np.flatnonzero((states == state) & (odds > 0))
+            if len(at):
+                z = np.log(odds[at])
+                place = np.searchsorted(edges, z)
+                below, above = z - edges[place - 1], edges[place] - z
+                distances[at] = np.minimum(below, above) / (self.tolerance * 1e-6)
+                beyond[at] = np.where(above < below, found[at] + 1, found[at] - 1)
+        return distances, beyond

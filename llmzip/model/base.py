@@ -59,6 +59,12 @@ class Evaluator(Protocol):
     def copy(self, source: int, first: int, stop: int) -> None:
         """Let streams first .. stop-1 go on from what stream `source` holds; what they held before is forgotten."""
 
+    def save(self) -> NDArray[np.uint8]:
+        """A copy of all streams' caches, (bytes,); not between a `slide` and the next evaluation."""
+
+    def restore(self, caches: NDArray[np.uint8]) -> None:
+        """Put back what `save` gave, here."""
+
     def clear(self) -> None:
         """Forget all streams."""
 

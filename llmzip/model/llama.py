@@ -232,6 +232,10 @@ class LlamaModel:
         self.close() if getattr(self, "_model", None) else None
 
 
+def _bytes_of(array: NDArray[np.uint8]) -> Any:
+    return ctypes.cast(array.ctypes.data, ctypes.POINTER(ctypes.c_uint8))
+
+
 class LlamaEvaluator:
     """Streams of one llama.cpp context. See `llmzip.model.base.Evaluator`."""
 
@@ -330,6 +334,14 @@ class LlamaEvaluator:
         for stream in range(first, stop):
             llama_cpp.llama_memory_seq_rm(self._memory, stream, -1, -1)
             llama_cpp.llama_memory_seq_cp(self._memory, source, stream, -1, -1)
+
+    def save(self) -> NDArray[np.uint8]:
+        caches = np.empty(llama_cpp.llama_state_get_size(self._context), np.uint8)
+        return caches[: llama_cpp.llama_state_get_data(self._context, _bytes_of(caches), len(caches))]
+
+    def restore(self, caches: NDArray[np.uint8]) -> None:
+        if llama_cpp.llama_state_set_data(self._context, _bytes_of(caches), len(caches)) != len(caches):
+            raise LlmzipError(f"llama.cpp cannot put its memory back: {_reason('no reason given')}")
 
     def clear(self) -> None:
         llama_cpp.llama_memory_clear(self._memory, True)

@@ -38,3 +38,12 @@ def spans(length: int, window: Window, most: int, position: int = 0) -> Iterator
         yield Span(row, stop, position, slide)
         position += stop - row
         row = stop
+
+
+def span_at(row: int, window: Window, position: int = 0) -> Span:
+    """The decoder's step of this row: what `spans` with most = 1 comes to."""
+    beyond = position + row - window.context
+    if beyond < 0:
+        return Span(row, row + 1, position + row, False)
+    after = beyond % window.drop
+    return Span(row, row + 1, window.context - window.drop + after, after == 0)

@@ -1,0 +1,178 @@
+"""The tokens of a block as the decoder comes to know them: all streams in lock step, one token of each at a time.
+
+Repair goes back to earlier steps. What the mixer and the range coder knew there is computed anew from the cells that were found, which
+takes a small part of the time of the network; the caches of the network are copied now and then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.codec._cells import Cells
+from llmzip.codec.context import Part
+from llmzip.codec.evaluation import Steps
+from llmzip.codec.layout import CODED_ROWS, Layout
+from llmzip.codec.pipeline import BlockPipeline
+from llmzip.codec.repair import Astray, Doubts, Turn
+from llmzip.coding.rangecoder import TurnDecoder
+from llmzip.model._masses import Masses
+from llmzip.model.schedule import span_at
+
+_MARK_STEPS, _MARK_ROWS, _MARKS = (
+    32,
+    256,
+    16,
+)  # between two copies of the caches at least, but for short blocks so many copies
+_MARKS_BYTES, _FEWEST, _MOST = 192 << 20, 3, 12  # of all copies, and how many there are
+_REPLAYED = 24  # times as fast as the network: going back to a mark
+
+
+class LockStep:
+    """Tokens of a block with a network, step by step. part, known: of the context (`BlockPipeline.known`). keeping: also the cells they
+    were coded with, so that it can go back."""
+
+    def __init__(
+        self,
+        pipeline: BlockPipeline,
+        words: bytes,
+        layout: Layout,
+        part: Part | None = None,
+        known: NDArray[np.int32] | None = None,
+        *,
+        keeping: bool = False,
+    ) -> None:
+        self._pipeline, self._words, self._layout, self._known = pipeline, words, layout, known
+        self._masses = Masses(pipeline.tree.order, layout.streams)
+        self._doubts: Doubts | None = None
+        source = Cells(self._masses, pipeline.quantiser.grids, self._review if keeping else None)
+        self._source = source.capsule
+        lead = pipeline.lead(part, known)
+        self._evaluation = Steps(
+            pipeline.session, layout.streams, layout.steps, pipeline.window, pipeline.coding.rows, lead
+        )
+        self._ranks = np.empty(layout.count, np.uint32)
+        self._states = np.empty(layout.count if keeping else 0, np.uint8)
+        self._cells = np.empty((len(self._states), pipeline.tree.depth), np.uint8)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._mixer = self._pipeline.mixer(self._layout, known=self._known)
+        self._coder = TurnDecoder(self._words)
+        self.step = 0
+
+    def advance(self, doubts: Doubts | None = None) -> None:
+        """The next token of every stream. Raises CorruptError, and what `doubts` raises (only one that is keeping shows it turns)."""
+        layout, tree, step = self._layout, self._pipeline.tree, self.step
+        active, done = layout.active(step), step * layout.streams
+        if step:
+            inputs = tree.order[self._ranks[done - layout.streams :][:active]]
+        else:
+            inputs = np.full(active, self._evaluation.first_input, np.int32)
+        span = span_at(step, self._pipeline.window, self._evaluation.known)
+        self._masses.load(self._evaluation.evaluate(span, inputs))
+        self._doubts = doubts
+        self._ranks[done : done + active] = self._mixer.decode_steps(self._coder, active, self._source)
+        self.step += 1
+        if doubts:
+            doubts.end(step)
+
+    def _review(self, level: int, odds: memoryview, states: memoryview, cells: memoryview) -> None:
+        of_tokens, found = np.frombuffer(states, np.uint8), np.frombuffer(cells, np.uint8)
+        if self._doubts:
+            self._doubts.review(self.step, level, np.frombuffer(odds), of_tokens, found)
+        rows = slice(self.step * self._layout.streams, self.step * self._layout.streams + len(found))
+        self._states[rows], self._cells[rows, level] = of_tokens, found
+
+    @property
+    def tokens(self) -> NDArray[np.int32]:
+        """All tokens in the order of the text, (count,), once all steps are done."""
+        return self._pipeline.tree.order[self._ranks][self._layout.rows]
+
+    def mark(self) -> Mark:
+        """Where it is now."""
+        return Mark(self.step, self._evaluation.save())
+
+    def back(self, mark: Mark | None) -> None:
+        """To a mark (None: to the beginning), provided that the same was read up to there since."""
+        self._begin()
+        if mark is None:
+            self._evaluation.clear()
+            return
+        streams, size = self._layout.streams, max(1, CODED_ROWS // self._layout.streams)
+        for step in range(0, mark.step, size):
+            rows = slice(step * streams, min(step + size, mark.step) * streams)
+            _, chances = self._mixer.encode_steps(self._ranks[rows], self._states[rows], self._cells[rows], streams)
+            self._coder.decode(np.frombuffer(chances, np.uint16))
+        self._evaluation.restore(mark.caches)
+        self.step = mark.step
+
+
+class Mark(NamedTuple):
+    """A place to go back to: the next step, and copies of the network's caches."""
+
+    step: int
+    caches: NDArray[np.uint8]
+
+
+class Rereader:
+    """Reads a block again and again for `repair.readings`, each time from where it differs from the time before.
+
+    make: a `LockStep` that is keeping. most: steps of the network in all. before: what beginning anew takes, in steps.
+    """
+
+    def __init__(self, make: Callable[[], LockStep], layout: Layout, most: float, before: float = 0) -> None:
+        self._make, self._layout = make, layout
+        self._left, self._before = most, before
+        self._reading: LockStep | None = None
+        self._misread: dict[Turn, int] = {}
+        self._marks: list[Mark] = []
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the work allowed is done."""
+        return self._left <= 0
+
+    def read(self, doubts: Doubts) -> NDArray[np.int32]:
+        """Tokens (count,) in the order of the text. Raises Astray and CorruptError."""
+        reading = self._return(doubts.misread)
+        apart = max(1, min(max(_MARK_STEPS, _MARK_ROWS // self._layout.streams), self._layout.steps // _MARKS))
+        last = reading.step
+        while reading.step < self._layout.steps:
+            if self._left <= 0:
+                raise Astray
+            if reading.step >= last + apart:
+                last = reading.step
+                self._marks.append(reading.mark())
+                self._thin()
+            self._left -= 1
+            reading.advance(doubts)
+        return reading.tokens
+
+    def _return(self, misread: dict[Turn, int]) -> LockStep:
+        """Back to the last mark before anything is read otherwise than the time before."""
+        self._left -= self._before
+        if self._reading is None:
+            self._reading = self._make()
+        else:
+            apart = min((turn.step for turn, _ in misread.items() ^ self._misread.items()), default=self._reading.step)
+            while self._marks and self._marks[-1].step > apart:
+                self._marks.pop()
+            mark = self._marks[-1] if self._marks else None
+            self._reading.back(mark)
+            self._left -= mark.step / _REPLAYED if mark else 0
+        self._misread = misread
+        return self._reading
+
+    def _thin(self) -> None:
+        """Keep few marks, closer to each other the later they are."""
+        marks = self._marks
+        most = min(_MOST, max(_FEWEST, _MARKS_BYTES // max(1, marks[-1].caches.nbytes)))
+        if len(marks) > most:
+            end = marks[-1].step
+            before = [0, *(mark.step for mark in marks)]
+            gains = [(marks[i + 1].step - before[i]) / (end - before[i]) for i in range(len(marks) - 1)]
+            del marks[int(np.argmin(gains))]
