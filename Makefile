@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard llmzip/*/*.c llmzip/*/*.h)
 
-.PHONY: help demo test lint bench tables drift portability fuzz gpu clean
+.PHONY: help demo test lint bench tables drift portability fuzz torture sanitize gpu clean
 .DEFAULT_GOAL := help
 
 help: ## Show this message
@@ -55,6 +55,12 @@ gpu: ## Build llama.cpp with CUDA into .venv-gpu, measure a GPU: drift, files bo
 	@test -x .venv-gpu/bin/python || $(PYTHON) -m venv .venv-gpu
 	@CMAKE_ARGS="-DGGML_CUDA=on $(CMAKE_ARGS)" .venv-gpu/bin/python tools/install.py
 	@.venv-gpu/bin/python benchmarks/gpu.py $(GPU_TEXTS)
+
+torture: $(VENV)/.installed ## Kill it 1,000 times, fill its disk, let its reads and writes fail (half an hour)
+	@$(BIN)/python tools/torture.py
+
+sanitize: $(VENV)/.installed ## Run the native modules' tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(BIN)/python tools/sanitize.py
 
 clean: ## Remove the environment and what was built
 	rm -rf $(VENV) build *.egg-info
