@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 
+import dask.dataframe as dd
 import fsspec
 import numcodecs
 import numpy as np
@@ -92,6 +93,24 @@ def test_pandas_reads_and_writes_tables(table, tmp_path):
 def test_the_file_system_needs_no_import(table):
     code = "import pandas, sys; print(pandas.read_csv('llmz://' + sys.argv[1]).square.sum())"
     assert int(in_new_process(code, table)) == sum(n * n for n in range(60))
+
+
+def test_the_compression_is_not_inferred_again_for_originals(tmp_path):
+    path = f"llmz://{tmp_path}/a.txt.llmz"
+    with fsspec.open(path, "wt", compression="infer") as file:
+        file.write(TABLE)
+    assert llmzip.decompress((tmp_path / "a.txt.llmz").read_bytes()) == TABLE.encode()
+    with fsspec.open(path, "rt", compression="infer") as file:
+        assert file.read() == TABLE
+
+
+def test_dask_reads_a_file_in_pieces(table):
+    pieces = dd.read_csv(f"llmz://{table}", blocksize=len(TABLE) // 3, compression=None)
+    assert pieces.npartitions >= 3
+    pd.testing.assert_frame_equal(
+        pieces.compute(scheduler="threads").reset_index(drop=True).astype({"name": str}),
+        pd.read_csv(io.StringIO(TABLE)).astype({"name": str}),
+    )
 
 
 def test_the_file_system_shows_originals(table, tmp_path):

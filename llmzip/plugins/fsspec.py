@@ -103,4 +103,10 @@ def _compressed(info: dict[str, Any]) -> bool:
     return info["type"] == "file" and name.endswith(SUFFIX)
 
 
-register_compression("llmz", LlmzipFile, "llmz", force=True)
+def open_llmz(file: BinaryIO, mode: str = "rb", **options: Any) -> LlmzipFile:
+    """What fsspec calls for the compression; options as for `LlmzipFile`. What the file system has opened already stays as it is: its
+    names end in .llmz, so the compression is inferred for them, too."""
+    return file if isinstance(file, LlmzipFile) else LlmzipFile(file, mode, **options)
+
+
+register_compression("llmz", open_llmz, "llmz", force=True)
