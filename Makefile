@@ -42,8 +42,9 @@ tables: $(VENV)/.installed-test ## Make the tables of README.md and docs/ from c
 drift: $(VENV)/.installed-test ## Measure how far batch shapes and thread counts move the odds of a turn
 	@$(BIN)/python benchmarks/drift.py
 
-portability: $(VENV)/.installed-test ## Exchange files with a second build of llama.cpp, made once without AVX
+portability: $(VENV)/.installed-test ## Exchange files with a build of llama.cpp without AVX, then every build of LLMZIP_BUILDS with every other
 	@$(BIN)/python tools/portability.py
+	@$(BIN)/python tools/portability_matrix.py
 
 fuzz: $(VENV)/.installed ## Mutate what readers read (FUZZ_SECONDS=30 for each part and way), property tests at length
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check '.[fuzz]'

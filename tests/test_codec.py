@@ -12,6 +12,7 @@ from llmzip.codec.codec import Codec
 from llmzip.codec.cutting import Cutter
 from llmzip.codec.head import BlockHead
 from llmzip.codec.observer import Observer
+from llmzip.codec.quantiser import Quantiser
 from llmzip.codec.settings import SMALLEST_BLOCK
 from llmzip.container import BlockKind, Header, MemberWriter, original_digest, read_index, read_members, stored_block
 from llmzip.errors import CorruptError, ModelError, UsageError
@@ -134,6 +135,21 @@ class Trickle(io.RawIOBase):
 
     def readinto(self, buffer):
         return self._data.readinto(memoryview(buffer)[:7])
+
+
+def test_verifying_finds_margins_that_only_other_machines_would_miss(monkeypatch, model_always):
+    """The fake model never drifts; an encoder that leaves no margins is found out all the same."""
+    tolerance = 4_000
+    for module in ("choice", "arithmetic"):
+        monkeypatch.setattr(f"llmzip.codec.{module}.PORTABLE_TOLERANCE", tolerance)
+    options = {"verify": True, "streams": 2}
+    data = SENTENCE * 20 + b"and another one, that is new" * 3
+    good = FakeCodec(**options).compress(data)
+    assert kinds(good) == [BlockKind.MODEL]
+    encode, careless = Quantiser.encode, Quantiser(0)
+    monkeypatch.setattr(Quantiser, "encode", lambda self, odds: encode(careless, odds))
+    packed = FakeCodec(**options).compress(data)
+    assert kinds(packed) != [BlockKind.MODEL] and FakeCodec().decompress(packed) == data
 
 
 def test_pipes_that_trickle():

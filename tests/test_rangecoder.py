@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +12,10 @@ from hypothesis import strategies as st
 
 from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder
 from llmzip.errors import CorruptError
+
+RangeEncoder = runpy.run_path(str(Path(__file__).parent.parent / "tools" / "aarch64" / "constriction.py"))[
+    "RangeEncoder"
+]
 
 TURN = st.tuples(st.integers(0, 1), st.one_of(st.sampled_from([1, 2, 32768, 65534, 65535]), st.integers(1, 65535)))
 
@@ -72,3 +79,15 @@ def test_wrong_arguments() -> None:
         TurnEncoder().encode(b"\0\1", b"\1\0")
     with pytest.raises(ValueError, match="1 to 65535"):
         TurnEncoder().encode(b"\0", b"\0\0")
+
+
+@settings(deadline=None)
+@given(calls=st.lists(st.lists(TURN, max_size=70), max_size=12))
+def test_the_encoder_for_emulated_processors_writes_the_same(calls: list[list[tuple[int, int]]]) -> None:
+    encoder, other = TurnEncoder(), TurnEncoder()
+    other._coder = RangeEncoder()
+    for call in calls:
+        bits, probabilities = np.array([b for b, _ in call], np.uint8), np.array([p for _, p in call], np.uint16)
+        encoder.encode(bits, probabilities)
+        other.encode(bits, probabilities)
+    assert other.finish() == encoder.finish()

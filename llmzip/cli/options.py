@@ -212,7 +212,7 @@ coding_options = [
 
 _verify = [
     click.option(
-        "--verify", is_flag=True, help="Decode every block again before it is stored (slow, as decompression)."
+        "--verify", is_flag=True, help="Decode every block twice before it is stored, once with drift added (slow)."
     ),
 ]
 

@@ -19,6 +19,7 @@ from llmzip.container import MAX_BLOCK, BlockKind, classic
 from llmzip.errors import CorruptError
 from llmzip.text.tokens import TokenText
 
+_SHAKEN = 0.5  # of the tolerance; the rest is left to the drift of this machine itself
 _ENCODING = 0.3  # about the share of encoding in the time of encoding and decoding
 _TABLE_SHARE = 0.1  # about the share of the table in the time of table and network
 
@@ -119,11 +120,15 @@ class BlockCoder:
         return payload
 
     def _restores(self, payload: bytes, data: bytes, report: ShareDone) -> bool:
-        """Whether a model block decodes to its data here as it is: drift beyond the tolerance would show."""
+        """Whether a model block decodes to its data here as it is, and under drift that this machine may never show."""
         alone = BlockHead.leaves_network_out(payload)
         pipeline = self._choice.pipeline(self._coding.alone) if alone else self.network()
+        shakes = (0.0,) if alone or self._coding.exact else (0.0, _SHAKEN)
+        share = (1 - _ENCODING) / len(shakes)
         try:
-            decode_block(pipeline, payload, len(data), data.__eq__, portion(report, _ENCODING, 1), repairing=False)
+            for turn, shaken in enumerate(shakes):
+                told = portion(report, _ENCODING + turn * share, _ENCODING + (turn + 1) * share)
+                decode_block(pipeline, payload, len(data), data.__eq__, told, repairing=False, shaken=shaken)
         except CorruptError:
             return False
         return True

@@ -31,10 +31,12 @@ def decode_block(
     progress: ShareDone = silent,
     *,
     repairing: bool = True,
+    shaken: float = 0,
 ) -> tuple[bytes, bool]:
     """The bytes of a block, and whether drift beyond the tolerance had to be put right (if `repairing`).
 
-    fits: whether bytes are those that the block's check was made from; nothing else is returned.
+    fits: whether bytes are those that the block's check was made from; nothing else is returned. shaken: move the network's log odds
+    by up to so many tolerances at random, as another machine might.
     Raises CorruptError for damage, ArithmeticMismatchError where drift must have exceeded the tolerance by far.
     """
     head, words = BlockHead.unpack(payload, original_length)
@@ -63,7 +65,8 @@ def decode_block(
         else:
             tokens = np.empty(0, np.int32)
             if layout.count:
-                reading = LockStep(pipeline, words, layout, head.part, known)
+                drift = shaken * pipeline.coding.tolerance * 1e-6
+                reading = LockStep(pipeline, words, layout, head.part, known, shaken=drift)
                 for reached in range(1, layout.steps + 1):
                     reading.advance()
                     progress(reached / layout.steps)

@@ -33,7 +33,7 @@ _REPLAYED = 24  # times as fast as the network: going back to a mark
 
 class LockStep:
     """Tokens of a block with a network, step by step. part, known: of the context (`BlockPipeline.known`). keeping: also the cells they
-    were coded with, so that it can go back."""
+    were coded with, so that it can go back. shaken: add noise to the logits that moves log odds by up to so much."""
 
     def __init__(
         self,
@@ -44,8 +44,10 @@ class LockStep:
         known: NDArray[np.int32] | None = None,
         *,
         keeping: bool = False,
+        shaken: float = 0,
     ) -> None:
         self._pipeline, self._words, self._layout, self._known = pipeline, words, layout, known
+        self._shaken, self._noise = np.float32(shaken), np.random.default_rng(layout.count)
         self._masses = Masses(pipeline.tree.order, layout.streams)
         self._doubts: Doubts | None = None
         source = Cells(self._masses, pipeline.quantiser.grids, self._review if keeping else None)
@@ -73,7 +75,11 @@ class LockStep:
         else:
             inputs = np.full(active, self._evaluation.first_input, np.int32)
         span = span_at(step, self._pipeline.window, self._evaluation.known)
-        self._masses.load(self._evaluation.evaluate(span, inputs))
+        logits = self._evaluation.evaluate(span, inputs)
+        if self._shaken:
+            # The odds of two sums change by no more than the factors of their terms, one way up and the other way down.
+            logits = logits + (self._noise.random(logits.shape, np.float32) - np.float32(0.5)) * self._shaken
+        self._masses.load(logits)
         self._doubts = doubts
         self._ranks[done : done + active] = self._mixer.decode_steps(self._coder, active, self._source)
         self.step += 1

@@ -40,7 +40,8 @@ class Settings:
     block_size: bytes of a block, 4 KiB to 64 MiB; None = by level.
     max_size: original bytes that a file is decompressed to at most; None = no limit. memory_limit: bytes of memory that decompression may
         take (about; then blocks are decoded one by one); None = no limit. Beyond them LlmzipError is raised.
-    verify: decode every block again before it is written, and store what does not come back by a classic codec.
+    verify: decode every block again before it is written, as it is and with drift added, and store what does not come back by a
+        classic codec.
     show_downloads: progress on stderr while a model is fetched from the hub.
 
     Files say what decompression needs: for that only model, context, threads, gpu_layers, max_size, memory_limit and show_downloads count.

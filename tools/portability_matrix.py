@@ -1,0 +1,195 @@
+"""Every build of llama.cpp at hand against every other, in every shape: do files made in one open in the other, and how far do they drift?
+
+usage: portability_matrix.py [--builds FOLDER] [--bytes N] [--report FILE] [TEXT...]
+
+FOLDER (default: $LLMZIP_BUILDS) has a folder of shared libraries for each build, as llama-cpp-python takes them from LLAMA_CPP_LIB_PATH; `native` is
+the one that is installed. The builds that docs/portability.md speaks of and that are not there are named. A folder of the name aarch64 has
+a program `python` that runs everything for that processor (tools/aarch64.sh makes it).
+
+A cell is a build, a number of threads, a number of streams and a way of encoding: by prefill, or in the decoder's own steps. For each the
+odds of all turns are computed once. That a block opens is then told from the cells: it does if every cell that
+the encoder chose is found again from the decoder's odds, and if not, how many turns are misread. Real blocks of each build are opened by each other one, too.
+Exit status 0 if all do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parent.parent
+KNOWN = ("native", "noavx", "avx2", "openblas", "fastmath", "aarch64")
+THREADS, STREAMS, WAYS = (1, 2), (1, 4, 32), ("prefill", "steps")
+SLOW = {"aarch64": 4}  # emulated: a fourth of the text, one thread
+REACH = 9.7  # log odds: beyond the outermost edge drift changes nothing
+
+
+def odds_file(folder: Path, build: str, threads: int, streams: int, way: str) -> Path:
+    return folder / f"{build}-{threads}-{streams}-{way}.npz"
+
+
+def inside(options: argparse.Namespace) -> None:
+    """In the process of one build: compute the odds of all cells, make blocks, open those of others."""
+    from llmzip.codec.agreement import Coding
+    from llmzip.codec.decoding import decode_block
+    from llmzip.codec.evaluation import Session, in_steps, prefill
+    from llmzip.codec.layout import Layout
+    from llmzip.codec.locate import load_model
+    from llmzip.codec.pipeline import BlockPipeline
+    from llmzip.codec.quantiser import PORTABLE_TOLERANCE, Quantiser
+    from llmzip.errors import LlmzipError
+    from llmzip.model import embedded
+    from llmzip.model.llama import arithmetic
+
+    folder, text = options.folder, options.text.read_bytes()
+    if options.open:
+        pipeline = BlockPipeline(Session(load_model(None, 1)), Coding(embedded.WINDOW, PORTABLE_TOLERANCE, True))
+        for payload in sorted(folder.glob("*.block")):
+            if payload.name.startswith(options.inside + "-"):
+                continue
+            data = text[: int(payload.stem.split("-")[-1])]
+            try:
+                good, repaired = decode_block(pipeline, payload.read_bytes(), len(data), data.__eq__)
+                print(payload.stem, "repaired" if repaired else "ok" if good == data else "wrong", flush=True)
+            except LlmzipError as error:
+                print(payload.stem, f"FAILED: {error}", flush=True)
+        return
+    print(arithmetic(0), flush=True)
+    text = text[: len(text) // SLOW.get(options.inside, 1)]
+    for threads in THREADS if options.inside not in SLOW else THREADS[:1]:
+        pipeline = BlockPipeline(Session(load_model(None, threads)), Coding(embedded.WINDOW, PORTABLE_TOLERANCE, True))
+        tokens = pipeline.tokens_of(text)[0].tokens
+        for streams in STREAMS:
+            layout = Layout(len(tokens), streams)
+            if threads == 1:
+                whole, crlf = pipeline.tokens_of(text)
+                payload = pipeline.encode(whole, crlf, streams)
+                (folder / f"{options.inside}-{streams}-{len(text)}.block").write_bytes(payload)
+            for way in WAYS:
+                rows = prefill(pipeline.session, tokens, layout, embedded.WINDOW)
+                if way == "steps":
+                    rows = in_steps(pipeline.session, tokens, layout, embedded.WINDOW, 1)
+                odds = np.empty((len(tokens), pipeline.tree.depth))
+                pipeline.odds(tokens, rows, odds.__setitem__)
+                states, cells = Quantiser(PORTABLE_TOLERANCE).encode(odds)
+                target = odds_file(folder, options.inside, threads, streams, way)
+                np.savez(target, odds=odds, states=states, cells=cells)
+        pipeline.session.close()
+
+
+class Build:
+    """One build of llama.cpp, and how to run Python with it."""
+
+    def __init__(self, name: str, folder: Path | None) -> None:
+        self.name, self._folder = name, folder
+
+    def run(self, *arguments: str | Path) -> list[str]:
+        """Lines that this file prints when it runs inside the build. Raises CalledProcessError."""
+        python: str | Path = sys.executable
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        if self._folder:
+            environment["LLAMA_CPP_LIB_PATH"] = str(self._folder)
+            if (self._folder / "python").exists():
+                python = self._folder / "python"
+        command = [str(python), __file__, "--inside", self.name, *map(str, arguments)]
+        return subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.splitlines()
+
+
+def compared(maker: dict[str, NDArray[np.float64]], reader: dict[str, NDArray[np.float64]]) -> tuple[float, int, int]:
+    """Largest drift within reach, turns, and misread turns, where `reader` opens what `maker` made."""
+    from llmzip.codec.quantiser import PORTABLE_TOLERANCE, Quantiser
+
+    count = min(len(maker["odds"]), len(reader["odds"]))
+    one, other = maker["odds"][:count], reader["odds"][:count]
+    coded = one > 0
+    near = coded & (np.abs(np.log(np.where(coded, one, 1))) < REACH)
+    drift = np.abs(np.log(one[near]) - np.log(other[near]))
+    quantiser, again, wrong = Quantiser(PORTABLE_TOLERANCE), np.empty(count, np.uint8), 0
+    for level in range(one.shape[1]):
+        quantiser.decode(other[:, level], maker["states"][:count], again)
+        wrong += int(((again != maker["cells"][:count, level]) & coded[:, level]).sum())
+    return float(drift.max(initial=0)), int(near.sum()), wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("texts", nargs="*", type=Path, metavar="TEXT", help="default: six kinds of corpora/")
+    parser.add_argument("--builds", type=Path, default=os.environ.get("LLMZIP_BUILDS"), metavar="FOLDER")
+    parser.add_argument("--only", nargs="*", help="builds to take (default: all that are there)")
+    parser.add_argument("--bytes", type=int, default=12_000, help="of all texts together")
+    parser.add_argument("--report", type=Path, help="write the cells to a file, too")
+    parser.add_argument("--inside", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--text", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--open", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        inside(options)
+        return 0
+    sys.path.insert(0, str(ROOT))
+    builds = [Build("native", None)]
+    if options.builds:
+        builds += [Build(path.name, path) for path in sorted(Path(options.builds).iterdir()) if path.is_dir()]
+    builds = [build for build in builds if not options.only or build.name in options.only]
+    names = [build.name for build in builds]
+    for missing in (name for name in KNOWN if name not in names):
+        print(f"NOT AT HAND: {missing} (a folder of that name in --builds)")
+    kinds = ("the-lighthouse-ledger.txt", "parser.c", "gezeiten.txt", "server.log", "manual.rst", "field-notes.txt")
+    texts = options.texts or [ROOT / "corpora" / kind for kind in kinds]
+    share = options.bytes // len(texts)
+    lines, failed = [], False
+
+    def say(line: str) -> None:
+        lines.append(line)
+        print(line, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="llmzip-matrix-") as name:
+        folder = Path(name)
+        text = folder / "text"
+        text.write_bytes(b"".join(path.read_bytes()[:share] for path in texts))
+        for build in builds:
+            say(f"{build.name}: {build.run('--folder', folder, '--text', text)[0]}")
+        held = {}
+        for path in sorted(folder.glob("*.npz")):
+            with np.load(path) as file:
+                held[tuple(path.stem.split("-"))] = dict(file)
+        say(
+            f"{'maker':>10}{'reader':>10}{'threads':>9}{'streams':>9} {'encoder':<9}{'turns':>9}{'largest':>10}{'margin':>8}{'misread':>9}"
+        )
+        worst, cells = 0.0, 0
+        for (maker, made_with, streams, way), made in held.items():
+            for (reader, read_with, others, steps), read in held.items():
+                if others != streams or steps != "steps":
+                    continue
+                largest, turns, wrong = compared(made, read)
+                margin = f"{30e-6 / largest:.1f}" if largest else "-"
+                say(
+                    f"{maker:>10}{reader:>10}{made_with + ' / ' + read_with:>9}{streams:>9} {way:<9}{turns:>9}{largest:>10.1e}{margin:>8}{wrong:>9}"
+                )
+                worst, cells, failed = max(worst, largest), cells + 1, failed or wrong > 0
+        say(
+            f"{cells} cells, largest drift {worst:.1e}, margin left {30e-6 / worst:.1f}"
+            if worst
+            else f"{cells} cells, no drift"
+        )
+        for build in builds:
+            for line in build.run("--folder", folder, "--text", text, "--open"):
+                say(f"{build.name} opens {line}")
+                failed |= not line.endswith((" ok", " repaired"))
+    if options.report:
+        options.report.write_text("\n".join(lines) + "\n")
+    say("NOT as it should be" if failed else "as it should be")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
