@@ -25,6 +25,11 @@ def aside(folder: str | Path) -> Path:
     return Path(folder) / f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a file has a name that `aside` gives."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
 def in_use(descriptor: int) -> None:
     """Mark an open file as being written, for as long as it is open. Without effect on file systems that know no locks."""
     with contextlib.suppress(ImportError, OSError):

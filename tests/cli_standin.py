@@ -82,6 +82,17 @@ class StandIn:
                 compressed = event.end
         return self._summary(original, compressed, blocks, start)
 
+    def member_header(self) -> Header:
+        return HEADER
+
+    def decode_block(self, header: Header, block: Block, progress: Report = None) -> tuple[bytes, bool]:
+        try:
+            data = classic.decode(block.kind, block.payload, block.original_length)
+        except CorruptError as error:
+            raise CorruptError(f"{block.where}: {error}") from None
+        block.verify(data)
+        return data, False
+
     def _summary(self, original: int, compressed: int, blocks: int, start: float) -> SimpleNamespace:
         seconds = time.monotonic() - start
         return SimpleNamespace(

@@ -453,7 +453,7 @@ def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "M", "-1", "4G", "1.5M", "0x10", "4MM"])
+@pytest.mark.parametrize("text", ["", "M", "-1", "4X", "1.5M", "0x10", "4MM"])
 def test_no_sizes(text: str) -> None:
     with pytest.raises(ValueError):
         parse_size(text)

@@ -9,7 +9,7 @@ import click
 
 from llmzip.cli import measuring
 from llmzip.cli.distance import coder_options, collect, collection_options, make_coder
-from llmzip.cli.options import Options, apply, messages_options, progress_options
+from llmzip.cli.options import PATH, Options, apply, messages_options, progress_options
 from llmzip.cli.run import notice
 from llmzip.errors import UsageError
 
@@ -22,12 +22,12 @@ NEIGHBOURS, CLASS = "neighbours", "class"
 
 classify_options = apply(
     [
-        click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path()),
+        click.argument("files", metavar="[FILE]...", nargs=-1, type=PATH),
         click.option(
             "--labelled",
             metavar="FILE",
             required=True,
-            type=click.Path(),
+            type=PATH,
             help="Texts with labels: a folder of folders, a table or JSON lines with a column for labels, FASTA.",
         ),
         click.option("--label", metavar="NAME", help='Column that holds the label (default: "label").'),

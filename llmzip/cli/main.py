@@ -9,18 +9,27 @@ import warnings
 from typing import Any, NoReturn, TextIO
 
 import click
+from click.shell_completion import CompletionItem
 
 from llmzip.cli import defaults, run
+from llmzip.cli.cat import cat_options
+from llmzip.cli.cat import run as run_cat
 from llmzip.cli.classify import classify_options
 from llmzip.cli.classify import run as run_classify
 from llmzip.cli.compare import compare_options
 from llmzip.cli.compare import run as run_compare
+from llmzip.cli.completion import completion
+from llmzip.cli.diff import diff_options
+from llmzip.cli.diff import run as run_diff
 from llmzip.cli.distance import distance_options
 from llmzip.cli.distance import run as run_distance
 from llmzip.cli.estimate import estimate_options
 from llmzip.cli.estimate import run as run_estimate
 from llmzip.cli.files import printable, remove_leftovers
+from llmzip.cli.grep import grep_options
+from llmzip.cli.grep import run as run_grep
 from llmzip.cli.lake import lake
+from llmzip.cli.manual import manual
 from llmzip.cli.model_commands import models
 from llmzip.cli.options import (
     Options,
@@ -44,7 +53,12 @@ Exit status:
   130 interrupted; 143 terminated.
 After an error the other files are still done; the status is the first error's."""
 
-_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+SEARCH_CODES = (
+    "Exit status: 0 a line was found; 1 none was; 2 an error, after which the other files are still searched."
+)
+DIFF_CODES = "Exit status: 0 no difference; 1 some difference; 2 an error."
+
+_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _BARE = ""
 """Name under which the group knows the bare form: one that cannot be typed as a command."""
 
@@ -53,14 +67,22 @@ class _Program(click.Group):
     """A group that takes everything but its own commands and options as the bare form."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help", "-V", "--version")):
             args = [_BARE, *args]
         command = self.get_command(ctx, args[0])
-        if command in (bare, compress, decompress, test):
+        if command in (bare, compress, decompress, test, cat) and not ctx.resilient_parsing:
             args[1:1] = defaults.environment_options(bare, command)
         if command and any(parameter.name == "threads" for parameter in command.params):
             ctx.default_map = {args[0]: defaults.from_file()}
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """For the first word: the commands, and the options and files of the bare form."""
+        files = [] if incomplete.startswith("-") else [CompletionItem(incomplete, type="file")]
+        options = bare.shell_complete(click.Context(bare, ctx), incomplete)
+        return [*files, *super().shell_complete(ctx, incomplete), *options]  # bash starts anew at files
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return bare if cmd_name == _BARE else super().get_command(ctx, cmd_name)
@@ -124,6 +146,27 @@ def info(files: tuple[str, ...], **parameters: Any) -> int:
 
 
 @program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
+@cat_options
+def cat(files: tuple[str, ...], part: tuple[int, int | None] | None, **parameters: Any) -> int:
+    """Write the original of each FILE, or a part of it, to standard output; without FILE that of standard input."""
+    return run_cat(files, part, parameters)
+
+
+@program.command(epilog=SEARCH_CODES, context_settings=_SETTINGS | {"help_option_names": ["--help"]})
+@grep_options
+def grep(words: tuple[str, ...], **parameters: Any) -> int:
+    """Print the lines that match PATTERN of the original of each FILE, compressed or not, as the system's grep does."""
+    return run_grep(words, parameters)
+
+
+@program.command(epilog=DIFF_CODES, context_settings=_SETTINGS)
+@diff_options
+def diff(first: str, second: str, **parameters: Any) -> int:
+    """Print how the originals of A and B differ, compressed or not, as the system's diff -u does."""
+    return run_diff(first, second, parameters)
+
+
+@program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
 @estimate_options
 def estimate(files: tuple[str, ...], form: str, **parameters: Any) -> int:
     """Tell how many bits each FILE has by the model, and where they go; writes no archive."""
@@ -159,6 +202,8 @@ def distance(files: tuple[str, ...], form: str, **parameters: Any) -> int:
 
 
 program.add_command(models)
+program.add_command(completion)
+program.add_command(manual)
 program.add_command(lake)
 
 

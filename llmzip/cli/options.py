@@ -156,7 +156,12 @@ model_options = [
         help="Instead of the built-in model: a GGUF file, a name of `llmzip models`, or hf:OWNER/REPO[/FILE].",
     ),
     click.option(
-        "-T", "--threads", type=click.IntRange(0, 4096), default=0, help="CPU threads; 0 (default): as many as help."
+        "-T",
+        "--threads",
+        metavar="N",
+        type=click.IntRange(0, 4096),
+        default=0,
+        help="CPU threads; 0 (default): as many as help.",
     ),
     click.option(
         "--gpu-layers", metavar="N", type=click.IntRange(0), help="Layers on a GPU (default: all of an own model)."

@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -76,7 +76,7 @@ class Run:
         self.options = options
         self._codec: Codec | None = None
         self._hopeless = False
-        self._writing_stdout = False
+        self.writing_stdout = False
 
     @property
     def codec(self) -> Codec:
@@ -161,24 +161,26 @@ class Run:
                 "arithmetic on this machine drifts by more than the file tolerates; please report it"
             )
 
-    def for_each(self, files: tuple[str, ...], action: Callable[[str | None], None]) -> int:
-        """Do `action` for each file (`-` is standard input, as is no file at all); the exit code.
+    def for_each(self, files: Iterable[str], action: Callable[[str | None], None]) -> int:
+        """Do `action` for each file (`-` is standard input, as is an empty tuple); the exit code.
 
         After an error the other files are still done, and the code is that of the first error. Two errors end the loop:
         no codec can be made, or standard output broke off inside a file, so that nothing behind it could be read.
         """
-        if files.count("-") > 1:
-            raise UsageError("standard input (-) can be read only once")
+        if isinstance(files, tuple):
+            files = files or ("-",)
+            if files.count("-") > 1:
+                raise UsageError("standard input (-) can be read only once")
         code = 0
-        for file in files or ("-",):
+        for file in files:
             path = None if file == "-" else file
             try:
-                self._writing_stdout = False
+                self.writing_stdout = False
                 action(path)
             except Exception as error:
                 failed = report(error, name_of(path), self.options.debug)
                 code = code or failed
-                if self._hopeless or self._writing_stdout:
+                if self._hopeless or self.writing_stdout:
                     break
         return code
 
@@ -198,7 +200,7 @@ class Run:
     def _output(self, target: str | None, source: Input, *, binary: bool) -> StandardOutput | OutputFile:
         if target is None:
             output = StandardOutput(source, binary=binary, force=self.options.force)
-            self._writing_stdout = True
+            self.writing_stdout = True
             return output
         return OutputFile(target, source, binary=binary, force=self.options.force)
 
