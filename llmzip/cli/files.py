@@ -121,7 +121,7 @@ def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
 
 def _refuse_kind(status: os.stat_result, special: bool) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise LlmzipError("is a directory: skipped; use tar to pack directories")
+        raise LlmzipError("is a directory: skipped; use -r for the files in it, or tar to pack it")
     if not stat.S_ISREG(status.st_mode) and not special:
         raise LlmzipError("is no regular file: skipped; use -c or -o to read it all the same")
 

@@ -225,8 +225,13 @@ def _operate(operation: str, files: tuple[str, ...], parameters: dict[str, Any])
         from llmzip.cli import info, listing
 
         return info.show(files, options) if options.verbose else listing.show(files, options)
+    from llmzip.cli.selection import Selection
+
+    chosen = Selection(files, options, compressing=operation == "compress")
     session = run.Run(options)
-    return session.for_each(files, getattr(session, operation))
+    code = session.for_each(chosen, getattr(session, operation))
+    chosen.tell_skipped()
+    return code or int(chosen.failed)
 
 
 def _occupy_standard_descriptors() -> None:

@@ -39,6 +39,10 @@ class Options(Settings):
     json: bool = False
     salvage: bool = False
     zeros: bool = False
+    recursive: bool = False
+    files_from: str | None = None
+    null: bool = False
+    jobs: int = 1
 
     @property
     def settings(self) -> Settings:
@@ -63,11 +67,14 @@ class Options(Settings):
             raise UsageError("-o needs a file name")
         if not self.suffix or "/" in self.suffix or "\0" in self.suffix:
             raise UsageError(f"-S {self.suffix!r} is no suffix for a file name: give one like {SUFFIX}")
+        many = self.recursive or self.files_from is not None
+        if output is not None and many:
+            raise UsageError("-o names one output: use -c to join those of many files, or no -o")
         if output is not None and len(files) > 1:
             raise UsageError(f"-o names one output for {len(files)} files: use -c to join them, or no -o")
         if output in ("-", "/dev/stdout"):
             output, stdout = None, True
-        if self.remove and (stdout or not files or "-" in files):
+        if self.remove and (stdout or not (files or many) or "-" in files):
             raise UsageError("--rm needs files on both sides: it cannot go with standard input or output")
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return Options(**values | {"output": output, "stdout": stdout})
@@ -172,6 +179,24 @@ context_option = click.option(
     metavar="FILE",
     help="A text that both sides have, like an older version: costs little more than what differs from it.",
 )
+many_options = [
+    click.option("-r", "--recursive", is_flag=True, help="Go through folders; links only with -f."),
+    click.option(
+        "--files-from",
+        metavar="LIST",
+        type=PATH,
+        help="Also the files that LIST names, one a line; - is standard input.",
+    ),
+    click.option("-0", "--null", is_flag=True, help="Names in LIST end with zero bytes, as find -print0 writes them."),
+    click.option(
+        "-j",
+        "--jobs",
+        metavar="N",
+        type=click.IntRange(0, 4096),
+        default=1,
+        help="Processes for files and blocks; 0: as many as cores.",
+    ),
+]
 _LEVELS = {
     1: "Fast: the table of n-grams and the mixer, no network (-2 and -3 are the same).",
     6: "Network, table and mixer (the default; -4 and -5 are the same).",
@@ -234,7 +259,17 @@ def apply(decorators: list[Decorator]) -> Decorator:
 
 
 compress_options = apply(
-    [_files, *_output, *model_options, context_option, *coding_options, *_verify, *progress_options, *messages_options]
+    [
+        _files,
+        *_output,
+        *many_options,
+        *model_options,
+        context_option,
+        *coding_options,
+        *_verify,
+        *progress_options,
+        *messages_options,
+    ]
 )
 _limits = [
     click.option(
@@ -255,9 +290,21 @@ _salvage = [
     click.option("--salvage-zeros", "zeros", is_flag=True, help="The same, with zero bytes in place of what is lost."),
 ]
 decompress_options = apply(
-    [_files, *_output, *model_options, context_option, *_limits, *_salvage, *progress_options, *messages_options]
+    [
+        _files,
+        *_output,
+        *many_options,
+        *model_options,
+        context_option,
+        *_limits,
+        *_salvage,
+        *progress_options,
+        *messages_options,
+    ]
 )
-test_options = apply([_files, *model_options, context_option, *_limits, *progress_options, *messages_options])
+test_options = apply(
+    [_files, *many_options, *model_options, context_option, *_limits, *progress_options, *messages_options]
+)
 info_options = apply([_files, click.option("--json", is_flag=True, help="A JSON document."), *messages_options])
 filter_options = apply(
     [
@@ -269,6 +316,7 @@ filter_options = apply(
             "-l", "--list", "operation", flag_value="info", help="List sizes; with -v all that `llmzip info` tells."
         ),
         *_output,
+        *many_options,
         *model_options,
         context_option,
         *coding_options,

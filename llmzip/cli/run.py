@@ -20,14 +20,16 @@ from llmzip.cli.files import (
     decompressed_name,
     printable,
 )
+from llmzip.cli.jobs import Done, one_by_one, processes, side_by_side, threads_each
 from llmzip.cli.options import Options, is_default
-from llmzip.cli.progress import progress, shown, summary_line
+from llmzip.cli.progress import Together, progress, shown, summary_line
 from llmzip.errors import CorruptError, LlmzipError, LlmzipWarning, UnusedModelWarning, UsageError
 from llmzip.model.threads import usable_cores
 
 if TYPE_CHECKING:
     from llmzip.codec import Codec
     from llmzip.codec.context import Context
+    from llmzip.codec.crew import CrewCodec
     from llmzip.codec.settings import Settings
     from llmzip.codec.summary import Summary
     from llmzip.report.measure.examine import Examiner
@@ -54,6 +56,17 @@ def make_codec(options: Options) -> Codec:
     return Codec(settings=replace(settings, context=_context(settings)))
 
 
+def make_crew(options: Options, count: int) -> CrewCodec:
+    """A codec of so many worker processes for these options. Raises `LlmzipError`."""
+    from llmzip.codec import Codec
+    from llmzip.codec.crew import CrewCodec
+
+    settings = codec_settings(options)
+    settings = replace(settings, context=_context(settings))
+    own = replace(settings, threads=threads_each(options, count))
+    return CrewCodec(count, lambda: Codec(settings=own), settings)
+
+
 def make_examiner(options: Options, *, alternatives: int = 0) -> Examiner:
     """The same as a codec that tells what it does. Raises `LlmzipError`."""
     from llmzip.report.measure.examine import Examiner
@@ -77,13 +90,16 @@ class Run:
         self._codec: Codec | None = None
         self._hopeless = False
         self.writing_stdout = False
+        self._jobs = processes(options)
+        self._together = Together()
+        self._progress = self._together.file if self._jobs > 1 else progress
 
     @property
     def codec(self) -> Codec:
         """The codec of this call. Raises `LlmzipError` when it cannot be made."""
         if self._codec is None:
             self._hopeless = True
-            self._codec = make_codec(self.options)
+            self._codec = make_codec(self.options) if self._jobs == 1 else make_crew(self.options, self._jobs)
             self._hopeless = False
         return self._codec
 
@@ -93,7 +109,7 @@ class Run:
         target = self._target(path, lambda name: compressed_name(name, options.force, options.suffix))
         with self._input(path, target) as source:
             with self._output(target, source, binary=True) as output:
-                with progress(name_of(path), lambda: source.size, options) as advance:
+                with self._progress(name_of(path), lambda: source.size, options) as advance:
                     summary = self.codec.compress_stream(source.stream, output.stream, progress=advance)
             if summary.unverified and not options.quiet:
                 notice(
@@ -112,7 +128,7 @@ class Run:
             self._refuse_terminal(source)
             self._refuse_size(source)
             with self._output(target, source, binary=False) as output:
-                with progress(name_of(path), lambda: original_size(source), self.options) as advance:
+                with self._progress(name_of(path), lambda: original_size(source), self.options) as advance:
                     summary = self.codec.decompress_stream(source.stream, output.stream, progress=advance)
             self._tell_repaired(path, summary)
             self._finish(path, source, summary_line(summary, compressing=False))
@@ -138,7 +154,7 @@ class Run:
             self._refuse_size(source)
             sink = Nowhere()
             try:
-                with progress(name_of(path), lambda: original_size(source), self.options) as advance:
+                with self._progress(name_of(path), lambda: original_size(source), self.options) as advance:
                     summary = self.codec.decompress_stream(source.stream, cast(BinaryIO, sink), progress=advance)
             except CorruptError as error:
                 raise self._surveyed(source, sink.writes, error) from None
@@ -171,18 +187,45 @@ class Run:
             files = files or ("-",)
             if files.count("-") > 1:
                 raise UsageError("standard input (-) can be read only once")
-        code = 0
-        for file in files:
-            path = None if file == "-" else file
-            try:
-                self.writing_stdout = False
-                action(path)
-            except Exception as error:
-                failed = report(error, name_of(path), self.options.debug)
-                code = code or failed
-                if self._hopeless or self.writing_stdout:
-                    break
-        return code
+        failed: dict[int, int] = {}  # exit codes of files that failed, by their place
+        ended = 0
+
+        def one(file: str) -> None:
+            self.writing_stdout = False
+            action(None if file == "-" else file)
+
+        def done(number: int, file: str, error: BaseException | None) -> bool:
+            nonlocal ended
+            ended += 1
+            if error is None:
+                return True
+            if not isinstance(error, Exception):
+                raise error
+            failed[number] = report(error, name_of(None if file == "-" else file), self.options.debug)
+            return not (self._hopeless or self.writing_stdout)
+
+        if self._jobs > 1:
+            self._side_by_side(files, one, done)
+        else:
+            one_by_one(files, one, done)
+        if failed and ended > 1 and (self._jobs > 1 or self.options.recursive or self.options.files_from):
+            notice(f"{len(failed)} of {ended} files failed")
+        return failed[min(failed)] if failed else 0
+
+    def _side_by_side(self, files: Iterable[str], one: Callable[[str], None], done: Done) -> None:
+        """With worker processes; what is joined on standard output keeps its order."""
+        if self.options.verbose and self._jobs < self.options.jobs:
+            notice(f"--jobs {self.options.jobs}: {self._jobs} processes, as many as threads may be used")
+        try:
+            codec = self.codec  # its processes begin before there are threads
+        except Exception as error:
+            done(0, next(iter(files), "-"), error)
+            return
+        try:
+            side_by_side(files, one, done, codec.close, 1 if self.options.stdout else self._jobs)
+        finally:
+            self._together.close()
+            codec.close()
 
     def _target(self, path: str | None, derive: Callable[[str], str]) -> str | None:
         """Where the output goes: a path, or None for standard output."""

@@ -102,8 +102,7 @@ class Codec:
 
         Raises ModelError, and OSError as source and sink do.
         """
-        most = workers(self.settings.threads, source)
-        compressor = MemberCompressor(self.settings, self.choice, sink, progress, observer, most)
+        compressor = self._member(sink, progress, observer, self._at_once(source))
         try:
             while piece := read_piece(source, min(PIECE, self.settings.block_bytes)):
                 compressor.feed(piece)
@@ -124,7 +123,14 @@ class Codec:
         ahead: several blocks may be in work at once, and be written later than they could. Raises ModelError, OSError.
         """
         most = at_once(self.settings.threads) if ahead else 1
+        return self._member(sink, progress, observer, most)
+
+    def _member(self, sink: BinaryIO, progress: BytesDone | None, observer: Observer, most: int) -> MemberCompressor:
         return MemberCompressor(self.settings, self.choice, sink, progress, observer, most)
+
+    def _at_once(self, source: BinaryIO) -> int:
+        """Blocks to work on at the same time, where they need no network."""
+        return workers(self.settings.threads, source)
 
     def block_coder(self) -> BlockCoder:
         """Codes single blocks of a member; `member_header` begins it. Raises ModelError."""
@@ -164,9 +170,7 @@ class Codec:
         """
         began, summary = time.monotonic(), summary or Summary()
         header, promised, most = Header(), 0, self.settings.max_size
-        ahead: Ahead[tuple[bytes, bool]] = Ahead(
-            1 if self.settings.memory_limit else workers(self.settings.threads, source)
-        )
+        ahead: Ahead[tuple[bytes, bool]] = Ahead(1 if self.settings.memory_limit else self._at_once(source))
         begun: deque[tuple[Block, Reporter]] = deque()
         ready: deque[bytes] = deque()
 

@@ -14,14 +14,15 @@ from llmzip.codec.cutting import Cutter
 from llmzip.codec.observer import SILENT, Observer
 from llmzip.codec.settings import Settings
 from llmzip.codec.summary import BytesDone, Reporter, Summary
-from llmzip.container import MemberWriter
+from llmzip.container import Header, MemberWriter
 from llmzip.container.format import Bytes
 
 
 class MemberCompressor:
     """Compresses data as it comes into one member: `feed` any number of times, then `finish`; `close` in any case.
 
-    at_once: blocks to work on at the same time, where they need no network; each is then written later.
+    at_once: blocks to work on at the same time, where they need no network; each is then written later. header, coder: of
+    somebody who can work on several blocks at once whatever they need, in place of the choice's.
     """
 
     def __init__(
@@ -32,20 +33,25 @@ class MemberCompressor:
         progress: BytesDone | None,
         observer: Observer,
         at_once: int = 1,
+        header: Header | None = None,
+        coder: BlockCoder | None = None,
     ) -> None:
         self._began, self._summary = time.monotonic(), Summary()
         self._begun: deque[tuple[bytes, Reporter]] = deque()
         self._progress, self._observer = progress, observer
-        with choice.lock:
-            agreement = choice.for_writing()
-        self._coder = BlockCoder(settings, choice, agreement, observer)
         self._cutter = Cutter(settings.block_bytes)
-        # The network is one, and has threads of its own.
-        alone = agreement.coding.window is None and observer is SILENT
-        self._ahead: Ahead[CodedBlock] = Ahead(at_once if alone else 1)
-        if alone:
-            self._coder.network()  # made here, before the threads share it
-        self._writer = MemberWriter(sink, agreement.header())
+        if header is None or coder is None:
+            with choice.lock:
+                agreement = choice.for_writing()
+            header, coder = agreement.header(), BlockCoder(settings, choice, agreement, observer)
+            # The network is one, and has threads of its own.
+            if agreement.coding.window is None and observer is SILENT:
+                coder.network()  # made here, before the threads share it
+            else:
+                at_once = 1
+        self._coder = coder
+        self._ahead: Ahead[CodedBlock] = Ahead(at_once)
+        self._writer = MemberWriter(sink, header)
 
     def feed(self, data: Bytes) -> None:
         """Take more of the original; whole blocks are coded and written. Raises ModelError, OSError."""
