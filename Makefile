@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard llmzip/*/*.c llmzip/*/*.h)
 
-.PHONY: help demo test lint bench tables drift portability fuzz torture sanitize gpu clean
+.PHONY: help demo test lint bench tables docs drift portability fuzz torture sanitize gpu clean
 .DEFAULT_GOAL := help
 
 help: ## Show this message
@@ -36,8 +36,12 @@ bench: $(VENV)/.installed-test ## Measure speed, memory and ratio (quiet machine
 	@$(BIN)/python benchmarks/speed.py
 	@$(BIN)/python benchmarks/ratio.py $(BENCH_FILES)
 
-tables: $(VENV)/.installed-test ## Make the tables of README.md and docs/ from corpora/ (half an hour)
+tables: $(VENV)/.installed-test ## Make the tables of docs/ from corpora/ (half an hour)
 	@$(BIN)/python benchmarks/tables.py
+
+docs: $(VENV)/.installed-test ## Build the site into build/site (links and docstrings are checked)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 drift: $(VENV)/.installed-test ## Measure how far batch shapes and thread counts move the odds of a turn
 	@$(BIN)/python benchmarks/drift.py

@@ -1,6 +1,6 @@
-"""`make tables`: the tables of README.md and docs/, from corpora/ through `llmzip compare` and `llmzip estimate`.
+"""`make tables`: the tables of docs/, from corpora/ through `llmzip compare` and `llmzip estimate`.
 
-A table stands between the lines `<!-- table: NAME -->` and `<!-- /table -->`, in either file; NAME is `compare`
+A table stands between the lines `<!-- table: NAME -->` and `<!-- /table -->`, in either page; NAME is `compare`
 (bits per byte beside other compressors), `total` (the same compressors on all texts together) or `estimate` (where the
 bits of each text go).
 
@@ -19,7 +19,7 @@ from typing import Any
 from texts import texts
 
 ROOT = Path(__file__).parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs" / "estimate.md")
+PAGES = (ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "estimate.md")
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- /table -->)", re.DOTALL)
 
 Document = dict[str, Any]
