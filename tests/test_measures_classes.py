@@ -108,6 +108,7 @@ def test_few_shots_are_drawn_by_the_seed():
     chosen = classes.few_shot(labels, 5, 1)
     assert [labels[i] for i in chosen] == ["a"] * 5 + ["b"] * 5
     assert chosen.tolist() == classes.few_shot(labels, 5, 1).tolist() != classes.few_shot(labels, 5, 2).tolist()
+    assert set(chosen) <= set(classes.few_shot(labels, 9, 1))
     with pytest.raises(ValueError, match="has 20 texts, fewer than 21"):
         classes.few_shot(labels, 21, 1)
 

@@ -40,6 +40,8 @@ from llmzip.cli.options import (
     test_options,
     version_option,
 )
+from llmzip.cli.prompt import prompt_options
+from llmzip.cli.prompt import run as run_prompt
 from llmzip.cli.rank import rank_options
 from llmzip.cli.rank import run as run_rank
 from llmzip.cli.signals import Terminated, raise_on_signals
@@ -199,6 +201,13 @@ def classify(files: tuple[str, ...], form: str, **parameters: Any) -> int:
 def distance(files: tuple[str, ...], form: str, **parameters: Any) -> int:
     """Tell how far the first FILE is from each other one, or all from all; FILE may be a table or a folder of texts."""
     return run_distance(files, form, parameters)
+
+
+@program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
+@prompt_options
+def prompt(files: tuple[str, ...], form: str, **parameters: Any) -> int:
+    """Make a prompt shorter without loss: repeated runs of tokens become meta-tokens, a dictionary stands in front."""
+    return run_prompt(files, form, parameters)
 
 
 program.add_command(models)

@@ -161,13 +161,14 @@ def cross_validate(
 
 
 def few_shot(labels: Sequence[str], each: int, seed: int) -> NDArray[np.intp]:
-    """Numbers of `each` texts of every class, drawn by the seed, in order. Raises ValueError where a class has fewer."""
+    """Numbers of `each` texts of every class, drawn by the seed, in order; fewer of the same seed are a part of more. Raises ValueError
+    where a class has fewer."""
     generator = np.random.default_rng(seed)
     known = np.array(labels, np.str_)
     chosen: list[Any] = []
     for name in np.unique(known):
-        members = np.flatnonzero(known == name)
+        members = generator.permutation(np.flatnonzero(known == name))
         if len(members) < each:
             raise ValueError(f"the class {str(name)!r} has {len(members)} texts, fewer than {each}")
-        chosen.extend(generator.choice(members, each, replace=False).tolist())
+        chosen.extend(members[:each].tolist())
     return np.array(sorted(chosen), np.intp)

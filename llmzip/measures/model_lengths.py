@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.codec.codec import Codec
+from llmzip.codec.evaluation import Session
 from llmzip.codec.layout import Layout
 from llmzip.codec.pipeline import Cells
 from llmzip.codec.settings import Settings
@@ -100,6 +101,15 @@ class ModelLengths:
         table = np.zeros(256, np.int32)
         table[list(self._letters)] = list(self._letters.values())
         return _Coded(table[np.frombuffer(text, np.uint8)], 0)
+
+    @property
+    def session(self) -> Session:
+        """The network. Raises RuntimeError where there is none."""
+        return self._pipeline.session
+
+    def tokens(self, text: bytes) -> NDArray[np.int32]:
+        """The tokens of a text as they are measured, (n,)."""
+        return self._coded(text).tokens
 
     def sizes(self, texts: Sequence[bytes]) -> list[Size]:
         """Bytes and tokens."""

@@ -1,0 +1,262 @@
+"""The figures of docs/measures.md: speed of code lengths, classes of news and genes, editing effort, prompts, windows.
+
+    measures.py speed                 rows a second beside prefill, and rows beside those that must be evaluated
+    measures.py news TABLE            few-shot accuracy; a table with label, title and text
+    measures.py genes TABLE           the same for sequences; a table with label and sequence
+    measures.py edits FILE...         phrases, Levenshtein and bits of edits that are made from the texts
+    measures.py prompts FILE...       tokens saved by meta-tokens
+    measures.py windows FILE [MODEL]  equal-info windows: bits, and what they compress to
+
+Every command prints Markdown. --quick takes a few texts only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from llmzip.codec.settings import Settings
+from llmzip.measures import classes
+from llmzip.measures.classes import Accuracy
+from llmzip.measures.distances import NCD, distances
+from llmzip.measures.lengths import contender
+from llmzip.measures.model_lengths import ModelLengths
+from llmzip.measures.store import StoredLengths
+
+SEEDS = (1, 2, 3)
+SHOTS = (5, 10, 50)
+
+
+def speed(arguments: argparse.Namespace) -> None:
+    """Texts of about 200 bytes against each other, and bare prefill in between, in turns."""
+    count = 12 if arguments.quick else 60
+    corpus = (Path(__file__).parent.parent / "corpora").glob("**/*.txt")
+    data = b" ".join(path.read_bytes() for path in sorted(corpus))
+    texts = [data[i * 211 : i * 211 + 200] for i in range(count)]
+    with ModelLengths(Settings(threads=arguments.threads)) as coder:
+        session = coder.session
+        tokens = np.resize(np.concatenate([coder.tokens(text) for text in texts]), 4096)
+        ratios, rates = [], []
+        for _ in range(2 if arguments.quick else 5):
+            evaluator = session.evaluator(1, 512, 512)
+            began = time.perf_counter()
+            for at in range(0, len(tokens), 512):
+                evaluator.clear()
+                evaluator.evaluate(tokens[at : at + 512], np.arange(512, dtype=np.int32), np.zeros(512, np.int32))
+            prefill = len(tokens) / (time.perf_counter() - began)
+            coder.rows = coder.needed = 0
+            began = time.perf_counter()
+            wanted = np.zeros((count, count), bool)
+            wanted[:3] = True
+            for _ in coder.given(texts, texts, wanted):
+                pass
+            rate = coder.needed / (time.perf_counter() - began)
+            rates.append((prefill, rate, coder.rows / coder.needed))
+            ratios.append(rate / prefill)
+    print("| prefill rows/s | needed rows/s of K(x\\|y), mixing included | of prefill | rows beside needed ones |")
+    print("| ---: | ---: | ---: | ---: |")
+    prefill, rate, more = (median(column) for column in zip(*rates, strict=True))
+    print(f"| {prefill:,.0f} | {rate:,.0f} | {100 * median(ratios):.0f} % | {more:.3f} |")
+    print(f"\n3 contexts x {count} texts of 200 bytes, {len(ratios)} times in turns with prefill, medians.")
+
+
+def table(path: str, columns: list[str]) -> tuple[list[bytes], list[str]]:
+    """Texts and labels."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return ["\n".join(row[name] for name in columns).encode() for row in rows], [row["label"] for row in rows]
+
+
+def told(right: Accuracy) -> str:
+    """Accuracy with its interval, in percent."""
+    low, high = right.interval()
+    return f"{100 * right.share:.1f} ({100 * low:.0f} to {100 * high:.0f})"
+
+
+class Task:
+    """Few-shot tasks on one table: labelled texts by a seed, the same test texts for all."""
+
+    def __init__(self, texts: list[bytes], labels: list[str], tests: int) -> None:
+        self.texts, self.labels = texts, np.array(labels)
+        drawn = classes.few_shot(labels, tests, 99)
+        self.test, self.rest = drawn, np.setdiff1d(np.arange(len(texts)), drawn)
+
+    def split(self, shots: int, seed: int, tests: int | None = None):
+        """Labelled texts with labels, test texts with labels; tests: only so many of each class."""
+        known = self.rest[classes.few_shot(self.labels[self.rest].tolist(), shots, seed)]
+        test = self.test
+        if tests:
+            test = test[classes.few_shot(self.labels[test].tolist(), tests, 7)]
+        pick = lambda numbers: [self.texts[i] for i in numbers]  # noqa: E731
+        return pick(known), self.labels[known], pick(test), self.labels[test]
+
+
+def score(task: Task, method, shots: int, seeds=SEEDS, tests: int | None = None) -> str:
+    """Accuracy over all seeds together."""
+    right = count = 0
+    for seed in seeds:
+        known, labels, test, truth = task.split(shots, seed, tests)
+        began = time.perf_counter()
+        given = method(known, labels, test)
+        right += int((given == truth).sum())
+        count += len(truth)
+        print(
+            f"    {method.__name__} {shots} shots, seed {seed}: {(given == truth).mean():.3f} of {len(truth)}, {time.perf_counter() - began:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+    return told(Accuracy(right, count)) + f" of {count}"
+
+
+def tfidf(known, labels, test):
+    """TF-IDF of words with logistic regression, as scikit-learn has them."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10.0, max_iter=1000))
+    return model.fit([text.decode() for text in known], labels).predict([text.decode() for text in test])
+
+
+def kmers(known, labels, test):
+    """Counts of 6-mers, TF-IDF, logistic regression."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    words = TfidfVectorizer(analyzer="char", ngram_range=(6, 6), lowercase=False, sublinear_tf=True)
+    model = make_pipeline(words, LogisticRegression(C=10.0, max_iter=1000))
+    return model.fit([text.decode() for text in known], labels).predict([text.decode() for text in test])
+
+
+def neighbours(coder, count: int, measure: str = NCD):
+    """A vote of the nearest by a coder."""
+
+    def method(known, labels, test):
+        return classes.by_neighbours(coder, known, labels.tolist(), test, measure=measure, neighbours=count)[0]
+
+    method.__name__ = f"{coder.name} {measure} k={count}"
+    return method
+
+
+def jiang(coder):
+    """As their code counts: of two neighbours either may be right."""
+
+    def method(known, labels, test):
+        values = distances(coder, test, known, NCD).values
+        nearest = labels[np.argsort(values, axis=1, kind="stable")[:, :2]]
+        truth = method.truth
+        either = (nearest == truth[:, None]).any(axis=1)
+        return np.where(either, truth, nearest[:, 0])
+
+    method.__name__ = "gzip, either of two"
+    return method
+
+
+def by_class(coder):
+    """The class that codes the text best."""
+
+    def method(known, labels, test):
+        return classes.by_class(coder, known, labels.tolist(), test)[0]
+
+    method.__name__ = f"{coder.name} by class"
+    return method
+
+
+def kept(coder, arguments: argparse.Namespace):
+    """With the cache that was asked for."""
+    return StoredLengths(coder, arguments.cache) if arguments.cache else coder
+
+
+def news(arguments: argparse.Namespace) -> None:
+    """Four classes of news."""
+    task = Task(*table(arguments.files[0], ["title", "text"]), 5 if arguments.quick else 50)
+    gzip = contender("gzip")
+    model = kept(ModelLengths(Settings(threads=arguments.threads)), arguments)
+    mixer = kept(ModelLengths(Settings(level=1)), arguments)
+    rows: list[tuple[str, dict[int, str]]] = []
+
+    def add(name: str, method, shots=SHOTS, **options) -> None:
+        rows.append((name, {each: score(task, method, each, **options) for each in shots}))
+
+    only = arguments.only.split(",") if arguments.only else None
+
+    def wanted(name: str) -> bool:
+        return only is None or name in only
+
+    if wanted("classic"):
+        add("TF-IDF and logistic regression", tfidf)
+        add("gzip, k = 1 (ncd)", neighbours(gzip, 1))
+        add("gzip, k = 3 (ncd)", neighbours(gzip, 3))
+        either = jiang(gzip)
+        either.truth = task.split(5, 1)[3]
+        add("gzip, either of two nearest right (ncd)", either)
+        add("gzip by class", by_class(gzip))
+    if wanted("mixer"):
+        add("mixer by class", by_class(mixer))
+        add("mixer, k = 3 (ncd)", neighbours(mixer, 3), shots=SHOTS[:2])
+    if wanted("model"):
+        add("model by class", by_class(model), seeds=SEEDS[:1])
+        add("model, k = 3 (conditional)", neighbours(model, 3, "conditional"), shots=SHOTS[:2], seeds=SEEDS[:1], tests=12)
+    printed(rows)
+
+
+def genes(arguments: argparse.Namespace) -> None:
+    """Seven families of genes."""
+    task = Task(*table(arguments.files[0], ["sequence"]), 3 if arguments.quick else 9)
+    rows: list[tuple[str, dict[int, str]]] = []
+    mixer = kept(ModelLengths(Settings(level=1)), arguments)
+    smallest = min(int((task.labels[task.rest] == name).sum()) for name in np.unique(task.labels))
+    shots = [each for each in (5, 10) if each <= smallest]
+    print(f"smallest class: {smallest} texts beside the test texts", file=sys.stderr)
+    rows.append(("6-mers, TF-IDF, logistic regression", {each: score(task, kmers, each) for each in shots}))
+    for name in ("gzip", "zstd", "brotli", "xz"):
+        some = SEEDS if name in ("gzip", "zstd") else SEEDS[:1]
+        rows.append(
+            (
+                f"{name}, k = 1 (ncd)",
+                {each: score(task, neighbours(contender(name, b""), 1), each, some) for each in shots},
+            )
+        )
+    rows.append(
+        ("mixer, k = 1 (ncd)", {each: score(task, neighbours(mixer, 1), each, SEEDS[:1]) for each in shots[:2]})
+    )
+    rows.append(("mixer by class", {each: score(task, by_class(mixer), each, SEEDS[:1]) for each in shots}))
+    printed(rows)
+
+
+def printed(rows: list[tuple[str, dict[int, str]]]) -> None:
+    """A row for each method, a column for each number of labelled texts."""
+    shots = sorted({each for _, found in rows for each in found})
+    print("| method | " + " | ".join(f"{each} a class" for each in shots) + " |")
+    print("| --- | " + " | ".join("---:" for _ in shots) + " |")
+    for name, found in rows:
+        print(f"| {name} | " + " | ".join(found.get(each, "") for each in shots) + " |")
+
+
+def main() -> None:
+    """Run one of the commands."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=list(COMMANDS))
+    parser.add_argument("files", nargs="*")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--cache")
+    parser.add_argument("--only", help="of news: classic,mixer,model")
+    arguments = parser.parse_args()
+    COMMANDS[arguments.command](arguments)
+
+
+COMMANDS = {"speed": speed, "news": news, "genes": genes}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""`llmzip prompt`: prompts made shorter without loss, and back (docs/measures.md)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from llmzip.cli import measuring
+from llmzip.cli.files import Input, OutputFile
+from llmzip.cli.options import Options, apply, messages_options, model_options
+from llmzip.cli.run import codec_settings, name_of, notice
+from llmzip.errors import CorruptError, LlmzipError, UsageError
+
+if TYPE_CHECKING:
+    from llmzip.measures.prompts import Saved
+    from llmzip.measures.tokenizers import PromptTokenizer
+
+SCHEMA = "llmzip.prompt"
+
+prompt_options = apply(
+    [
+        measuring.files_argument,
+        click.option("--tokenizer", metavar="FILE", help="A tokenizer.json instead of the built-in model's tokenizer."),
+        *model_options[:1],
+        click.option(
+            "-o", "--output", metavar="FILE", help="Write the shortened prompt to FILE; without -o and -c: a report."
+        ),
+        click.option("-c", "--stdout", is_flag=True, help="Write the shortened prompt to standard output."),
+        click.option("-d", "--restore", is_flag=True, help="Back: FILE is a shortened prompt."),
+        click.option(
+            "--ids", is_flag=True, help="Token ids (JSON) instead of text, meta-tokens beyond the vocabulary."
+        ),
+        click.option("--tokens", is_flag=True, help="FILE is no text but a JSON list of token ids (with --ids)."),
+        click.option(
+            "--vocabulary", metavar="N", type=click.IntRange(1), help="Tokens of the vocabulary, for --tokens."
+        ),
+        click.option(
+            "--longest",
+            metavar="N",
+            type=click.IntRange(2),
+            default=1024,
+            help="Longest run in tokens (default: 1024).",
+        ),
+        *measuring.format_options,
+        click.option("-f", "--force", is_flag=True, help="Overwrite."),
+        *messages_options,
+    ]
+)
+
+
+def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
+    """Shorten or restore, or report what would be saved; the exit code."""
+    options = Options.of({name: value for name, value in parameters.items() if value is not None})
+    writes = options.output is not None or options.stdout
+    if parameters["restore"] and not writes:
+        raise UsageError("-d restores a prompt: say where to with -o FILE or -c")
+    if writes and len(files) > 1:
+        raise UsageError("-o and -c take one FILE")
+    if options.output is not None and options.stdout:
+        raise UsageError("-c and -o name two outputs: give one of them")
+    if parameters["tokens"] and writes and not parameters["ids"]:
+        raise UsageError("--tokens has no text to be written: give --ids")
+    if parameters["tokenizer"] and options.model is not None:
+        raise UsageError("--tokenizer and --model name two tokenizers: give one of them")
+    reports: list[tuple[str, Saved]] = []
+    with measuring.stopping() as request:
+
+        def one(path: str | None) -> None:
+            with Input(path, follow=True) as source:
+                data = source.stream.read()
+                if not writes:
+                    reports.append((name_of(path), _saved(data, parameters, options)))
+                    return
+                made = (_restored if parameters["restore"] else _shortened)(data, parameters, options)
+                _write(made, source, options)
+
+        code = measuring.each(files, options, one, request)
+    if not writes and (reports or form == "json"):
+        from llmzip.measures import prompt_tables
+
+        measuring.emit(
+            form,
+            lambda: prompt_tables.tables(reports, _tokenizer(parameters, options).name),
+            lambda: prompt_tables.rows(reports),
+            lambda: prompt_tables.document(reports, _tokenizer(parameters, options).name),
+        )
+    return code
+
+
+_made: dict[tuple[Any, ...], PromptTokenizer] = {}
+
+
+def _tokenizer(parameters: dict[str, Any], options: Options) -> PromptTokenizer:
+    """The tokenizer that was asked for, made once."""
+    from llmzip.measures import tokenizers
+
+    key = (parameters["tokenizer"], options.model)
+    if key not in _made:
+        if parameters["tokenizer"]:
+            _made[key] = tokenizers.of_file(parameters["tokenizer"])
+        elif options.named:
+            from llmzip.codec import Codec
+
+            # Stays loaded: its tokenizer is asked for every text.
+            _made[key] = tokenizers.of_model(Codec(settings=codec_settings(options)).session.model)
+        else:
+            _made[key] = tokenizers.embedded()
+    return _made[key]
+
+
+def _listed(data: bytes, parameters: dict[str, Any]) -> tuple[list[int], int]:
+    """A JSON list of ids, and the size of their vocabulary."""
+    try:
+        ids = json.loads(data)
+        if not isinstance(ids, list) or not all(type(token) is int and token >= 0 for token in ids):
+            raise ValueError
+    except ValueError:
+        raise LlmzipError("is no JSON list of token ids") from None
+    size = parameters["vocabulary"] or max(ids, default=0) + 1
+    if ids and max(ids) >= size:
+        raise LlmzipError(f"holds the token {max(ids)}, beyond a vocabulary of {size}")
+    return ids, size
+
+
+def _saved(data: bytes, parameters: dict[str, Any], options: Options) -> Saved:
+    from llmzip.measures import prompts
+
+    if parameters["tokens"]:
+        return prompts.saved(_listed(data, parameters)[0], parameters["longest"])
+    if not data:
+        raise LlmzipError("is empty: there is nothing to shorten")
+    stretches = _tokenizer(parameters, options).stretches(data)
+    known = {stretch: number for number, stretch in enumerate(dict.fromkeys(stretches))}
+    return prompts.saved([known[each] for each in stretches], parameters["longest"], len(data))
+
+
+def _shortened(data: bytes, parameters: dict[str, Any], options: Options) -> bytes:
+    from llmzip.measures import prompts
+
+    longest = parameters["longest"]
+    if not parameters["ids"]:
+        made = prompts.shorten_text(_tokenizer(parameters, options).stretches(data), longest)
+        if prompts.restore_text(made) != data:
+            raise AssertionError("the shortened prompt does not come back")
+        return made
+    if parameters["tokens"]:
+        tokens, size = _listed(data, parameters)
+    else:
+        tokenizer = _tokenizer(parameters, options)
+        found = tokenizer.encode(data)
+        if tokenizer.decode(found) != data:
+            raise LlmzipError(f"{tokenizer.name} does not give this text back from its tokens: use the text form")
+        tokens, size = found.tolist(), tokenizer.size
+    ids = prompts.shorten(tokens, size, longest)
+    if prompts.restore(ids, size).tolist() != tokens:
+        raise AssertionError("the shortened prompt does not come back")
+    document = {"schema": SCHEMA, "vocabulary": size, "text": not parameters["tokens"], "ids": ids.tolist()}
+    return (json.dumps(document) + "\n").encode()
+
+
+def _restored(data: bytes, parameters: dict[str, Any], options: Options) -> bytes:
+    from llmzip.measures import prompts
+
+    try:
+        if not parameters["ids"]:
+            return prompts.restore_text(data)
+        document = json.loads(data)
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            raise ValueError("it was not made by llmzip prompt --ids")
+        tokens = prompts.restore(document["ids"], int(document["vocabulary"]))
+        if not document["text"]:
+            return (json.dumps(tokens.tolist()) + "\n").encode()
+        tokenizer = _tokenizer(parameters, options)
+        if tokenizer.size != document["vocabulary"]:
+            raise LlmzipError(
+                f"was made with a vocabulary of {document['vocabulary']} tokens, {tokenizer.name} has {tokenizer.size}: name the "
+                "tokenizer it was made with"
+            )
+        return tokenizer.decode(tokens)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise CorruptError(f"is no shortened prompt: {error}") from None
+
+
+def _write(made: bytes, source: Input, options: Options) -> None:
+    if options.output is not None and options.output != "-":
+        with OutputFile(options.output, source, binary=False, force=options.force) as output:
+            output.stream.write(made)
+        return
+    if sys.stdout is None:
+        raise LlmzipError("standard output is closed")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(made)
+    sys.stdout.buffer.flush()
+    if options.verbose:
+        notice(f"{len(made)} bytes written")
