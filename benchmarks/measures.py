@@ -4,7 +4,6 @@
     measures.py news TABLE            few-shot accuracy; a table with label, title and text
     measures.py genes TABLE           the same for sequences; a table with label and sequence
     measures.py edits FILE...         phrases, Levenshtein and bits of edits that are made from the texts
-    measures.py prompts FILE...       tokens saved by meta-tokens
     measures.py windows FILE [MODEL]  equal-info windows: bits, and what they compress to
 
 Every command prints Markdown. --quick takes a few texts only.
@@ -27,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from llmzip.codec.settings import Settings
 from llmzip.measures import classes
 from llmzip.measures.classes import Accuracy
-from llmzip.measures.distances import NCD, distances
+from llmzip.measures.distances import NCD, distance_matrix
 from llmzip.measures.lengths import contender
 from llmzip.measures.model_lengths import ModelLengths
 from llmzip.measures.store import StoredLengths
@@ -152,7 +151,7 @@ def jiang(coder):
     """As their code counts: of two neighbours either may be right."""
 
     def method(known, labels, test):
-        values = distances(coder, test, known, NCD).values
+        values = distance_matrix(coder, test, known, NCD).values
         nearest = labels[np.argsort(values, axis=1, kind="stable")[:, :2]]
         truth = method.truth
         either = (nearest == truth[:, None]).any(axis=1)
@@ -206,7 +205,13 @@ def news(arguments: argparse.Namespace) -> None:
         add("mixer, k = 3 (ncd)", neighbours(mixer, 3), shots=SHOTS[:2])
     if wanted("model"):
         add("model by class", by_class(model), seeds=SEEDS[:1])
-        add("model, k = 3 (conditional)", neighbours(model, 3, "conditional"), shots=SHOTS[:2], seeds=SEEDS[:1], tests=12)
+        add(
+            "model, k = 3 (conditional)",
+            neighbours(model, 3, "conditional"),
+            shots=SHOTS[:2],
+            seeds=SEEDS[:1],
+            tests=12,
+        )
     printed(rows)
 
 
@@ -234,6 +239,82 @@ def genes(arguments: argparse.Namespace) -> None:
     printed(rows)
 
 
+def edits(arguments: argparse.Namespace) -> None:
+    """Edits made from paragraphs of the texts: medians of what they take."""
+    import random
+
+    from llmzip.measures.editing import efforts
+
+    paragraphs = []
+    for path in arguments.files:
+        parts = Path(path).read_text().split("\n\n")
+        paragraphs += [" ".join(part.split()) for part in parts if 400 < len(part) < 1200]
+    paragraphs = paragraphs[: 4 if arguments.quick else 24]
+    generator = random.Random(1)
+
+    def typos(text: str, count: int) -> str:
+        letters = list(text)
+        for place in generator.sample(range(len(letters)), count):
+            letters[place] = generator.choice("abcdefghijklmnopqrstuvwxyz")
+        return "".join(letters)
+
+    def moved(text: str) -> str:
+        middle = text.rindex(" ", 0, len(text) // 2) + 1
+        return text[middle:] + " " + text[:middle].rstrip()
+
+    def made(text: str, other: str) -> dict[str, str]:
+        half = text.rindex(" ", 0, len(text) // 2)
+        words = text.split(" ")
+        words[::10] = [generator.choice(other.split(" ")) for _ in words[::10]]
+        return {
+            "the same": text,
+            "3 typos": typos(text, 3),
+            "30 typos": typos(text, 30),
+            "halves swapped": moved(text),
+            "every tenth word another": " ".join(words),
+            "second half rewritten": text[:half] + " " + other[: len(text) - half - 1],
+            "another paragraph": other,
+        }
+
+    found: dict[str, list[list[float]]] = {}
+    model = ModelLengths(Settings(threads=arguments.threads))
+    mixer = ModelLengths(Settings(level=1))
+    for text, other in zip(paragraphs, paragraphs[1:] + paragraphs[:1], strict=True):
+        versions = made(text, other)
+        data = [version.encode() for version in versions.values()]
+        by_mixer, by_model = (efforts(coder, text.encode(), data) for coder in (mixer, model))
+        for name, one, two in zip(versions, by_mixer.efforts, by_model.efforts, strict=True):
+            found.setdefault(name, []).append([one.phrases, one.levenshtein, one.bits, one.alone, two.bits, two.alone])
+    print("| edit | phrases | Levenshtein | mixer, K(T\\|S) of K(T) | model, K(T\\|S) of K(T) |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name, values in found.items():
+        phrases, letters, bits, alone, model_bits, model_alone = (
+            median(column) for column in zip(*values, strict=True)
+        )
+        print(
+            f"| {name} | {phrases:.0f} | {letters:.0f} | {bits:.0f} of {alone:.0f} | {model_bits:.0f} of {model_alone:.0f} |"
+        )
+    print(f"\nMedians of {len(paragraphs)} paragraphs of {sum(map(len, paragraphs)):,} characters.")
+
+
+def windows(arguments: argparse.Namespace) -> None:
+    """The paper's table of bits and compression ratios."""
+    from llmzip.measures.equal_info import EqualInfo, ratio
+
+    path, *models = arguments.files
+    text = Path(path).read_bytes()[10_000 : 11_000 if arguments.quick else 16_000]
+    sizes = (8, 16, 24, 32)
+    print("| model | " + " | ".join(f"b = {bits}" for bits in sizes) + " |")
+    print("| --- |" + " ---: |" * len(sizes))
+    for model in (None, *models):
+        cells = []
+        for bits in sizes:
+            with EqualInfo(bits, Settings(model, threads=arguments.threads)) as coder:
+                cells.append(f"{ratio(bits, coder.encode(text), text).bit_ratio:.2f}")
+        print(f"| {Path(model).name if model else 'embedded'} | " + " | ".join(cells) + " |", flush=True)
+    print(f"\n{len(text):,} bytes of {Path(path).name}; every text was restored exactly.")
+
+
 def printed(rows: list[tuple[str, dict[int, str]]]) -> None:
     """A row for each method, a column for each number of labelled texts."""
     shots = sorted({each for _, found in rows for each in found})
@@ -256,7 +337,7 @@ def main() -> None:
     COMMANDS[arguments.command](arguments)
 
 
-COMMANDS = {"speed": speed, "news": news, "genes": genes}
+COMMANDS = {"speed": speed, "news": news, "genes": genes, "edits": edits, "windows": windows}
 
 if __name__ == "__main__":
     main()

@@ -62,7 +62,7 @@ def test_definitions_on_lengths_worked_out_by_hand():
 def test_equal_texts_are_near_edited_ones_nearer_than_others(mixer, by):
     """Equal is not zero: by how much is said in docs/measures.md."""
     coder = mixer if by == "mixer" else contender(by)
-    lengths = distances.distances(coder, [MOON, STARS, STOCKS]).lengths
+    lengths = distances.distance_matrix(coder, [MOON, STARS, STOCKS]).lengths
     for measure in MEASURES:
         found = lengths.distances(measure)
         assert np.isfinite(found).all() and found.max() < 1.3
@@ -74,8 +74,8 @@ def test_equal_texts_are_near_edited_ones_nearer_than_others(mixer, by):
 def test_rectangles_are_parts_of_the_square(mixer):
     texts = [MOON, STARS, STOCKS, GENE]
     for measure in MEASURES:
-        square = distances.distances(mixer, texts, measure=measure)
-        part = distances.distances(mixer, texts[:1], texts[1:], measure)
+        square = distances.distance_matrix(mixer, texts, measure=measure)
+        part = distances.distance_matrix(mixer, texts[:1], texts[1:], measure)
         assert part.values == pytest.approx(square.values[:1, 1:])
         assert part.coder == "mixer" and [size.bytes for size in part.y_sizes] == [len(text) for text in texts[1:]]
 
@@ -83,15 +83,15 @@ def test_rectangles_are_parts_of_the_square(mixer):
 def test_empty_texts_are_refused(mixer):
     for texts in ([b""], [MOON, b""]):
         with pytest.raises(ValueError, match="empty"):
-            distances.distances(mixer, texts)
+            distances.distance_matrix(mixer, texts)
         with pytest.raises(ValueError, match="empty"):
-            distances.distances(mixer, [MOON], texts)
+            distances.distance_matrix(mixer, [MOON], texts)
 
 
 def test_texts_longer_than_the_window_are_told():
     long = b"the thing in red " * 60
     with ModelLengths(Settings(model=FakeModel())) as coder:
-        found = distances.distances(coder, [long, b"the rest", b"red"])
+        found = distances.distance_matrix(coder, [long, b"the rest", b"red"])
     assert np.isfinite(found.values).all()
     assert len(found.notices) == 2
     assert "1 of 3 texts are longer than the window of 32 tokens" in found.notices[0]
@@ -113,11 +113,11 @@ def test_lengths_are_worked_out_once(tmp_path):
 
     coder = Counting()
     texts = [MOON, STARS, STOCKS]
-    first = distances.distances(StoredLengths(coder, tmp_path / "cache"), texts).values
+    first = distances.distance_matrix(StoredLengths(coder, tmp_path / "cache"), texts).values
     assert coder.done == 9
     again = StoredLengths(coder, tmp_path / "cache")
-    assert (distances.distances(again, texts).values == first).all() and coder.done == 9
-    more = distances.distances(again, [*texts, GENE]).values
+    assert (distances.distance_matrix(again, texts).values == first).all() and coder.done == 9
+    more = distances.distance_matrix(again, [*texts, GENE]).values
     assert coder.done == 16 and (more[:3, :3] == first).all()
 
     class Stopping(Exception):
@@ -129,9 +129,9 @@ def test_lengths_are_worked_out_once(tmp_path):
             raise Stopping
 
     with pytest.raises(Stopping):
-        distances.distances(StoredLengths(coder, tmp_path / "other"), texts, progress=stop)
+        distances.distance_matrix(StoredLengths(coder, tmp_path / "other"), texts, progress=stop)
     before = coder.done
-    kept = distances.distances(StoredLengths(coder, tmp_path / "other"), texts)
+    kept = distances.distance_matrix(StoredLengths(coder, tmp_path / "other"), texts)
     assert coder.done - before == 6 and (kept.values == first).all(), "the first row was kept"
 
 
@@ -262,7 +262,7 @@ def test_stopping_and_going_on(folder, capsys, monkeypatch, tmp_path):
         raise Stopped
 
     with monkeypatch.context() as patch:
-        patch.setattr("llmzip.measures.distances.distances", stopped)
+        patch.setattr("llmzip.measures.distances.distance_matrix", stopped)
         code, out, err = run(
             capsys,
             "distance",

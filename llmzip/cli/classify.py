@@ -179,7 +179,7 @@ def _crossed(
     coder: CodeLengths, labelled: list[Item], _items: list[Item], parameters: dict[str, Any], done: Progress
 ) -> Classified:
     from llmzip.measures import classes
-    from llmzip.measures.distances import distances
+    from llmzip.measures.distances import distance_matrix
 
     texts, labels = [item.data for item in labelled], [item.label for item in labelled]
     known = classes.check_labels(labels, len(labels))
@@ -195,7 +195,7 @@ def _crossed(
         _, contexts = classes.class_contexts(texts, known)
     else:
         classes.folds(known, parameters["folds"], parameters["seed"])  # complains before the work
-        values = distances(coder, texts, None, parameters["measure"], done).values
+        values = distance_matrix(coder, texts, None, parameters["measure"], done).values
 
         def predict(train: Any, test: Any) -> Any:
             return classes.vote(values[test[:, None], train], known[train], parameters["neighbours"])[0]

@@ -149,7 +149,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
         with measuring.stopping() as request:
             total = distances.pairs(measure, len(x), len(y or x), same=square)
             with measuring.watched("distances", total, options, request, unit=" lengths") as done:
-                found = distances.distances(
+                found = distances.distance_matrix(
                     coder, [item.data for item in x], None if y is None else [item.data for item in y], measure, done
                 )
     except Stopped:

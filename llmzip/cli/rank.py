@@ -11,6 +11,8 @@ import click
 
 from llmzip import atomic
 from llmzip.cli import measuring
+from llmzip.cli.by_date import by_date_options
+from llmzip.cli.by_date import run as run_by_date
 from llmzip.cli.options import Options, apply, messages_options, model_options, progress_options
 from llmzip.cli.run import make_examiner, name_of
 from llmzip.cli.run import report as report_error
@@ -41,6 +43,7 @@ rank_options = apply(
             type=measuring.Day(),
             help="Compare texts from before and from after this day: by file time, or by the dates in JSON lines.",
         ),
+        *by_date_options,
         *measuring.sample_options,
         *measuring.format_options,
         click.option("--plot", metavar="FILE", help="Draw a picture into FILE.png or FILE.svg."),
@@ -61,6 +64,8 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
     if plot:
         targets.require_matplotlib()
     options = Options.of({name: value for name, value in parameters.items() if value is not None})
+    if parameters["by_date"]:
+        return run_by_date(files, form, parameters, options)
     ranking = rankings.Ranking(day=day.isoformat() if day else None)
     texts: list[tuple[str | None, Text]] = []
 

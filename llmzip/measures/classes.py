@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.measures.distances import distances
+from llmzip.measures.distances import distance_matrix
 from llmzip.measures.editing import need
 from llmzip.measures.lengths import CodeLengths, Progress, unwatched
 
@@ -67,7 +67,7 @@ def by_neighbours(
 ) -> Predicted:
     """Labels by the nearest labelled texts. Raises ValueError for empty texts, one class only, missing labels."""
     known = check_labels(labels, len(labelled))
-    return vote(distances(coder, texts, labelled, measure, progress).values, known, neighbours)
+    return vote(distance_matrix(coder, texts, labelled, measure, progress).values, known, neighbours)
 
 
 def class_contexts(

@@ -78,7 +78,7 @@ def pairs(measure: str, x: int, y: int, *, same: bool = False) -> int:
     return both * x * y + x + (0 if same else y)
 
 
-def distances(
+def distance_matrix(
     coder: CodeLengths,
     x: Sequence[bytes],
     y: Sequence[bytes] | None = None,
