@@ -7,8 +7,10 @@ share the place where it is held.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import warnings
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -51,6 +53,22 @@ class Place:
     def __init__(self) -> None:
         self.held: _Held | None = None
         self.lock = threading.RLock()
+        _places.add(self)
+
+
+_places: weakref.WeakSet[Place] = weakref.WeakSet()
+_left: list[_Held | None] = []
+
+
+def _forked() -> None:
+    """A forked process loads its own: threads that held a lock or were at work with a model are not there any more."""
+    for place in _places:
+        _left.append(place.held)  # not to be freed either
+        place.held, place.lock = None, threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class ModelChoice:

@@ -54,12 +54,11 @@ def _close() -> None:
             codec.choice.lock.release()
 
 
-def _forget() -> None:
-    """In a forked process: threads that held a lock or computed are not there any more."""
+def _forked() -> None:
+    """In a forked process: the thread that held the lock is not there any more."""
     global _lock
     _lock = threading.Lock()
-    _codecs.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_forked)

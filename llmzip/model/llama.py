@@ -21,7 +21,7 @@ from llmzip.errors import LlmzipError, ModelError, UsageError
 from llmzip.model import _log
 from llmzip.model.base import Window
 from llmzip.model.drift import known_drift
-from llmzip.model.threads import ThreadTuner, is_busy, usable_cores
+from llmzip.model.threads import ThreadTuner, for_evaluation, is_busy, usable_cores
 
 _F32 = 0  # ggml_type
 _FLASH_ATTENTION_OFF = 0
@@ -246,7 +246,7 @@ class LlamaEvaluator:
         params.n_ctx = context * streams
         params.n_batch = params.n_ubatch = self.rows = max(rows, streams)
         params.n_seq_max = streams
-        params.n_threads = params.n_threads_batch = threads or usable_cores()
+        params.n_threads = params.n_threads_batch = most = for_evaluation(threads)
         params.flash_attn_type = _FLASH_ATTENTION_OFF
         params.type_k = params.type_v = _F32
         params.kv_unified = False
@@ -264,7 +264,7 @@ class LlamaEvaluator:
             )
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._vocabulary = vocabulary
-        self._tuner = ThreadTuner(usable_cores(), is_busy(usable_cores())) if threads == 0 else None
+        self._tuner = ThreadTuner(most, is_busy(most)) if threads == 0 else None
         self._threads = params.n_threads
         self._make_batch()
 

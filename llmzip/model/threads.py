@@ -28,6 +28,29 @@ def bounded(wanted: int) -> int:
     return min(wanted, usable_cores())
 
 
+_evaluated = _orphaned = False
+
+
+def for_evaluation(wanted: int) -> int:
+    """Threads that a network begins with; wanted: 0 = the usable cores.
+
+    OpenMP's threads do not come along into a forked process, and its library there waits for them for ever: where networks were
+    evaluated before the fork, evaluation has to do with one thread.
+    """
+    global _evaluated
+    _evaluated = True
+    return 1 if _orphaned else wanted or usable_cores()
+
+
+def _forked() -> None:
+    global _orphaned
+    _orphaned = _evaluated
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 def is_busy(cores: int) -> bool:
     """Whether other programs leave less than half of the cores."""
     try:
