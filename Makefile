@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard llmzip/*/*.c llmzip/*/*.h)
 
-.PHONY: help demo test lint bench tables docs drift portability fuzz torture sanitize gpu clean
+.PHONY: help demo test lint bench tables docs drift portability fuzz torture sanitize soak lock audit gpu clean
 .DEFAULT_GOAL := help
 
 help: ## Show this message
@@ -66,6 +66,16 @@ torture: $(VENV)/.installed ## Kill it 1,000 times, fill its disk, let its reads
 
 sanitize: $(VENV)/.installed ## Run the native modules' tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(BIN)/python tools/sanitize.py
+
+soak: $(VENV)/.installed ## Compress and decompress for ten minutes in one process, which must not grow (SOAK_SECONDS=600)
+	@$(BIN)/python tools/soak.py --seconds $(or $(SOAK_SECONDS),600)
+
+lock: $(VENV)/.installed ## Write down the versions of all packages in the environment (requirements-dev.lock)
+	@{ head -1 requirements-dev.lock; $(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' | LC_ALL=C sort -f; } > .lock && mv .lock requirements-dev.lock
+
+audit: $(VENV)/.installed ## Check that the packages of the environment fit each other, and ask for known holes where pip-audit is installed
+	@$(BIN)/python -m pip check
+	@if $(BIN)/python -c 'import pip_audit' 2>/dev/null; then $(BIN)/python -m pip_audit --requirement requirements-dev.lock --no-deps --disable-pip; fi
 
 clean: ## Remove the environment and what was built
 	rm -rf $(VENV) build *.egg-info

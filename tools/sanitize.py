@@ -49,7 +49,7 @@ def library(name: str) -> str:
 def run(arguments: list[str]) -> int:
     """The tests, with the instrumented modules."""
     environment = os.environ | {
-        "PYTHONPATH": str(BUILD),
+        "PYTHONPATH": f"{BUILD}{os.pathsep}{ROOT}",  # the package of the first, all else of the second
         "LD_PRELOAD": f"{library('libasan.so')} {library('libubsan.so')}",
         # Python itself lets go of no memory at its end.
         "ASAN_OPTIONS": "detect_leaks=0:halt_on_error=1:exitcode=77:allocator_may_return_null=1",

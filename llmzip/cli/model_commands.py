@@ -16,6 +16,11 @@ _json = click.option("--json", "as_json", is_flag=True, help="A JSON document.")
 _name = click.option("--name", metavar="NAME", help="The name to register it by (default: that of the file).")
 
 
+def _say(line: str) -> None:
+    """A line on standard output. Names, paths and what models say of themselves are not trusted with the terminal."""
+    click.echo(printable(line))
+
+
 @click.group(invoke_without_command=True)
 @version_option
 @click.pass_context
@@ -43,7 +48,7 @@ def list_models(as_json: bool) -> int:
         return 0
     width = max(len(row[0]) for row in known)
     for name, identity, path, source, present in known:
-        click.echo(f"{name:<{width}}  {identity}  {source or path}" + ("" if present else "  (file is gone)"))
+        _say(f"{name:<{width}}  {identity}  {source or path}" + ("" if present else "  (file is gone)"))
     return 0
 
 
@@ -62,7 +67,7 @@ def add(file: str, name: str | None, source: str) -> int:
     facts = model_facts(first)
     entry = registry.Entry(name or first.stem, str(first), facts.identity, source)
     registry.add(entry)
-    click.echo(f"{entry.name}  {entry.identity}  {entry.path}")
+    _say(f"{entry.name}  {entry.identity}  {entry.path}")
     return 0
 
 
@@ -72,7 +77,7 @@ def remove(name: str) -> int:
     """Forget the model NAME. Its file stays where it is."""
     from llmzip.model import registry
 
-    click.echo(f"{name} is no longer registered; its file stays: {registry.remove(name).path}")
+    _say(f"{name} is no longer registered; its file stays: {registry.remove(name).path}")
     return 0
 
 
@@ -85,7 +90,7 @@ def pull(address: str, name: str | None, quiet: bool) -> int:
     from llmzip.codec.locate import pull as fetch
 
     path, source = fetch(address, name, progress=not quiet, again=True)
-    click.echo(f"{source}: {path}")
+    _say(f"{source}: {path}")
     return 0
 
 
@@ -106,14 +111,14 @@ def verify(names: tuple[str, ...]) -> int:
         try:
             found = model_facts(Path(entry.path), fresh=True).identity
         except ModelError as error:
-            click.echo(f"{name}: {error}")
+            _say(f"{name}: {error}")
             failed = True
             continue
         if found != entry.identity:
-            click.echo(f"{name}: {entry.path} is now the model {found}, not {entry.identity}")
+            _say(f"{name}: {entry.path} is now the model {found}, not {entry.identity}")
             failed = True
         else:
-            click.echo(f"{name}: OK")
+            _say(f"{name}: OK")
     return ModelError.exit_code if failed else 0
 
 

@@ -163,8 +163,9 @@ def _at_hand(identity: bytes) -> Found | None:
 
 
 def _searched() -> Iterator[Path]:
-    """GGUF files in the folders of `LLMZIP_MODEL_PATH`; of a split model its first part."""
-    for folder in filter(None, os.environ.get("LLMZIP_MODEL_PATH", "").split(os.pathsep)):
+    """GGUF files in the folders of `LLMZIP_MODEL_PATH`, and earlier models inside the package; of a split model its first part."""
+    folders = [*filter(None, os.environ.get("LLMZIP_MODEL_PATH", "").split(os.pathsep)), str(embedded.EARLIER)]
+    for folder in folders:
         for path in sorted(Path(folder).expanduser().glob("*.gguf")):
             if stands_for_model(path.name):
                 yield path

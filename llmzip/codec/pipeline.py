@@ -25,8 +25,7 @@ from llmzip.codec.observer import SILENT, Observer
 from llmzip.codec.quantiser import Quantiser
 from llmzip.coding.mixing import MOST_LEAVES, Mixer
 from llmzip.coding.rangecoder import TurnEncoder
-from llmzip.coding.start_file import embedded_start
-from llmzip.coding.table_file import find_table
+from llmzip.coding.table_file import find_start, find_table
 from llmzip.coding.tree import LeaningTree, VocabularyTree
 from llmzip.container import MAX_BLOCK
 from llmzip.errors import CorruptError, ModelError
@@ -84,7 +83,7 @@ class BlockPipeline:
             self.vocabulary = Vocabulary(session.model.pieces, session.model.tokenize, session.model.byte_tokens)
         else:
             self.vocabulary = embedded_vocabulary()
-        self._start = None if session else embedded_start()
+        self._start = None if session else find_start(coding.table)
         pieces = self.vocabulary.pieces
         if len(pieces) > MOST_LEAVES:
             raise ModelError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from functools import cache, cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,13 +48,18 @@ class Start:
         return Start(self.data[:at] + seen.tobytes() + self.data[at + seen.nbytes :])
 
 
+def open_start(path: Path, identity: bytes) -> Start:
+    """A start from its file. Raises ModelError where it is missing, damaged or another one."""
+    try:
+        packed, found = packaged.read(path)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"the start of the mixer cannot be read ({path}: {error}); reinstall llmzip") from None
+    if found != identity:
+        raise ModelError(f"{path} is damaged; reinstall llmzip")
+    return Start(zlib.decompress(packed))
+
+
 @cache
 def embedded_start() -> Start:
     """The start inside the package. Raises ModelError where it is missing or damaged."""
-    try:
-        packed, found = packaged.read(FILE)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"the start of the mixer cannot be read ({FILE}: {error}); reinstall llmzip") from None
-    if found != IDENTITY:
-        raise ModelError(f"{FILE} is damaged; reinstall llmzip")
-    return Start(zlib.decompress(packed))
+    return open_start(FILE, IDENTITY)

@@ -40,11 +40,30 @@ def embedded_table() -> Table:
     return open_table(FILE, TABLE_IDENTITY)
 
 
+EARLIER = FILE.parent / "earlier"
+"""Tables of earlier versions with the starts that go with them, each pair in a folder that is named by its identity."""
+
+
 def find_table(identity: bytes) -> Table:
     """The table that a file needs. Raises ModelError, naming its identity."""
-    if identity != IDENTITY:
+    return embedded_table() if identity == IDENTITY else _earlier(identity)[0]
+
+
+def find_start(identity: bytes) -> start_file.Start:
+    """The start that goes with the table that a file needs. Raises ModelError."""
+    return start_file.embedded_start() if identity == IDENTITY else _earlier(identity)[1]
+
+
+@cache
+def _earlier(identity: bytes) -> tuple[Table, start_file.Start]:
+    folder = EARLIER / identity.hex()
+    files = folder / FILE.name, folder / start_file.FILE.name
+    if not all(file.is_file() for file in files):
         raise ModelError(
             f"made with the table of n-grams {identity.hex()}, which this llmzip does not have (its own is {IDENTITY.hex()}): "
             "use the version of llmzip that made the file"
         )
-    return embedded_table()
+    table, start = (packaged.read(file)[1] for file in files)
+    if packaged.identity_of(table + start) != identity:
+        raise ModelError(f"{folder} is not the table of n-grams {identity.hex()}, or is damaged; reinstall llmzip")
+    return open_table(files[0], table), start_file.open_start(files[1], start)

@@ -18,6 +18,9 @@ PACKED = Path(__file__).parent.parent / "data" / "embedded.gguf"
 IDENTITY = bytes.fromhex("b13fa0ec87aa9c44")
 SHA256 = "8bbfb9a4032ca58a077cc1becc8714c494c0420cb194b180f8e880a4d93a207b"
 
+EARLIER = PACKED.parent / "earlier"
+"""Models that were embedded before: their files stay decodable, since a model that is needed is found here by its identity."""
+
 # What the model was trained on, in tokens; the oldest quarter of a full window is dropped.
 WINDOW = Window(512, 4)
 
