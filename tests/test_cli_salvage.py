@@ -107,7 +107,7 @@ def test_test_of_the_rest_decodes_nothing_twice(
 
     monkeypatch.setattr(Codec, "decode_block", counting)
     assert main._execute(["test", "-T1", "a.llmz"]) == 3
-    assert [decoded.count(start) for start, _ in damaged] == [1, 2, *[1] * (len(damaged) - 2)]
+    assert [decoded.count(start) for start, _ in damaged] == [1] * len(damaged)
 
 
 def bomb(path: str, members: int = 3) -> None:

@@ -167,7 +167,8 @@ class Run:
             return error
         from llmzip.cli.salvage import damage, survey
 
-        gaps = survey(self.codec, source.stream, sound)
+        error = error.with_traceback(None)  # which holds all that the decoder had
+        gaps = survey(self.codec, source.stream, sound, error)
         return damage(gaps, f"{error}; in all ", "; `llmzip decompress --salvage` recovers the rest") if gaps else error
 
     def _tell_repaired(self, path: str | None, summary: Summary) -> None:

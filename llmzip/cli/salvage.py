@@ -59,10 +59,11 @@ def recover(codec: Codec, source: BinaryIO, sink: BinaryIO, mark: Mark) -> list[
     return gaps
 
 
-def survey(codec: Codec, source: BinaryIO, sound: int) -> list[Gap]:
-    """The gaps of a file, of which so many blocks at the start are known to be whole. Raises ModelError, OSError."""
+def survey(codec: Codec, source: BinaryIO, sound: int, known: CorruptError) -> list[Gap]:
+    """The gaps of a file, of which so many blocks at the start are known to be whole, and behind them this error. Raises ModelError,
+    OSError."""
     source.seek(0)
-    return [found for found in salvaged(codec, source, sound) if isinstance(found, Gap)]
+    return [found for found in salvaged(codec, source, sound, known) if isinstance(found, Gap)]
 
 
 def damage(gaps: list[Gap], before: str, behind: str) -> CorruptError:

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from llmzip.codec.codec import Codec
 
 
-def salvaged(codec: Codec, source: BinaryIO, sound: int = 0) -> Iterator[Piece | Gap]:
+def salvaged(
+    codec: Codec, source: BinaryIO, sound: int = 0, known: CorruptError | None = None
+) -> Iterator[Piece | Gap]:
     """The whole blocks of a seekable source and the gaps between them, in order.
 
-    sound: so many blocks at the start are known to be whole; they are not decoded, and their pieces are empty. A model block whose
-    header is damaged is tried with the header of the member before it, and with that of new files. Raises ModelError, OSError.
+    sound: so many blocks at the start are known to be whole; they are not decoded, and their pieces are empty. known: the error of the
+    block behind them, which is not decoded either. A model block whose header is damaged is tried with the header of the member before it, and with that of new files. Raises ModelError, OSError.
     """
     seen: list[Header] = []
     taken = 0
@@ -27,6 +29,8 @@ def salvaged(codec: Codec, source: BinaryIO, sound: int = 0) -> Iterator[Piece |
         if taken < sound:
             taken += 1
             return b""
+        if known and str(known).startswith(f"{block.where}: "):
+            raise known
         if header is not None:
             if header not in seen[-1:]:
                 seen.append(header)

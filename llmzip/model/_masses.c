@@ -67,7 +67,10 @@ CLONES static double block_exp(float *x, int32_t shift) {
         p = p * r + 0.5f;
         p = p * r + 1.0f;
         p = p * r + 1.0f;
-        int32_t e = ((int32_t)n - shift + 127) * (1 << 23);
+        float g = n - (float)shift; /* exact where it counts; what is not finite must not become an integer */
+        g = g >= -127.0f ? g : -127.0f;
+        g = g <= 128.0f ? g : 128.0f;
+        int32_t e = ((int32_t)g + 127) * (1 << 23);
         float scale;
         memcpy(&scale, &e, 4);
         x[i] = p * scale;
