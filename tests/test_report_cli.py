@@ -192,3 +192,21 @@ def test_interrupt_prints_what_is_known(command, tmp_path):
         last = document["files"][-1]
         assert last["partial"] and 0 < last["tokens"] < 400_000
         assert last["measures"][0]["bits_per_character"] == pytest.approx(1.75, abs=0.2)
+
+
+def test_levels_without_a_network(tmp_path, capsys):
+    path, packed = tmp_path / "text", tmp_path / "packed"
+    path.write_bytes(b"The table of n-grams knows English well enough for this.\n" * 3)
+    assert run(capsys, "-1", str(path), "-o", str(packed))[0] == 0
+    code, out, err = run(capsys, "estimate", "-1", str(path), "--json")
+    document = json.loads(out)
+    measures = {each["measure"]: each["bits"] for each in document["files"][0]["measures"]}
+    assert (code, err, document["model"]["name"]) == (0, "", "table of n-grams")
+    assert list(measures) == ["after mixing", "file with container"]
+    assert measures["file with container"] == 8 * packed.stat().st_size
+    assert 0 < measures["after mixing"] < measures["file with container"]
+    for option in (["--window", "31"], ["--html", str(tmp_path / "x.html")], ["--plot", str(tmp_path / "x.svg")]):
+        code, _, err = run(capsys, "estimate", "-1", str(path), *option)
+        assert code == 2 and "level 1 has none" in err
+    code, out, err = run(capsys, "rank-models", str(path), "--model", "table", "--json")
+    assert code == 0 and "table of n-grams" in out

@@ -64,7 +64,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
     """Estimate each file and print the result; the exit code."""
     from llmzip.report.measure.estimate import Estimate, estimate
     from llmzip.report.output import estimates, targets
-    from llmzip.report.output.model_facts import model_document
+    from llmzip.report.output.model_facts import model_document, table_document
     from llmzip.report.output.page import ALTERNATIVES
 
     plot, html, windows = parameters["plot"], parameters["html"], parameters["windows"] or ()
@@ -76,15 +76,20 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
         targets.require_matplotlib()
     given = {name: value for name, value in parameters.items() if value is not None}
     options = Options.of(given)
+    for option, wanted in (("--window", windows), ("--plot", plot), ("--html", html)):
+        if wanted and not options.network:
+            raise UsageError(
+                f"{option} shows what the network says, and level {options.level} has none: use level 4 to 9"
+            )
     results: list[Estimate] = []
 
     with (
         measuring.stopping() as request,
         make_examiner(options, alternatives=ALTERNATIVES if html else 0) as examiner,
     ):
-        model = examiner.session.model
-        longest = options.window or model.window.context
-        if windows and max(windows) >= longest:
+        model = examiner.session.model if options.network else None
+        longest = options.window or (model.window.context if model else None)
+        if windows and longest and max(windows) >= longest:
             raise UsageError(
                 f"a window of {max(windows)} tokens does not fit the context of {longest} tokens, one of which is "
                 f"taken by the start: use at most {longest - 1}"
@@ -106,7 +111,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
                 from llmzip.report.output.plots import draw_estimate
 
                 atomic.store(Path(plot), draw_estimate(result, plot[-3:].lower(), request.check))
-            if html:
+            if html and model:
                 from llmzip.report.output.page import page
 
                 atomic.store(Path(html), page(result, model.pieces))
@@ -120,7 +125,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
             "seed": parameters["seed"],
             "text8": parameters["text8"],
         }
-        described = model_document(options.named, model)
+        described = model_document(options.named, model) if model else table_document()
     if request.made:
         measuring.stopped_notice(options)
     if results or form == "json":

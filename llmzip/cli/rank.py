@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from llmzip.report.measure.texts import Text
     from llmzip.report.output.rankings import Ranking
 
+TABLE = "table"
+
 rank_options = apply(
     [
         measuring.files_argument,
@@ -33,7 +35,8 @@ rank_options = apply(
             "models",
             metavar="MODEL",
             multiple=True,
-            help=f'A model to rank; give it several times. "{BUILT_IN}" is the one inside (the default).',
+            help=f'A model to rank; give it several times. "{BUILT_IN}" is the one inside (the default), "{TABLE}" the '
+            "table of n-grams without it (level 1).",
         ),
         *model_options[1:],
         click.option("--ctx", "context", metavar="N", type=click.IntRange(1), help="Window of the models, in tokens."),
@@ -112,11 +115,13 @@ def _score(
     model: str, texts: list[tuple[str | None, Text]], options: Options, ranking: Ranking, request: StopRequest
 ) -> int:
     """Score one model on all texts; the exit code of the first that failed."""
-    from llmzip.report.output.model_facts import model_document
+    from llmzip.report.output.model_facts import model_document, table_document
 
     code = 0
-    with make_examiner(replace(options, model=model)) as examiner:
-        ranking.described[model] = model_document(model, examiner.session.model)
+    chosen = replace(options, level=1) if model == TABLE else replace(options, model=model)
+    with make_examiner(chosen) as examiner:
+        described = model_document(model, examiner.session.model) if chosen.network else table_document()
+        ranking.described[model] = described
         ranking.scores[model] = []
         for side, text in texts:
             try:

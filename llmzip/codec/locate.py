@@ -197,6 +197,11 @@ def table_at_hand(identity: bytes) -> bool:
     return identity == table_file.IDENTITY
 
 
+def table_facts() -> tuple[bytes, int]:
+    """What files call the table of n-grams inside the package, and the tokens of its vocabulary. Raises ModelError."""
+    return table_file.IDENTITY, table_file.embedded_table().vocabulary
+
+
 def table_bytes() -> int:
     """Size of the table of n-grams and of the mixer's start, which goes with it."""
     return table_file.FILE.stat().st_size + start_file.FILE.stat().st_size

@@ -290,9 +290,10 @@ class BlockPipeline:
         tokens, layout = text.tokens, Layout(len(text.tokens), streams)
         head = BlockHead(crlf, layout.count, streams, text.literals, self.network, text.spaced, part)
         known = self.known(part, MAX_BLOCK)
-        if not self.network:
-            return head.payload(self.words(_told(self.turns(tokens, layout, None, known=known), layout, progress)))
         observer.tokens(text, crlf, layout)
+        if not self.network:
+            turns = _told(self.turns(tokens, layout, None, known=known), layout, progress)
+            return head.payload(self.words(turns, observer))
         cells = self.quantise(tokens, layout, lead=self.lead(part, known), observer=observer, progress=progress)
         observer.cells(cells)
         return head.payload(self.words(self.turns(tokens, layout, cells, known=known), observer))

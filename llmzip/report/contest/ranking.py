@@ -47,7 +47,8 @@ class Score:
 
 def score(model: str, result: Estimate) -> Score:
     """The score that an estimate gives. Raises LlmzipError for a text that is not all UTF-8 or was not evaluated."""
-    alone, mixed = result.measure(MODEL), result.measure(MIXED)
+    mixed = result.measure(MIXED)
+    alone = result.measure(MODEL) or mixed  # the table of n-grams is no model apart from the mixer
     if alone is None or not result.counts.characters:
         raise LlmzipError("has no bits per character: it is not all UTF-8")
     margin = alone.margins.get("character")

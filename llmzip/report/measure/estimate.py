@@ -65,7 +65,7 @@ class Estimate:
 
 
 def estimate(examiner: Examiner, text: Text, progress: Callable[[int], None] | None = None) -> Estimate:
-    """Measure one text. A `Stopped` raised by `progress` ends the evaluation; the result is then marked partial.
+    """Measure one text; without a network what mixing gives and the file. A `Stopped` raised by `progress` ends the evaluation; the result is then marked partial.
 
     Raises ModelError and LlmzipError as compression does.
     """
@@ -78,20 +78,22 @@ def estimate(examiner: Examiner, text: Text, progress: Callable[[int], None] | N
         result.counts = count_units(text.data, len(columns.tokens))
         literals = STORED_BITS * result.literal_bytes
     seen = columns.where(columns.seen)
-    if not len(seen.tokens):
-        return result
+    by_network = len(seen.tokens) > 0
 
     def add(name: str, bits: float, margins: dict[str, float] | None = None) -> None:
         result.measures.append(Measure(name, float(bits), result.counts, margins or {}))
 
-    add(MODEL, seen.total() + literals, seen.margins(result.counts))
-    if not found.stopped:
+    if by_network:
+        add(MODEL, seen.total() + literals, seen.margins(result.counts))
+    if not found.stopped and (by_network or len(columns.tokens)):
         if columns.quantised is not None:
             add(QUANTISED, columns.quantised.sum() + literals)
         if columns.mixed is not None:
             add(MIXED, columns.mixed.sum() + literals)
         if found.compressed is not None:
             add(STORED, 8 * found.compressed)
+    if not by_network:
+        return result
     add(RANKS, schemes.ranks_and_zlib(seen.ranks) + literals)
     add(PREFIX, schemes.token_by_token(seen.bits) + literals)
     add(ARITHMETIC, schemes.arithmetic_coding(seen.bits) + literals)

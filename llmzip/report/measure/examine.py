@@ -33,8 +33,8 @@ STORED_BITS = 8  # what a byte costs that no token stands for
 class BlockFacts:
     """One block. Its arrays have a row for each of its n tokens, in the order of the text.
 
-    quantised, mixed: bits of each token as coded, without and with mixing; None until the block is coded, and `mixed`
-    also where mixing is off. lengths: bytes that each token stands for. text: what was evaluated, CRLF turned into LF.
+    quantised, mixed: bits of each token as coded, without and with mixing; None until the block is coded, `mixed`
+    also where mixing is off, `quantised` where there is no network. lengths: bytes that each token stands for. text: what was evaluated, CRLF turned into LF.
     """
 
     text: TokenText
@@ -130,6 +130,12 @@ class _Notes(Observer):
         lengths = self._lengths[text.tokens]
         lengths[:1] -= text.spaced
         self.blocks.append(BlockFacts(text, crlf, layout.streams, scores, lengths, evaluated))
+        self._states = np.zeros(layout.count, np.uint8)
+        self._ranks = np.empty(layout.count, np.uint32)
+        self._ranks[layout.rows] = self._pipeline.tree.ranks[text.tokens]
+        self._mixed = np.zeros(layout.count)
+        if not layout.count and self._pipeline.coding.mixing:
+            self.blocks[-1].mixed = self._mixed  # without tokens there are no turns to come
 
     def logits(self, indices: NDArray[np.intp], logits: NDArray[np.float32]) -> None:
         self.blocks[-1].scores.add(indices, logits)
@@ -137,15 +143,10 @@ class _Notes(Observer):
     def cells(self, cells: Cells) -> None:
         block, pipeline = self.blocks[-1], self._pipeline
         self._states = cells.states
-        self._ranks = np.empty(self._layout.count, np.uint32)
-        self._ranks[self._layout.rows] = pipeline.tree.ranks[block.text.tokens]
         unmixed = np.zeros(self._layout.count)
         for run, bits, probabilities in pipeline.turns(block.text.tokens, self._layout, cells, mixing=False):
             self._add(unmixed, run, bits, probabilities)
         block.quantised = unmixed[self._layout.rows]
-        self._mixed = np.zeros(self._layout.count)
-        if not self._layout.count and pipeline.coding.mixing:
-            block.mixed = self._mixed  # without tokens there are no turns to come
 
     def turns(self, run: Run, bits: bytes, probabilities: bytes) -> None:
         self._add(self._mixed, run, bits, probabilities)
@@ -154,8 +155,8 @@ class _Notes(Observer):
 
     def stored(self, kind: BlockKind, payload: bytes) -> None:
         if not self._evaluated:
-            # The codec leaves blocks that do not suit the model to the classic codecs; what the model says of them
-            # still counts.
+            # The codec leaves blocks that do not suit the model to the classic codecs or to the table alone; what the
+            # model says of them still counts. Where there is no network the table is the model.
             part = self._pipeline.part_for(self._data, context_bytes(len(self._data), thorough=False))
             text, crlf = self._pipeline.tokens_of(self._data)
             self._pipeline.encode(text, crlf, 1, part=part, observer=self, progress=self._check)

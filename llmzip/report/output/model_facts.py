@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from llmzip.codec.locate import resolve, table_bytes
+from llmzip.codec.locate import resolve, table_bytes, table_facts
 from llmzip.codec.settings import LAST_WITHOUT_NETWORK
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel
@@ -22,6 +22,17 @@ def data_bytes(model: int, level: int, *, mixing: bool, own: bool) -> int:
     """What a level needs beside a file: the network of `model` bytes, the table of n-grams, or both."""
     table = table_bytes() if mixing and not own else 0
     return table + (model if level > LAST_WITHOUT_NETWORK else 0)
+
+
+def table_document() -> dict[str, Any]:
+    """The same of the table of n-grams, which is all there is where no network takes part."""
+    identity, vocabulary = table_facts()
+    return {
+        "name": "table of n-grams",
+        "identity": identity.hex(),
+        "bytes": table_bytes(),
+        "vocabulary": vocabulary,
+    }
 
 
 def model_document(named: str | Path | None, model: LanguageModel) -> dict[str, Any]:
