@@ -25,6 +25,7 @@ def main() -> None:
     model.on_evaluate = slow
     choice.TABLE = b""
     locate.load = lambda *_, **__: model
+    embedded.IDENTITY = model.identity
     from llmzip.cli.main import main as command
 
     command(sys.argv[2:])

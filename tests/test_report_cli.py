@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 def known(monkeypatch):
     monkeypatch.setattr("llmzip.codec.choice.TABLE", b"")  # of another vocabulary
     monkeypatch.setattr(locate, "load", lambda *_, **__: independent(DYADIC, embedded.WINDOW))
+    monkeypatch.setattr(embedded, "IDENTITY", independent(DYADIC, embedded.WINDOW).identity)
 
 
 @pytest.fixture
