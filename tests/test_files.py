@@ -593,3 +593,17 @@ def test_a_program_that_ends_completes_its_files(threads, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert llmzip.open(tmp_path / "a").read() == b"the harbour and the ships, " * 400
     assert llmzip.open(tmp_path / "b").read() == b"text in the wrapper"
+
+
+def test_who_reads_all_after_a_place_still_has_the_whole_verified():
+    one, other = CODEC.compress(b"one " * 2000), CODEC.compress(b"two " * 2000)
+    (first,), (second,) = read_index(io.BytesIO(one)), read_index(io.BytesIO(other))
+    at, size = first.blocks[1].offset, first.blocks[1].stored_length
+    assert (second.blocks[1].offset, second.blocks[1].stored_length) == (at, size)
+    mixed = one[:at] + other[at : at + size] + one[at + size :]  # every block is whole, the file is not
+    file = llmzip.open(io.BytesIO(mixed), codec=CODEC)
+    file.seek(5000)
+    assert file.read(4) == b"two "
+    file.seek(0)
+    with pytest.raises(llmzip.CorruptError, match="digest"):
+        file.read()

@@ -101,7 +101,8 @@ class OriginalStream(io.RawIOBase):
         """Start and content of the block at the present place, b"" at the end."""
         if self._error and self._at == self._reached:
             raise self._error
-        if self._at == 0 and self._reached and self._can_seek and not (self._blocks and self._blocks.kept(0)):
+        fresh = self._forwards is not None and self._reached == 0
+        if self._at == 0 and not fresh and self._can_seek and not (self._blocks and self._blocks.kept(0)):
             self._stop()
             self._file.seek(0)
             self._forwards, self._reached, self._error = self._codec.decoded(self._file), 0, None
