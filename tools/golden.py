@@ -1,4 +1,4 @@
-"""Make the golden files of tests/golden/model anew, after a change of the bitstream or of what is embedded."""
+"""Make the golden files of tests/golden/model and tests/golden/short anew, after a change of the bitstream or of what is embedded."""
 
 from __future__ import annotations
 
@@ -22,6 +22,17 @@ OPTIONS = {
     "lines.log": ["-1"],
     "small.txt": ["-9"],
 }
+SHORT = ROOT / "tests" / "golden" / "short"
+# Of each text: the options of `llmzip compress`, and what its file is called after them.
+MESSAGES = {
+    ("sentence", "short"): ["--short"],
+    ("note", "short"): ["--short"],
+    ("sentence", "1.short"): ["-1", "--short"],
+    ("new", "1"): ["-1", "--context", SHORT / "old.txt"],
+    ("new", "9"): ["-9", "--context", SHORT / "old.txt"],
+    ("new", "short"): ["--short", "--context", SHORT / "old.txt"],
+    ("new", "1.short"): ["-1", "--short", "--context", SHORT / "old.txt"],
+}
 
 
 def versions() -> dict[str, Any]:
@@ -43,6 +54,12 @@ def renew() -> None:
         )
     # In processes of their own, which see changed code.
     run = [sys.executable, "-m", "llmzip"]
+    for (name, kind), options in MESSAGES.items():
+        packed = SHORT / f"{name}.{kind}.llmz"
+        subprocess.run(
+            [*run, "compress", "-q", "-f", *options, "-o", packed, SHORT / f"{name}.txt"], cwd=ROOT, check=True
+        )
+        subprocess.run([*run, "test", "-q", "--context", SHORT / "old.txt", packed], cwd=ROOT, check=True)
     for text in sorted(path for path in GOLDEN.iterdir() if path.suffix not in (".llmz", ".md")):
         packed = text.with_name(f"{text.name}.llmz")
         options = OPTIONS.get(text.name, [])

@@ -45,6 +45,8 @@ from llmzip.cli.prompt import run as run_prompt
 from llmzip.cli.rank import rank_options
 from llmzip.cli.rank import run as run_rank
 from llmzip.cli.signals import Terminated, raise_on_signals
+from llmzip.cli.text import run as run_text
+from llmzip.cli.text import text_options
 from llmzip.errors import LlmzipWarning
 
 EXIT_CODES = """\b
@@ -208,6 +210,13 @@ def distance(files: tuple[str, ...], form: str, **parameters: Any) -> int:
 def prompt(files: tuple[str, ...], form: str, **parameters: Any) -> int:
     """Make a prompt shorter without loss: repeated runs of tokens become meta-tokens, a dictionary stands in front."""
     return run_prompt(files, form, parameters)
+
+
+@program.command(epilog=EXIT_CODES, context_settings=_SETTINGS)
+@text_options
+def text(words: tuple[str, ...], decode: bool, base: str | None, **parameters: Any) -> int:
+    """Print TEXT as a short message, or with -d the text of such a message; without TEXT read standard input."""
+    return run_text(words, decode, base, parameters)
 
 
 program.add_command(models)

@@ -240,6 +240,9 @@ coding_options = [
     ),
 ]
 
+short_option = click.option(
+    "--short", is_flag=True, help="The short form: 4 bytes around a text of at most 1 MiB, without index and digest."
+)
 _verify = [
     click.option(
         "--verify", is_flag=True, help="Decode every block twice before it is stored, once with drift added (slow)."
@@ -266,6 +269,7 @@ compress_options = apply(
         *model_options,
         context_option,
         *coding_options,
+        short_option,
         *_verify,
         *progress_options,
         *messages_options,
@@ -320,6 +324,7 @@ filter_options = apply(
         *model_options,
         context_option,
         *coding_options,
+        short_option,
         *_verify,
         *_limits,
         *_salvage,

@@ -6,14 +6,14 @@ import contextlib
 import io
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from llmzip.codec import resources
+from llmzip.codec import many, resources, short
 from llmzip.codec.ahead import Ahead, at_once, workers
 from llmzip.codec.blockcoder import BlockCoder
 from llmzip.codec.choice import ModelChoice
@@ -24,6 +24,7 @@ from llmzip.codec.head import BlockHead
 from llmzip.codec.observer import SILENT, Observer
 from llmzip.codec.pipeline import ShareDone, silent
 from llmzip.codec.settings import Settings
+from llmzip.codec.short import ShortCompressor
 from llmzip.codec.summary import BytesDone, Reporter, Summary
 from llmzip.container import (
     Block,
@@ -37,7 +38,7 @@ from llmzip.container import (
     read_members,
     write_all,
 )
-from llmzip.container.streams import PIECE, read_piece
+from llmzip.container.streams import PIECE, Returned, read_full, read_piece
 from llmzip.errors import ArithmeticMismatchError, CorruptError, LlmzipError
 from llmzip.model.base import LanguageModel
 
@@ -117,7 +118,7 @@ class Codec:
         observer: Observer = SILENT,
         *,
         ahead: bool = False,
-    ) -> MemberCompressor:
+    ) -> MemberCompressor | ShortCompressor:
         """Writes a member into sink from data as it comes; the header goes out with the first block.
 
         ahead: several blocks may be in work at once, and be written later than they could. Raises ModelError, OSError.
@@ -125,7 +126,11 @@ class Codec:
         most = at_once(self.settings.threads) if ahead else 1
         return self._member(sink, progress, observer, most)
 
-    def _member(self, sink: BinaryIO, progress: BytesDone | None, observer: Observer, most: int) -> MemberCompressor:
+    def _member(
+        self, sink: BinaryIO, progress: BytesDone | None, observer: Observer, most: int
+    ) -> MemberCompressor | ShortCompressor:
+        if self.settings.short:
+            return ShortCompressor(self.settings, self.choice, sink, progress)
         return MemberCompressor(self.settings, self.choice, sink, progress, observer, most)
 
     def _at_once(self, source: BinaryIO) -> int:
@@ -141,6 +146,17 @@ class Codec:
         """The header of new members. Raises ModelError."""
         with self.choice.lock:
             return self.choice.for_writing().header()
+
+    def compress_many(self, texts: Sequence[Buffer]) -> list[bytes]:
+        """A message in the short form for each of these texts, of at most 1 MiB each; `decompress` opens any one of them.
+
+        The network evaluates many at once: much faster than one by one. Raises ModelError, UsageError.
+        """
+        return many.compress([bytes(text) for text in texts], self.settings, self.choice)
+
+    def decompress_many(self, messages: Sequence[Buffer]) -> list[bytes]:
+        """The texts of messages in the short form. Raises CorruptError naming the first damaged one; ModelError, ContextError."""
+        return many.decompress([bytes(message) for message in messages], self.choice)
 
     # -- decompression ----------------------------------------------------------------------------------------------
 
@@ -187,7 +203,12 @@ class Codec:
             while begun:
                 take()
 
-        members = read_members(source, settle=settle)
+        first = read_piece(source, 1)
+        if short.is_short(first):
+            yield self._decoded_short(first, source, progress, summary)
+            summary.seconds = time.monotonic() - began
+            return
+        members = read_members(cast(BinaryIO, Returned(first, source)), settle=settle)
         try:
             for event in members:
                 if isinstance(event, Header):
@@ -215,6 +236,18 @@ class Codec:
             raise
         finally:
             ahead.close()
+
+    def _decoded_short(self, first: bytes, source: BinaryIO, progress: BytesDone | None, summary: Summary) -> bytes:
+        """The original of a source that holds a message in the short form."""
+        stored = first + read_full(source, short.MAX_STORED)
+        if len(stored) > short.MAX_STORED:
+            raise CorruptError("is longer than any message in the short form: damaged, or something was appended")
+        data = short.decode(stored, self.choice)
+        summary.count_text(data)
+        summary.compressed = len(stored)
+        if progress:
+            progress(len(data))
+        return data
 
     def _needs_no_network(self, header: Header, block: Block) -> bool:
         """Whether another thread can decode a block: nothing has to be loaded or kept for it."""

@@ -40,6 +40,21 @@ def decode_block(
     Raises CorruptError for damage, ArithmeticMismatchError where drift must have exceeded the tolerance by far.
     """
     head, words = BlockHead.unpack(payload, original_length)
+    return decode_words(pipeline, head, words, original_length, fits, progress, repairing=repairing, shaken=shaken)
+
+
+def decode_words(
+    pipeline: BlockPipeline,
+    head: BlockHead,
+    words: bytes,
+    original_length: int,
+    fits: Callable[[bytes], bool],
+    progress: ShareDone = silent,
+    *,
+    repairing: bool = True,
+    shaken: float = 0,
+) -> tuple[bytes, bool]:
+    """The same for a block taken apart; original_length: the most bytes that it may have."""
     if head.network != pipeline.network:
         raise RuntimeError("the block is for another pipeline")
     if head.network and not head.affords(pipeline.window, len(words)):

@@ -121,12 +121,15 @@ class BlockHead:
                     raise CorruptError("a model block has an empty literal: damaged")
                 literals.append((position, fields.take(length)))
         words = fields.rest()
-        if tokens > (len(words) + _ZEROS_TAKEN) * MOST_TOKENS_A_BYTE:
-            raise CorruptError(
-                f"a model block claims {tokens} tokens, more than {len(words)} bytes can stand for: damaged"
-            )
+        cls.plausible(tokens, len(words))
         network, spaced = not flags & _TABLE_ALONE, bool(flags & _SPACED)
         return cls(bool(flags & _CRLF), tokens, streams, literals, network, spaced, part), words
+
+    @staticmethod
+    def plausible(tokens: int, words: int) -> None:
+        """Raises CorruptError for more tokens than so many bytes of words can stand for."""
+        if tokens > (words + _ZEROS_TAKEN) * MOST_TOKENS_A_BYTE:
+            raise CorruptError(f"a model block claims {tokens} tokens, more than {words} bytes can stand for: damaged")
 
     def affords(self, window: Window, words: int) -> bool:
         """Whether a payload with so many bytes of words justifies the caches that its streams need."""

@@ -34,6 +34,7 @@ class Settings:
     window: tokens of a window, 16 to 2**20; None = the model's own.
     context: a text that both sides have (bytes, or the name of its file): new files build on it, and name it by its digest;
         those made so need it to be decompressed. None or empty: none.
+    short: write the short form: of at most 1 MiB, without index and digest, with a check of 2 or 3 bytes.
     exact: evaluate quantised weights as they are, for files that need this machine's arithmetic; None = only where the
         model is too large for F32.
     gpu_layers: layers on a GPU; None = all of an own model, none of the embedded one.
@@ -54,6 +55,7 @@ class Settings:
     streams: int | None = None
     window: int | None = None
     context: bytes | str | Path | Context | None = None
+    short: bool = False
     exact: bool | None = None
     gpu_layers: int | None = None
     block_size: int | None = None

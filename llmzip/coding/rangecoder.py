@@ -44,10 +44,53 @@ class TurnEncoder:
             raise ValueError("a probability must be 1 to 65535")
         self._coder.encode(turns, _TURN, chances)
 
+    @property
+    def state(self) -> tuple[int, tuple[int, int]]:
+        """Words that are settled; the lower end and the width of the interval behind them, in units of 2**-64 of its word pair."""
+        at, (lower, width) = self._coder.pos()
+        return at, (int(lower), int(width))
+
     def finish(self) -> bytes:
         """All turns so far as bytes."""
         words: NDArray[np.uint32] = self._coder.get_compressed()
         return words.astype(_WORD).tobytes().rstrip(b"\0")
+
+
+def shortest(bits: NDArray[np.uint8] | bytes, probabilities: NDArray[np.uint16] | bytes) -> bytes:
+    """All turns in as few bytes as can be: words with their highest byte first, zero bytes at the end cut off.
+
+    The range coder may end at any number of an interval; its own choice has a random last word. `from_shortest` makes what a
+    TurnDecoder reads.
+    """
+    encoder = TurnEncoder()
+    encoder.encode(bits, probabilities)
+    whole = encoder.finish()
+    at, (lower, width) = encoder.state
+    words = np.frombuffer(_padded(whole), _WORD).astype(">u4").tobytes()
+    turns, chances = np.frombuffer(bits, np.uint8), np.frombuffer(probabilities, np.uint16)
+    # The number of the interval with the most zeros at its end; a carry into earlier words shows below.
+    for shift in range(56, -8, -8):
+        number = -(-lower >> max(shift, 0)) << max(shift, 0)
+        if number < min(lower + width, 1 << 64):
+            found = (words[: 4 * at] + number.to_bytes(8, "big")).rstrip(b"\0")
+            decoder = TurnDecoder(from_shortest(found))
+            try:
+                if np.array_equal(decoder.decode(chances), turns):
+                    return found
+            except CorruptError:
+                pass
+            break
+    return words.rstrip(b"\0")
+
+
+def _padded(data: bytes) -> bytes:
+    """Whole words, with the zeros that were cut off."""
+    return data + bytes(-len(data) % 4)
+
+
+def from_shortest(data: bytes) -> bytes:
+    """What a TurnDecoder reads, of what `shortest` made."""
+    return np.frombuffer(_padded(data), ">u4").astype(_WORD).tobytes()
 
 
 class TurnDecoder:

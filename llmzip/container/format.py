@@ -23,6 +23,11 @@ VERSION = 1
 CODER = 1
 """Version of the bitstream inside model blocks (tree, quantiser, mixer, range coder)."""
 
+# format: the first byte of the short form, which no member and no UTF-8 text begins with (docs/format.md, "Short form").
+SHORT_LEADS = range(0x80, 0xC0)
+MAX_SHORT = 1 << 20
+"""Largest original of the short form, in bytes."""
+
 MAX_BLOCK = 64 << 20
 """Largest original length of a block, in bytes."""
 MAX_EXPANSION = 1024

@@ -61,6 +61,24 @@ def read_full(source: BinaryIO, count: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+class Returned:
+    """A byte source whose first bytes were read already and are to be read once more."""
+
+    def __init__(self, first: bytes, source: BinaryIO) -> None:
+        self._first, self._source = first, source
+
+    def read(self, count: int) -> bytes:
+        """At most `count` bytes."""
+        if self._first:
+            taken, self._first = self._first[:count], self._first[count:]
+            return taken
+        return self._source.read(count)
+
+    def fileno(self) -> int:
+        """The descriptor of the source."""
+        return self._source.fileno()
+
+
 class Cursor:
     """A byte source that knows its offset and turns a premature end into `CorruptError`.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmzip.codec.codec import Codec
 from llmzip.codec.compressing import MemberCompressor
+from llmzip.codec.short import ShortCompressor
 from llmzip.container import Block, Header
 from llmzip.container.pushed import PushedMember
 from llmzip.files.shared import shared_codec
@@ -42,7 +43,8 @@ class Compressor:
 
     def __init__(self, model: Model = None, *, codec: Codec | None = None, ahead: bool = False, **options: Any) -> None:
         self._sink = io.BytesIO()
-        self._member: MemberCompressor | None = codec_of(model, codec, options).compressor(self._sink, ahead=ahead)
+        made = codec_of(model, codec, options).compressor(self._sink, ahead=ahead)
+        self._member: MemberCompressor | ShortCompressor | None = made
 
     def compress(self, data: Buffer) -> bytes:
         """Take more of the original; what is ready of the compressed file, often nothing: blocks are coded when they are full.
@@ -73,7 +75,7 @@ class Compressor:
             self._member.close()
         self._member = None
 
-    def _unfinished(self) -> MemberCompressor:
+    def _unfinished(self) -> MemberCompressor | ShortCompressor:
         if self._member is None:
             raise ValueError("the compressor was flushed, or failed: make a new one")
         return self._member
