@@ -24,7 +24,7 @@ from llmzip.coding.cells import BASE_EDGES, UNIT
 REACH = BASE_EDGES[-1] / UNIT + 1  # log odds: beyond, drift changes nothing
 TAIL = (5e-6, 1e-5, 1.5e-5, 2e-5, 3e-5, 6e-5, 1.2e-4)
 PEAKS = 1000  # tokens beyond the threshold
-BOOTSTRAPS = 200
+BOOTSTRAPS = 100
 TERABYTE = 1e12
 RATIOS = (21, 40)  # times the tolerance: as far as repair reaches in short and in long blocks (docs/portability.md)
 
@@ -111,7 +111,7 @@ def report(pair: Pair, tolerances: list[float], bytes_a_token: float) -> None:
     edges = pair.density / pair.tokens
     tokens = TERABYTE / bytes_a_token
     for tolerance in tolerances:
-        line = f"  tolerance {tolerance:.0e}:"
+        line = f"  tolerance {tolerance:.1e}:"
         for name, reach in (("misread", tolerance), *((f"by > {ratio} x", ratio * tolerance) for ratio in RATIOS)):
             expected = tokens * tail.misread(tolerance, reach, edges)
             spread = interval([tokens * t.misread(tolerance, reach, edges) for t in others])
