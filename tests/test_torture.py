@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_killed_at_random_moments(folder: Path) -> None:
     states = torturing.kills(folder, 9, random.Random(3))
-    assert sum(states.values()) == 9
+    assert sum(count for state, count in states.items() if not state.endswith("in time")) == 9
 
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="needs a C compiler")
