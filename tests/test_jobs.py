@@ -27,7 +27,7 @@ from llmzip.codec.settings import Settings
 from llmzip.errors import CorruptError, LlmzipError, LlmzipWarning, UsageError
 from llmzip.model.threads import usable_cores
 
-TEXT = b"".join(b"%d the harbour and the sea\n" % number for number in range(900))
+TEXT = b"".join(b"%d the harbour and the sea\n" % number for number in range(500))
 LIMIT = 60
 
 
@@ -239,7 +239,7 @@ def _running(process: int) -> bool:
 @pytest.mark.parametrize("stdout", [False, True])
 def test_signals_end_all(tmp_path: Path, number: int, stdout: bool) -> None:
     for name in ("a", "b"):
-        (tmp_path / name).write_bytes(TEXT * 150)
+        (tmp_path / name).write_bytes(TEXT * 300)
     script = (
         "import llmzip.cli.jobs; llmzip.cli.jobs.usable_cores = lambda: 2; from llmzip.cli.main import main; main()"
     )
