@@ -43,14 +43,14 @@ def test_the_papers_condition_has_three_cases():
 
 
 @settings(max_examples=80)
-@given(SEQUENCES, st.sampled_from([2, 3, 7, 1024]))
+@given(SEQUENCES, st.sampled_from([2, 3, 7, 1024, None]))
 @example([0] * 50, 1024)
 @example([1, 2] * 40, 7)
 def test_sequences_come_back_and_every_run_is_worth_it(sequence, longest):
     found = replace_runs(sequence, longest)
     assert found.expand().tolist() == sequence
     for number, each in enumerate(found.runs):
-        assert len(each) <= longest
+        assert len(each) <= (longest or 1024)
         assert worth(len(each), int((found.body == -1 - number).sum()))
     ids = prompts.shorten(sequence, 13, longest)
     assert prompts.restore(ids, 13).tolist() == sequence and len(ids) <= len(sequence)
@@ -63,7 +63,7 @@ def test_what_is_repeated_is_found():
     run, other = rng.integers(0, 500, 30), rng.integers(0, 500, 400)
     sequence = np.concatenate([other[:100], run, other[100:200], run, other[200:], run, other[:100]])
     found = replace_runs(sequence)
-    assert sorted(map(len, found.runs)) == [30, 100]
+    assert sorted(map(len, found.runs)) == [30, 100], "long stretches at few places"
     assert found.length == len(sequence) - (3 * 30 + 2 * 100) + (31 + 101) + 5
 
 
@@ -201,4 +201,6 @@ def test_bad_input(tmp_path, capsysbinary, content, arguments, code, words):
 
 def test_the_longest_run_can_be_chosen():
     sequence = list(range(100)) * 2
-    assert max(map(len, replace_runs(sequence, 40).runs)) == 40 and runs.LONGEST == 1024
+    assert max(map(len, replace_runs(sequence, 40).runs)) == 40
+    often = ([1, 2, 3, 4, 5] + [9, 8, 7, 6] * 3) * 40
+    assert replace_runs(often).length <= min(replace_runs(often, limit).length for limit in runs.LIMITS)

@@ -38,11 +38,7 @@ prompt_options = apply(
             "--vocabulary", metavar="N", type=click.IntRange(1), help="Tokens of the vocabulary, for --tokens."
         ),
         click.option(
-            "--longest",
-            metavar="N",
-            type=click.IntRange(2),
-            default=1024,
-            help="Longest run in tokens (default: 1024).",
+            "--longest", metavar="N", type=click.IntRange(2), help="Longest run in tokens (default: what leaves least)."
         ),
         *measuring.format_options,
         click.option("-f", "--force", is_flag=True, help="Overwrite."),

@@ -66,7 +66,7 @@ def tree(
     for side in ("top", "left", "right"):
         axes.spines[side].set_visible(False)
     axes.set_title(title, loc="left", fontsize=10)
-    _legend(axes, labels)
+    _legend(figure, labels)
     return _drawn(figure, form)
 
 
@@ -78,7 +78,11 @@ def matrix(
     if all(label is not None for label in labels):
         order = np.array(sorted(range(len(names)), key=lambda i: (str(labels[i]), i)))
     figure, axes = _canvas(7.5, 6.5)
-    image = axes.imshow(values[np.ix_(order, order)], cmap="viridis", interpolation="nearest")
+    # The distance of a text to itself would take most of the scale.
+    others = values[~np.eye(len(values), dtype=np.bool_)]
+    least, most = (float(others.min()), float(others.max())) if len(others) else (0.0, 1.0)
+    shown = values[np.ix_(order, order)]
+    image = axes.imshow(shown, cmap="viridis", interpolation="nearest", vmin=least, vmax=max(most, least + 1e-9))
     figure.colorbar(image, ax=axes, shrink=0.8)
     if len(names) <= MOST_NAMES // 2:
         ticks = [names[i] for i in order.tolist()]
@@ -111,13 +115,13 @@ def _colours(labels: Sequence[str | None]) -> list[str]:
     return ["black" if label is None else _COLOURS[known.index(label) % len(_COLOURS)] for label in labels]
 
 
-def _legend(axes: Any, labels: Sequence[str | None]) -> None:
+def _legend(figure: Figure, labels: Sequence[str | None]) -> None:
     known = sorted({label for label in labels if label is not None})
     if 1 < len(known) <= len(_COLOURS):
         from matplotlib.lines import Line2D
 
         marks = [Line2D([], [], color=_COLOURS[i], linewidth=3, label=label) for i, label in enumerate(known)]
-        axes.legend(handles=marks, loc="upper left", fontsize=8, frameon=False)
+        figure.legend(handles=marks, loc="outside lower center", ncols=len(known), fontsize=8, frameon=False)
 
 
 def _canvas(width: float, height: float) -> tuple[Figure, Any]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.measures.runs import LONGEST, Replaced, replace_runs
+from llmzip.measures.runs import Replaced, replace_runs
 
 _DELIMITERS = 2
 _HEAD = re.compile(rb"<(\|+)dict\1>")
@@ -49,12 +49,14 @@ class Saved:
         return 1 - (self.after / self.before) ** 2 if self.before else 0.0
 
 
-def _useful(sequence: NDArray[np.int64], longest: int) -> Replaced:
+def _useful(sequence: NDArray[np.int64], longest: int | None) -> Replaced:
     found = replace_runs(sequence, longest)
     return found if found.length + _DELIMITERS < len(sequence) else Replaced([], sequence)
 
 
-def shorten(tokens: Sequence[int] | NDArray[np.int64], vocabulary: int, longest: int = LONGEST) -> NDArray[np.int64]:
+def shorten(
+    tokens: Sequence[int] | NDArray[np.int64], vocabulary: int, longest: int | None = None
+) -> NDArray[np.int64]:
     """Token ids (n,) with meta-tokens and the dictionary in front, (m,), m <= n. Raises ValueError for ids outside 0 .. vocabulary-1."""
     ids = np.asarray(tokens, np.int64)
     if len(ids) and not (ids.min() >= 0 and ids.max() < vocabulary):
@@ -91,14 +93,16 @@ def restore(ids: Sequence[int] | NDArray[np.int64], vocabulary: int) -> NDArray[
     return Replaced(runs, np.where(body >= first, first - 1 - body, body)).expand()
 
 
-def saved(tokens: Sequence[int] | NDArray[np.int64], longest: int = LONGEST, text_bytes: int | None = None) -> Saved:
+def saved(
+    tokens: Sequence[int] | NDArray[np.int64], longest: int | None = None, text_bytes: int | None = None
+) -> Saved:
     """What shortening these tokens saves."""
     found = _useful(np.asarray(tokens, np.int64), longest)
     dictionary = sum(len(run) + 1 for run in found.runs) + (_DELIMITERS if found.runs else 0)
     return Saved(len(tokens), dictionary + len(found.body), len(found.runs), dictionary, text_bytes)
 
 
-def shorten_text(stretches: Sequence[bytes], longest: int = LONGEST) -> bytes:
+def shorten_text(stretches: Sequence[bytes], longest: int | None = None) -> bytes:
     """A text, given as the stretches that its tokens stand for, in the text form. Equal stretches count as equal tokens."""
     text = b"".join(stretches)
     known = {stretch: number for number, stretch in enumerate(dict.fromkeys(stretches))}

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from llmzip.measures.editing import need
 
 _EVERY_LENGTH = 48  # up to here every length is tried, beyond it every one that is a sixteenth longer than the last
-SHORTEST, LONGEST = 2, 1024
-"""Lengths of runs. Longer repeats are cut, which costs three numbers for each of two copies' thousand, and keeps the dictionary of what
-repeats without end (a row of zeros) short."""
+SHORTEST = 2
+LIMITS = (6, 10, 16, 1024)
+"""Lengths that the longest run may have: long runs first is right where long stretches come twice, and wrong where a phrase comes often, in
+long stretches, too. The limit that leaves least is taken."""
 
 
 def worth(length: int, count: int) -> bool:
@@ -50,10 +51,10 @@ class Replaced:
         return np.concatenate([*parts, self.body[done:]]).astype(np.int64)
 
 
-def replace_runs(sequence: Sequence[int] | NDArray[np.int64], longest: int = LONGEST) -> Replaced:
+def replace_runs(sequence: Sequence[int] | NDArray[np.int64], longest: int | None = None) -> Replaced:
     """Take out all runs that are worth it, the longest first, of equals in length the most frequent first.
 
-    longest: no run is longer (the paper has a limit, too; this one is our choice). sequence: non-negative numbers, (n,). O(n log n): a suffix array, and
+    longest: no run is longer; None: whichever of `LIMITS` leaves least (the paper has a limit, too; the choice is ours). sequence: non-negative numbers, (n,). O(n log n): a suffix array, and
     a pass over what is still repeated for each of some hundred lengths. Raises ValueError for negative numbers.
     """
     numbers = np.asarray(sequence, np.int64)
@@ -62,8 +63,18 @@ def replace_runs(sequence: Sequence[int] | NDArray[np.int64], longest: int = LON
     if len(numbers) < 2 * SHORTEST:
         return Replaced([], numbers)
     order, common = _suffixes(numbers)
+    repeated = min(len(numbers) // 2, int(common.max(initial=0)))
+    # Limits beyond the longest repeat change nothing.
+    limits = dict.fromkeys(min(limit, repeated) for limit in ((longest,) if longest else LIMITS))
+    found = [_taken_out(numbers, order, common, limit) for limit in limits]
+    return min(found, key=lambda each: each.length)
+
+
+def _taken_out(
+    numbers: NDArray[np.int64], order: NDArray[np.int64], common: NDArray[np.int64], longest: int
+) -> Replaced:
     search = _Search(numbers, order, common)
-    for length in _lengths(min(len(numbers) // 2, int(common.max(initial=0)), longest)):
+    for length in _lengths(longest):
         search.take(length, longest)
     return search.replaced()
 
