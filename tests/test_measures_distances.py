@@ -202,6 +202,12 @@ def test_command_prints_pairs_with_what_they_rest_on(folder, capsys):
     assert "3 texts of" in table and "tokens" in table and "max{K(x|y), K(y|x)}" in table
 
 
+def test_a_model_of_the_environment_is_no_contradiction(folder, capsys, monkeypatch):
+    monkeypatch.setenv("LLMZIP_MODEL", "other.gguf")
+    moon = str(folder / "sky" / "moon.txt")
+    assert run(capsys, "distance", "--by", "mixer", moon, moon)[::2] == (0, "")
+
+
 def test_matrix_tree_and_map(folder, capsys, tmp_path_factory):
     pytest.importorskip("scipy", reason="trees need SciPy")
     there = tmp_path_factory.mktemp("made")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from llmzip import atomic
 from llmzip.cli import measuring
@@ -86,10 +87,12 @@ def make_coder(parameters: dict[str, Any], options: Options) -> CodeLengths:
     if by in ("model", "mixer"):
         from llmzip.measures.model_lengths import ModelLengths
 
-        if by == "mixer" and options.model is not None:
+        context = click.get_current_context(silent=True)
+        default = context and context.get_parameter_source("model") is ParameterSource.ENVIRONMENT
+        if by == "mixer" and options.model is not None and not default:
             raise UsageError("--by mixer uses no model's network: leave out --model, or --by")
         settings = codec_settings(options)
-        coder = ModelLengths(replace(settings, level=1, window=None) if by == "mixer" else settings)
+        coder = ModelLengths(replace(settings, level=1, window=None, model=None) if by == "mixer" else settings)
     else:
         coder = contender(by)
     if parameters["cache"]:
