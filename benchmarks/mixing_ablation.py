@@ -115,7 +115,7 @@ def size(turns: Turns, streams: int, mix: bool, parts: int = ALL) -> float:
         parts=parts,
         memory=memory_for(count),
         table=embedded_table() if mix else None,
-        kinds=VocabularyTree(pieces()).kinds,
+        traits=VocabularyTree(pieces()).traits,
         start=embedded_start().data if cells is None else None,
     )
     total = 0.0

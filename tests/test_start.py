@@ -30,7 +30,7 @@ def tree():
 
 def _mixer(tree, streams, tokens):
     return Mixer(
-        tree.leaves, streams, tokens, flags=False, table=embedded_table(), kinds=tree.kinds, start=embedded_start()
+        tree.leaves, streams, tokens, flags=False, table=embedded_table(), traits=tree.traits, start=embedded_start()
     )
 
 
@@ -64,7 +64,7 @@ def test_what_was_learnt_is_a_start_again(tree):
     first.encode_steps(ranks, np.zeros(300, np.uint8), None, 1)
     learnt = Start(first.learnt())
     assert (learnt.lengths == tree.lengths).all() and learnt.data != embedded_start().data
-    again = Mixer(tree.leaves, 1, 300, flags=False, table=embedded_table(), kinds=tree.kinds, start=learnt)
+    again = Mixer(tree.leaves, 1, 300, flags=False, table=embedded_table(), traits=tree.traits, start=learnt)
     assert again.learnt() == learnt.data, "nothing was seen since"
     with pytest.raises(RuntimeError, match="start"):
         Mixer(300, 1, 5).learnt()

@@ -1,5 +1,5 @@
 """What the mixer begins with where there is no network (docs/format.md, "The start"): a tree of few turns for the tokens of
-texts of all kinds, and weights learnt from stretches of the training text."""
+texts of all traits, and weights learnt from stretches of the training text."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ DEPTH = 16
 FLOOR = 2.0**-15  # added to each token's share: what the depth of the tree has room for
 COUNTED = 3_000_000  # tokens of a source whose frequency is looked at
 STRETCH = 30_000  # tokens learnt from at a time
-VISITS = 800  # what a row of weights counts as at most: the text at hand shall weigh more
-SEED = 3
+VISITS = 1500  # what a row of weights counts as at most: the text at hand shall weigh more
+OBSERVATIONS = 60  # and what a state of a map does
+SEED = 1
 
 # Shares of the tokens of each source, and how many stretches are learnt from. `records`, and a part of everything, are
 # numbers digit by digit, as the codec spells them.
 SHARES = {"book": 0.22, "wiki": 0.21, "talk": 0.03, "docs": 0.18, "code": 0.22, "euro": 0.04, "records": 0.06}
 DIGITS = 0.1
-STRETCHES = {"book": 6, "wiki": 6, "docs": 8, "code": 10, "talk": 4, "records": 12, "euro": 2}
+STRETCHES = {"book": 14, "wiki": 12, "docs": 16, "code": 20, "talk": 6, "records": 20, "euro": 4}
 
 
 def _tokens(config: Config, source: str) -> NDArray[np.int32]:
@@ -72,12 +73,12 @@ def make_start(config: Config) -> bytes:
             data = b"".join(pieces()[token] for token in stretch)
             stretch = digit_speller().spell(TokenText(stretch, []), data).tokens
         start = _learnt(start, tree, tree.ranks[stretch])
-    return zlib.compress(start.resting(VISITS).data, 9)
+    return zlib.compress(start.resting(VISITS, OBSERVATIONS).data, 9)
 
 
 def _learnt(start: Start, tree: VocabularyTree, ranks: NDArray[np.uint32]) -> Start:
     """A start that has seen one more stretch."""
-    mixer = Mixer(tree.leaves, 1, len(ranks), flags=False, table=embedded_table(), kinds=tree.kinds, start=start)
+    mixer = Mixer(tree.leaves, 1, len(ranks), flags=False, table=embedded_table(), traits=tree.traits, start=start)
     mixer.encode_steps(ranks, np.zeros(len(ranks), np.uint8), None, 1)
     return Start(mixer.learnt())
 

@@ -123,7 +123,7 @@ class BlockPipeline:
             mix=self.coding.mixing if mixing is None else mixing,
             flags=self.coding.tolerance > 0,
             table=self.table,
-            kinds=self.tree.kinds,
+            traits=self.tree.traits,
             start=self._start,
             seen=None if known is None else self.tree.ranks[known],
         )

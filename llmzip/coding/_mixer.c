@@ -2,18 +2,20 @@
 #include "pytypes.h"
 #include <limits.h>
 
-#include "logistic.h"
 #include "final.h"
+#include "logistic.h"
 #include "maps.h"
+#include "network.h"
 #include "predictor.h"
 #include "turns.h"
+#include "votes.h"
 
 #define TOKENS_MAX (UINT32_C(1) << 28)
 
 typedef struct {
     PyObject_HEAD Turns turns;
     TableObject *table; /* NULL where there is none */
-    Py_buffer kinds;    /* held for as long as the mixer lives */
+    Py_buffer traits;   /* held for as long as the mixer lives */
     Start start;
     Py_buffer start_bytes; /* behind `start` */
     int busy;              /* a call runs without the interpreter lock */
@@ -37,16 +39,16 @@ static int lay_out(MixerObject *m, unsigned long streams, unsigned long tokens) 
 
 static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"leaves", "cells", "streams", "tokens", "mix",  "flags", "memory",
-                            "parts",  "table", "kinds",   "start",  "room", NULL};
+                            "parts",  "table", "traits",  "start",  "room", NULL};
     unsigned long leaves, streams, tokens, room = 0;
     int mix = 1, flags = 0;
     Py_buffer cells;
     Py_ssize_t memory = (Py_ssize_t)256 << 20;
     unsigned int parts = UINT_MAX;
     PyObject *table = Py_None;
-    Py_buffer kinds = {0}, start = {0};
+    Py_buffer traits = {0}, start = {0};
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ky*kk|$ppnIOz*z*k", names, &leaves, &cells, &streams, &tokens, &mix,
-                                     &flags, &memory, &parts, &table, &kinds, &start, &room))
+                                     &flags, &memory, &parts, &table, &traits, &start, &room))
         return -1;
     int result = -1;
     if (m->turns.streams) {
@@ -59,8 +61,8 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
         PyErr_SetString(PyExc_TypeError, "table must be a Table");
     } else if (table != Py_None && ((TableObject *)table)->ngrams.vocabulary != leaves) {
         PyErr_SetString(PyExc_ValueError, "the table is of another vocabulary");
-    } else if (kinds.buf && (size_t)kinds.len != leaves) {
-        PyErr_SetString(PyExc_ValueError, "kinds must have one item for each leaf");
+    } else if (traits.buf && (size_t)traits.len != TRAIT_END * leaves) {
+        PyErr_SetString(PyExc_ValueError, "traits must have TRAIT bytes for each leaf");
     } else if (start.buf
                && (!mix || start_open(&m->start, start.buf, (size_t)start.len) || m->start.leaves != leaves
                    || !predictor_fits(&m->start))) {
@@ -72,13 +74,13 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
     } else {
         int16_t centres[256];
         memcpy(centres, cells.buf, (size_t)cells.len);
-        m->kinds = kinds;
-        kinds.obj = NULL;
+        m->traits = traits;
+        traits.obj = NULL;
         m->start_bytes = start;
         start.obj = NULL;
         if (turns_create(&m->turns, (uint32_t)leaves, centres, (uint32_t)(cells.len / 2),
                          (uint32_t)(room > tokens ? room : tokens), mix, flags, (size_t)memory, parts,
-                         table == Py_None ? NULL : &((TableObject *)table)->ngrams, m->kinds.buf,
+                         table == Py_None ? NULL : &((TableObject *)table)->ngrams, m->traits.buf,
                          start.buf ? &m->start : NULL))
             PyErr_NoMemory();
         else {
@@ -87,7 +89,7 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
         }
     }
     PyBuffer_Release(&cells);
-    if (kinds.obj) PyBuffer_Release(&kinds);
+    if (traits.obj) PyBuffer_Release(&traits);
     if (start.obj) PyBuffer_Release(&start);
     return result;
 }
@@ -95,7 +97,7 @@ static int mixer_init(MixerObject *m, PyObject *args, PyObject *kwargs) {
 static void mixer_dealloc(MixerObject *m) {
     turns_free(&m->turns);
     Py_XDECREF(m->table);
-    if (m->kinds.obj) PyBuffer_Release(&m->kinds);
+    if (m->traits.obj) PyBuffer_Release(&m->traits);
     if (m->start_bytes.obj) PyBuffer_Release(&m->start_bytes);
     PyTypeObject *type = Py_TYPE(m);
     type->tp_free((PyObject *)m);
@@ -339,6 +341,8 @@ static PyObject *part_names(void) {
 
 PyMODINIT_FUNC PyInit__mixer(void) {
     logistic_init();
+    network_init(0);
+    votes_init();
     maps_init();
     final_init();
     ngrams_init();

@@ -33,7 +33,7 @@ class Mixer:
         memory: int = ...,
         parts: int = ...,
         table: Table | None = None,
-        kinds: Buffer | None = None,
+        traits: Buffer | None = None,
         start: Buffer | None = None,
         room: int = 0,
     ) -> None: ...

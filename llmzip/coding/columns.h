@@ -12,7 +12,7 @@
 
 /* format: everything here decides probabilities. */
 
-enum { COLUMNS = 6, FIELDS = 128, COLUMN_HITS = 64, COLUMNS_INPUTS = VOTES_INPUTS * COLUMNS + 2 * GUESS_INPUTS };
+enum { COLUMNS = 3, FIELDS = 128, COLUMN_HITS = 64, COLUMNS_INPUTS = VOTES_INPUTS * COLUMNS + 2 * GUESS_INPUTS };
 
 typedef struct {
     Votes votes[COLUMNS];
@@ -56,9 +56,21 @@ static inline uint64_t columns_above(const ColumnsLane *lane, const History *his
     return hash_mix(history_at(history, lane->guess[0].up), lane->field);
 }
 
+/* The token that the line began with. */
+static inline uint32_t columns_first(ColumnsLane *lane, const Tables *tables, uint32_t position) {
+    uint32_t start = columns_line(lane, 0)->start[0];
+    return lane->lines == 0 || start == position ? TOKEN_UNKNOWN : tables->history.tokens[start];
+}
+
+/* A row of weights by it and by the field. */
+static inline uint32_t columns_row(ColumnsLane *lane, const Tables *tables, uint32_t position) {
+    uint32_t field = lane->field < 7 ? lane->field : 7;
+    return (uint32_t)(hash_mix(columns_first(lane, tables, position), field) >> (64 - ROW_BITS));
+}
+
 static inline void columns_begin(const Columns *part, ColumnsLane *lane, Tables *tables, const TokenContext *token) {
     (void)part;
-    if (!tables->kinds) return;
+    if (!tables->traits) return;
     const History *history = &tables->history;
     if (lane->lines == 0) {
         lane->lines = 1;
@@ -70,34 +82,27 @@ static inline void columns_begin(const Columns *part, ColumnsLane *lane, Tables 
         ColumnsGuess *guess = lane->guess + i;
         above[i] = guess->above = guess->guess.expected = history_at(history, guess->up);
     }
-    uint32_t next = lane->guess[0].up == UINT32_MAX ? TOKEN_UNKNOWN : history_at(history, lane->guess[0].up + 1);
-    uint32_t first = history->tokens[columns_line(lane, 0)->start[0]];
-    if (columns_line(lane, 0)->start[0] == token->position) first = TOKEN_UNKNOWN;
+    uint32_t first = columns_first(lane, tables, token->position);
     const uint64_t context[COLUMNS] = {
-        hash_mix(hash_mix(301, above[0]), token->t[1]),
-        hash_mix(hash_mix(hash_mix(302, above[0]), next), lane->field),
         hash_mix(hash_mix(hash_mix(303, lane->field), first), token->t[1]),
         hash_mix(hash_mix(hash_mix(304, above[0]), above[1]), lane->field),
-        hash_mix(hash_mix(hash_mix(305, token->order[2]), lane->field), above[0]),
         hash_mix(hash_mix(hash_mix(306, lane->field << 8 | lane->offset << 2 | lane->differs), above[0]), 0),
     };
-    for (int i = 0; i < COLUMNS; i++) votes_begin(lane->votes + i, tables, context[i]);
+    for (int i = 0; i < COLUMNS; i++) votes_begin(lane->votes + i, tables, token, context[i]);
 }
 
 static inline void columns_load(const Columns *part, ColumnsLane *lane, Tables *tables, int on) {
     (void)part;
-    for (int i = 0; i < COLUMNS; i++) votes_load(lane->votes + i, tables, on && tables->kinds != NULL);
-    if (on && tables->kinds) return;
+    for (int i = 0; i < COLUMNS; i++)
+        votes_load(part->votes + i, lane->votes + i, tables, on && tables->traits != NULL);
+    if (on && tables->traits) return;
     for (int i = 0; i < 2; i++) lane->guess[i].guess.expected = lane->guess[i].above = TOKEN_UNKNOWN;
 }
 
 static inline uint32_t columns_place(const ColumnsLane *lane) { return lane->field < FIELDS ? lane->field : FIELDS; }
 
-static inline void columns_inputs(Columns *part, ColumnsLane *lane, const Turn *turn, int32_t *input, Evidence *found) {
-    for (uint32_t i = 0; i < COLUMNS; i++, input += VOTES_INPUTS) {
-        uint32_t count[2];
-        votes_inputs(part->votes + i, lane->votes + i, turn, input, count);
-    }
+static inline void columns_inputs(Columns *part, ColumnsLane *lane, const Turn *turn, Input *input, Evidence *found) {
+    for (uint32_t i = 0; i < COLUMNS; i++, input += VOTES_INPUTS) votes_inputs(lane->votes + i, turn, input);
     for (int i = 0; i < 2; i++, input += 2) {
         ColumnsGuess *guess = lane->guess + i;
         uint32_t hits = guess->hits[columns_place(lane)], differs = lane->differs >> i & 1;
@@ -109,14 +114,14 @@ static inline void columns_inputs(Columns *part, ColumnsLane *lane, const Turn *
 }
 
 static inline void columns_update(Columns *part, ColumnsLane *lane, const Turn *turn, int bit) {
-    (void)part;
+    (void)part, (void)turn;
     for (int i = 0; i < COLUMNS; i++) votes_update(lane->votes + i, bit);
-    for (int i = 0; i < 2; i++) guess_update(&lane->guess[i].guess, turn, bit);
+    for (int i = 0; i < 2; i++) guess_update(&lane->guess[i].guess, bit);
 }
 
 static inline void columns_take(const Columns *part, ColumnsLane *lane, const Turn *turn, uint32_t bit) {
     (void)part;
-    for (int i = 0; i < COLUMNS; i++) votes_take(lane->votes + i, turn, bit);
+    for (int i = 0; i < COLUMNS; i++) votes_take(part->votes + i, lane->votes + i, turn, bit);
     for (int i = 0; i < 2; i++) guess_take(&lane->guess[i].guess, turn, bit);
 }
 
@@ -131,7 +136,7 @@ static inline void columns_follow(ColumnsGuess *guess, const ColumnsLine *above,
 
 static inline void columns_end(Columns *part, ColumnsLane *lane, Tables *tables, uint32_t position, uint32_t rank) {
     (void)part;
-    if (!tables->kinds) return;
+    if (!tables->traits) return;
     uint32_t kind = kind_at(tables, rank);
     for (int i = 0; i < COLUMNS; i++) followers_add(&tables->followers, lane->votes[i].context, rank);
     for (int i = 0; i < 2; i++) {

@@ -1,7 +1,5 @@
 #include "final.h"
 
-#include <stdlib.h>
-
 uint16_t final_rate[129];
 
 void final_init(void) {
@@ -14,16 +12,15 @@ int final_create(Final *part, Tables *tables, const Sizing *sizing) {
     const uint32_t rows[FINALS] = {DEPTH_MAX * 3, 1u << part->bits, 1u << part->bits, 1u << part->bits};
     for (int i = 0; i < FINALS; i++) {
         size_t size = sizeof(uint16_t) * FINAL_ROW * rows[i];
-        part->rows[i] = aligned_calloc(size, part->blocks + i);
+        part->rows[i] = table_lines(tables, part->memory + i, size);
         if (!part->rows[i]) return -1;
-        tables->memory += size;
         for (uint32_t row = 0; row < rows[i]; row++) final_fill(part->rows[i] + row * FINAL_ROW);
     }
     return 0;
 }
 
 void final_free(Final *part) {
-    for (int i = 0; i < FINALS; i++) free(part->blocks[i]);
+    for (int i = 0; i < FINALS; i++) memory_free(part->memory + i);
 }
 
 void final_start(Final *part, const Start *start) {

@@ -47,14 +47,14 @@ enum { FINALS = 4 };
 typedef struct {
     uint32_t bits;          /* log2 of the rows of the hashed maps */
     uint16_t *rows[FINALS]; /* [rows][FINAL_ROW] */
-    void *blocks[FINALS];   /* what is to be freed */
+    Memory memory[FINALS];
 } Final;
 
 typedef struct {
     uint64_t context, above; /* the last token; what stands above */
     uint32_t low;
     int32_t fraction;
-    uint16_t *row[FINALS];
+    uint16_t *row[FINALS], *next[FINALS]; /* of the turn, and of the one that comes; the first is found late */
 } FinalLane;
 
 int final_create(Final *part, Tables *tables, const Sizing *sizing);
@@ -71,17 +71,21 @@ static inline void final_begin(FinalLane *lane, const TokenContext *token) {
 }
 
 /* Ask for the rows of a turn early: they lie anywhere. The first map is small. */
-static inline void final_turn(const Final *part, FinalLane *lane, const Turn *turn) {
+static inline void final_ask(const Final *part, FinalLane *lane, uint32_t node) {
     const uint64_t hash[FINALS] = {
         0,
-        hash_mix(lane->context, turn->node),
-        hash_mix(lane->above, turn->node),
-        hash_mix(77, turn->node),
+        hash_mix(lane->context, node),
+        hash_mix(lane->above, node),
+        hash_mix(77, node),
     };
     for (int i = 1; i < FINALS; i++) {
-        lane->row[i] = part->rows[i] + (hash[i] >> (64 - part->bits)) * FINAL_ROW;
-        PREFETCH(lane->row[i]);
+        lane->next[i] = part->rows[i] + (hash[i] >> (64 - part->bits)) * FINAL_ROW;
+        PREFETCH(lane->next[i]);
     }
+}
+
+static inline void final_turn(FinalLane *lane) {
+    for (int i = 1; i < FINALS; i++) lane->row[i] = lane->next[i];
 }
 
 /* Two parts of the gated probability and one of each map's. */

@@ -1,20 +1,14 @@
 #include "followers.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-#include "nodes.h"
 
 int followers_create(FollowerTable *table, uint32_t bits) {
     table->bits = bits;
-    table->lists = aligned_calloc(sizeof(FollowerList) << bits, &table->block);
+    table->lists = memory_create(&table->memory, sizeof(FollowerList) << bits);
     return table->lists ? 0 : -1;
 }
 
-void followers_free(FollowerTable *table) {
-    free(table->block);
-    table->block = NULL;
-}
+void followers_free(FollowerTable *table) { memory_free(&table->memory); }
 
 const FollowerList *followers_find(const FollowerTable *table, uint64_t hash) {
     const FollowerList *pair = followers_line(table, hash);

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "memory.h"
+
 #define FOLLOWERS 7
 #define FOLLOWER_COUNT_MAX 255
 
@@ -18,8 +20,8 @@ typedef struct {
 
 typedef struct {
     FollowerList *lists;
-    void *block;   /* what malloc gave: lists is aligned to cache lines inside it */
     uint32_t bits; /* log2 of the number of lists, a power of two >= 2 */
+    Memory memory;
 } FollowerTable;
 
 /* 0, or -1 when there is no memory. */

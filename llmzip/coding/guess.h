@@ -14,28 +14,28 @@ enum { GUESS_INPUTS = 2 };
 
 typedef struct {
     uint32_t expected; /* place, TOKEN_UNKNOWN where nothing is expected or a turn went another way */
-    MapEntry *entry;   /* that the last turn used; NULL where nothing is expected */
+    MapEntry *entry;   /* that the last turn used; NULL where nothing was expected */
+    uint32_t right;    /* the side expected then */
 } Guess;
 
 /* Two inputs. row: [COARSE], of the part's map. 1: a left turn is expected, 2: a right one, 0: nothing. */
-static inline uint32_t guess_inputs(Guess *guess, MapEntry *row, const Turn *turn, int32_t *input) {
+static inline uint32_t guess_inputs(Guess *guess, MapEntry *row, const Turn *turn, Input *input) {
     if (guess->expected == TOKEN_UNKNOWN) {
         guess->entry = NULL;
         input[0] = input[1] = 0;
         return 0;
     }
-    uint32_t right = guess->expected >> turn->shift & 1;
+    uint32_t right = guess->right = guess->expected >> turn->shift & 1;
     guess->entry = row + (right ? turn->coarse : COARSE - 1 - turn->coarse);
     int32_t a = map_probability(*guess->entry), sign = right ? 1 : -1;
     input[0] = limited_input(sign * stretch(a) - turn->model);
-    input[1] = sign * (a - 32768) / 64;
+    input[1] = (Input)(sign * (a - 32768) / 64);
     return 1 + right;
 }
 
-static inline void guess_update(Guess *guess, const Turn *turn, int bit) {
+static inline void guess_update(Guess *guess, int bit) {
     if (!guess->entry) return;
-    int right = (int)(guess->expected >> turn->shift & 1) == bit;
-    *guess->entry = map_update(*guess->entry, right, 1022);
+    *guess->entry = map_update(*guess->entry, guess->right == (uint32_t)bit, 1022);
 }
 
 static inline void guess_take(Guess *guess, const Turn *turn, uint32_t bit) {

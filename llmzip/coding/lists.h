@@ -8,7 +8,7 @@
 
 /* format: the contexts decide probabilities. */
 
-enum { LISTS = 5, LISTS_INPUTS = VOTES_INPUTS * LISTS };
+enum { LISTS = 4, LISTS_ORDERS = 3, LISTS_INPUTS = VOTES_INPUTS * LISTS };
 
 typedef struct {
     Votes votes[LISTS];
@@ -23,28 +23,32 @@ void lists_free(Lists *part);
 
 static inline void lists_begin(const Lists *part, ListsLane *lane, Tables *tables, const TokenContext *token) {
     (void)part;
-    static const uint8_t order[LISTS] = {1, 2, 3, 4, 6};
+    static const uint8_t order[LISTS_ORDERS] = {1, 3, 6};
     for (uint32_t i = 0; i < LISTS; i++)
-        votes_begin(lane->votes + i, tables, hash_mix(i < 2 ? token->near[i + 1] : token->order[order[i]], i + 1));
+        votes_begin(lane->votes + i, tables, token,
+                    hash_mix(i < 1               ? token->near[i + 1]
+                             : i == LISTS_ORDERS ? token->words[0]
+                                                 : token->order[order[i]],
+                             i + 1));
 }
 
 static inline void lists_load(const Lists *part, ListsLane *lane, Tables *tables, int on) {
     (void)part;
-    for (int i = 0; i < LISTS; i++) votes_load(lane->votes + i, tables, on);
+    for (int i = 0; i < LISTS; i++) votes_load(part->votes + i, lane->votes + i, tables, on);
 }
 
-static inline void lists_inputs(Lists *part, ListsLane *lane, const Turn *turn, int32_t *input, Evidence *found) {
+static inline void lists_inputs(Lists *part, ListsLane *lane, const Turn *turn, Input *input, Evidence *found) {
+    (void)part;
     for (uint32_t i = 0; i < LISTS; i++, input += VOTES_INPUTS) {
-        uint32_t count[2];
-        votes_inputs(part->votes + i, lane->votes + i, turn, input, count);
+        votes_inputs(lane->votes + i, turn, input);
         int votes = lane->votes[i].entry != NULL;
-        if (votes) {
+        if (votes && i < LISTS_ORDERS) {
             found->highest = i + 1;
-            found->sure = count[0] == 0 || count[1] == 0;
+            found->sure = lane->votes[i].count[0] == 0 || lane->votes[i].count[1] == 0;
         }
         if (i < LEANINGS) {
             found->silent[i] = !votes;
-            found->leaning[i] = votes ? stretch(map_probability(*lane->votes[i].entry)) : 0;
+            found->leaning[i] = votes ? stretch(map_probability(*lane->votes[i].plain_entry)) : 0;
         }
     }
 }
@@ -56,7 +60,7 @@ static inline void lists_update(Lists *part, ListsLane *lane, const Turn *turn, 
 
 static inline void lists_take(const Lists *part, ListsLane *lane, const Turn *turn, uint32_t bit) {
     (void)part;
-    for (int i = 0; i < LISTS; i++) votes_take(lane->votes + i, turn, bit);
+    for (int i = 0; i < LISTS; i++) votes_take(part->votes + i, lane->votes + i, turn, bit);
 }
 
 static inline void lists_end(Lists *part, ListsLane *lane, Tables *tables, uint32_t position, uint32_t rank) {

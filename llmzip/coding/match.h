@@ -33,16 +33,15 @@ static inline void match_load(const MatchPart *part, MatchPartLane *lane, Tables
     lane->guess.expected = on ? history_expected(&tables->history, &lane->match) : TOKEN_UNKNOWN;
 }
 
-static inline void match_inputs(MatchPart *part, MatchPartLane *lane, const Turn *turn, int32_t *input,
-                                Evidence *found) {
+static inline void match_inputs(MatchPart *part, MatchPartLane *lane, const Turn *turn, Input *input, Evidence *found) {
     if (lane->guess.expected != TOKEN_UNKNOWN) found->length = lane->match.length;
     uint32_t length = lane->match.length ? length_class(lane->match.length) : 0;
     found->expected = guess_inputs(&lane->guess, part->map + length * COARSE, turn, input);
 }
 
 static inline void match_update(MatchPart *part, MatchPartLane *lane, const Turn *turn, int bit) {
-    (void)part;
-    guess_update(&lane->guess, turn, bit);
+    (void)part, (void)turn;
+    guess_update(&lane->guess, bit);
 }
 
 static inline void match_take(const MatchPart *part, MatchPartLane *lane, const Turn *turn, uint32_t bit) {

@@ -46,7 +46,7 @@ class Mixer:
     leaves: size of the vocabulary, 2 to 2**18. streams, tokens: shape of the first block; `tokens` also sizes the
     tables.
     mix: off, every turn costs what its cell says (for study). flags: tokens have a state (portable arithmetic).
-    table: of n-grams, for this vocabulary. kinds: of the tokens (`VocabularyTree`), (leaves,); without them lines and fields
+    table: of n-grams, for this vocabulary. traits: of the tokens (`VocabularyTree`), (leaves, 10); without them lines and fields
     are not looked at. start: what it begins with, for turns without cells. seen: ranks of tokens that stand before the first block
     and that both sides know: learnt without being coded.
     Raises ValueError for arguments out of range, MemoryError.
@@ -62,7 +62,7 @@ class Mixer:
         flags: bool = True,
         memory: int | None = None,
         table: Table | None = None,
-        kinds: bytes | None = None,
+        traits: bytes | None = None,
         start: Start | None = None,
         seen: NDArray[np.uint32] | None = None,
     ) -> None:
@@ -77,7 +77,7 @@ class Mixer:
             flags=flags,
             memory=memory or memory_for(known + tokens),
             table=table,
-            kinds=kinds,
+            traits=traits,
             start=start.data if start else None,
         )
         if known and seen is not None:

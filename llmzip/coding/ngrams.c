@@ -178,7 +178,7 @@ static uint32_t rest_of(uint64_t sum) {
 
 static void find_bigrams(const Ngrams *t, NgramsRange *range, uint32_t rank) {
     uint32_t first = t->starts[rank], last = t->starts[rank + 1];
-    *range = (NgramsRange){t->ranks, t->sums, first, last, rest_of(t->sums[last] - t->sums[first])};
+    *range = (NgramsRange){t->ranks, t->sums, first, last, first, rest_of(t->sums[last] - t->sums[first])};
     if (first == last) range->rest = 0;
 }
 
@@ -212,7 +212,7 @@ static void find_context(const Ngrams *t, const NgramsOrder *order, uint64_t key
             whole += mass;
         }
         sums[count] = sum;
-        *range = (NgramsRange){ranks, sums, 0, count, rest_of(whole)};
+        *range = (NgramsRange){ranks, sums, 0, count, 0, rest_of(whole)};
         return;
     }
 }
@@ -269,20 +269,10 @@ void ngrams_turn(const Ngrams *t, NgramsState *s, uint32_t low, uint32_t middle,
             turn->followers[n] = 0;
             continue;
         }
-        uint32_t cut = search(range, middle);
+        uint32_t cut = range->cut = search(range, middle);
         left = ((uint64_t)(range->sum[cut] - range->sum[range->first]) << 9) + (left * range->rest >> 22);
         right = ((uint64_t)(range->sum[range->last] - range->sum[cut]) << 9) + (right * range->rest >> 22);
         turn->logit[n] = ngrams_log(right + 1) - ngrams_log(left + 1);
         turn->followers[n] = range->last - range->first;
-    }
-}
-
-void ngrams_take(NgramsState *s, uint32_t low, uint32_t high) {
-    for (int n = 2; n <= s->highest; n++) {
-        NgramsRange *range = s->range + n;
-        if (!range->rest) continue;
-        uint32_t first = search(range, low), last = search(range, high);
-        range->first = first;
-        range->last = last;
     }
 }

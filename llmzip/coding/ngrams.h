@@ -36,8 +36,8 @@ typedef struct Ngrams {
 typedef struct {
     const uint16_t *rank;
     const uint32_t *sum;
-    uint32_t first, last;
-    uint32_t rest; /* 2^-22: what is left for the orders below; 0 = the context is unknown */
+    uint32_t first, last, cut; /* cut: the first to the right of the last turn asked for */
+    uint32_t rest;             /* 2^-22: what is left for the orders below; 0 = the context is unknown */
 } NgramsRange;
 
 typedef struct {
@@ -67,8 +67,16 @@ void ngrams_begin(const Ngrams *t, NgramsState *s, const uint32_t before[NGRAMS_
 /* The turn between ranks low .. middle-1 (left) and middle .. high-1 (right), all within the vocabulary. */
 void ngrams_turn(const Ngrams *t, NgramsState *s, uint32_t low, uint32_t middle, uint32_t high, NgramsTurn *turn);
 
-/* Take the turn: only ranks low .. high-1 are left. */
-void ngrams_take(NgramsState *s, uint32_t low, uint32_t high);
+/* Take the turn that was asked for last. */
+static inline void ngrams_take(NgramsState *s, int right) {
+    for (int n = 2; n <= s->highest; n++) {
+        NgramsRange *range = s->range + n;
+        if (right)
+            range->first = range->cut;
+        else
+            range->last = range->cut;
+    }
+}
 
 /* 256 ln(x), rounded down, for x >= 1. */
 int32_t ngrams_log(uint64_t x);

@@ -1,25 +1,12 @@
 #include "nodes.h"
 
-#include <stdlib.h>
-
-#include "hash.h"
-
-void *aligned_calloc(size_t size, void **block) {
-    /* calloc leaves untouched pages unmapped: a large table costs a short file nothing. */
-    *block = calloc(size + 64, 1);
-    return *block ? (void *)(((uintptr_t)*block + 63) & ~(uintptr_t)63) : NULL;
-}
-
 int nodes_create(NodeTable *table, uint32_t bits) {
     table->bits = bits;
-    table->buckets = aligned_calloc(sizeof(NodeBucket) << bits, &table->block);
+    table->buckets = memory_create(&table->memory, sizeof(NodeBucket) << bits);
     return table->buckets ? 0 : -1;
 }
 
-void nodes_free(NodeTable *table) {
-    free(table->block);
-    table->block = NULL;
-}
+void nodes_free(NodeTable *table) { memory_free(&table->memory); }
 
 NodeBucket *nodes_find(NodeTable *table, uint64_t context, uint32_t node, uint32_t fresh) {
     uint64_t hash = hash_mix(context, node);

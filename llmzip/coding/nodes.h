@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "hash.h"
+#include "memory.h"
 
 #define BUCKET_LEVELS 4
 #define BUCKET_NODES 15
@@ -23,8 +24,8 @@ typedef struct {
 
 typedef struct {
     NodeBucket *buckets;
-    void *block; /* what calloc gave: buckets is aligned to cache lines inside it */
     uint32_t bits;
+    Memory memory;
 } NodeTable;
 
 /* 2^bits buckets, bits >= 1. 0, or -1 when there is no memory. */
@@ -40,8 +41,5 @@ static inline void nodes_ask(const NodeTable *table, uint64_t context, uint32_t 
 
 /* The bucket of a context and the node at its top; a new one has all cells `fresh`. */
 NodeBucket *nodes_find(NodeTable *table, uint64_t context, uint32_t node, uint32_t fresh);
-
-/* Zeroed memory on a cache line boundary; *block is to be freed. NULL when there is none. */
-void *aligned_calloc(size_t size, void **block);
 
 #endif

@@ -53,7 +53,7 @@ enum {
     INPUT_PARTS(PLACE)
 #undef PLACE
         INPUT_END,
-    INPUTS = (INPUT_END + 7) & ~7,
+    INPUTS = (INPUT_END + INPUTS_STEP - 1) / INPUTS_STEP * INPUTS_STEP,
 };
 _Static_assert(INPUTS <= INPUTS_MAX, "the sums of network.c are proven for INPUTS_MAX inputs");
 

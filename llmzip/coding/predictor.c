@@ -5,6 +5,7 @@
 #include "hash.h"
 #include "numbers.h"
 #include "parts.h"
+#include "words.h"
 
 /* format: everything below decides probabilities. */
 
@@ -20,10 +21,12 @@ const int predictor_parts = PARTS;
 
 /* One stream, with what its prediction leaves for its update. */
 typedef struct {
-    int32_t input[INPUTS];
+    Input input[INPUTS];
     Turn turn;
     uint32_t position; /* in the history */
     NumbersLane numbers;
+    WordsLane words;
+    uint64_t field; /* hash of the tokens of a field so far */
 #define LANE(name, Type, count) Type##Lane name;
     INPUT_PARTS(LANE)
 #undef LANE
@@ -37,7 +40,7 @@ struct Predictor {
     int32_t cell_logit[256];
     uint8_t cell_coarse[256];
     Lane *lanes;
-    void *lanes_block;
+    Memory lanes_memory;
     uint32_t active, level;
     uint32_t *coded; /* lanes with an undecided turn at this level */
     uint32_t n_coded;
@@ -60,7 +63,7 @@ static int tables_create(Tables *t, uint32_t tokens, size_t memory) {
     size_t history = (size_t)4 * tokens, left = memory - (history < memory * 7 / 8 ? history : memory * 7 / 8);
     uint64_t want = tokens < 64 ? 64 : tokens;
     uint32_t node_bits = log2_ceil(want * 12),
-             list_bits = log2_ceil(want * (LISTS + SPARSE + (t->kinds ? COLUMNS : 0)));
+             list_bits = log2_ceil(want * (LISTS + SPARSE + (t->traits ? COLUMNS : 0)));
     uint32_t match_bits = log2_ceil(want);
     while (node_bits > 8 && (sizeof(NodeBucket) << node_bits) > left / 2) node_bits--;
     while (list_bits > 8 && (sizeof(FollowerList) << list_bits) > left / 4) list_bits--;
@@ -72,9 +75,62 @@ static int tables_create(Tables *t, uint32_t tokens, size_t memory) {
            || history_create(&t->history, match_bits);
 }
 
+/* ---- what is learnt beforehand ---- */
+
+/* The adaptive maps of all parts, in the order in which a start has them. */
+typedef struct {
+    MapEntry *entries;
+    uint32_t count;
+} MapRange;
+
+enum { MAP_RANGES = LISTS + SPARSE + COLUMNS + 6 };
+
+static void map_ranges(const Predictor *p, MapRange *range) {
+    const uint32_t votes = STATES * DIGITS * VOTES_ROW, guesses = COLUMN_HITS * 2 * COARSE;
+    for (int i = 0; i < LISTS; i++) *range++ = (MapRange){p->lists.votes[i].rows, votes};
+    for (int i = 0; i < SPARSE; i++) *range++ = (MapRange){p->sparse.votes[i].rows, votes};
+    for (int i = 0; i < COLUMNS; i++) *range++ = (MapRange){p->columns.votes[i].rows, votes};
+    *range++ = (MapRange){p->counters.map, COUNTERS * COUNTER_STATES};
+    *range++ = (MapRange){p->match.map, LENGTHS * COARSE};
+    *range++ = (MapRange){p->table.map, SUPPORTS * TABLE_CLASSES};
+    *range++ = (MapRange){p->columns.map, guesses};
+    *range++ = (MapRange){p->columns.long_map, guesses};
+    *range++ = (MapRange){p->recall.map, RECALL_ROWS * COARSE};
+}
+
+enum {
+    MAP_ENTRIES = (LISTS + SPARSE + COLUMNS) * STATES * DIGITS * VOTES_ROW + COUNTERS * COUNTER_STATES
+        + LENGTHS * COARSE + SUPPORTS * TABLE_CLASSES + 2 * COLUMN_HITS * 2 * COARSE + RECALL_ROWS * COARSE,
+};
+
+static void maps_begin(Predictor *p, const Start *start) {
+    MapRange range[MAP_RANGES];
+    map_ranges(p, range);
+    size_t at = 0;
+    for (int r = 0; r < MAP_RANGES; r++)
+        for (uint32_t i = 0; i < range[r].count; i++, at++) {
+            uint32_t seen = start_u16(start->seen, at);
+            range[r].entries[i] =
+                map_entry((int32_t)start_u16(start->chances, at), (int32_t)(seen < RATES ? seen : RATES - 1));
+        }
+}
+
+static void maps_learnt(const Predictor *p, uint8_t *chances) {
+    MapRange range[MAP_RANGES];
+    map_ranges(p, range);
+    uint8_t *seen = chances + 2 * MAP_ENTRIES;
+    size_t at = 0;
+    for (int r = 0; r < MAP_RANGES; r++)
+        for (uint32_t i = 0; i < range[r].count; i++, at++) {
+            MapEntry entry = range[r].entries[i];
+            start_put(chances, at, map_probability(entry));
+            start_put(seen, at, (int32_t)(entry & (RATES - 1)));
+        }
+}
+
 /* The network starts as a good guess: mostly the model, a little of everything else. */
 static int stages_create(Predictor *p, const Sizing *sizing, const Start *start) {
-    int32_t first[INPUTS] = {0};
+    Weight first[INPUTS] = {0};
     for (int k = INPUT_BIAS + 1; k < INPUT_END; k++) first[k] = WEIGHT_ONE / 40;
     first[INPUT_MODEL] = WEIGHT_ONE * 8 / 10;
     if (sets_create(&p->sets, &p->tables, first, INPUTS, (p->parts & PART_BIT(sets)) != 0) || gate_create(&p->gate)
@@ -83,12 +139,13 @@ static int stages_create(Predictor *p, const Sizing *sizing, const Start *start)
     if (start && start->rows) {
         sets_begin(&p->sets, start);
         final_start(&p->final, start);
+        maps_begin(p, start);
     }
     return 0;
 }
 
 Predictor *predictor_create(const Tree *tree, const int16_t *cells, uint32_t n_cells, uint32_t tokens, size_t memory,
-                            uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds, const Start *start) {
+                            uint32_t parts, const struct Ngrams *ngrams, const uint8_t *traits, const Start *start) {
     Predictor *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     p->parts = parts;
@@ -100,7 +157,7 @@ Predictor *predictor_create(const Tree *tree, const int16_t *cells, uint32_t n_c
     }
     const Sizing sizing = {tokens < 64 ? 64 : tokens, memory, ngrams};
     p->tables.tree = tree;
-    p->tables.kinds = kinds;
+    p->tables.traits = traits;
     int failed = tables_create(&p->tables, tokens, memory);
 #define CREATE(name, ...) failed = failed || name##_create(&p->name, &p->tables, &sizing);
     INPUT_PARTS(CREATE)
@@ -122,7 +179,7 @@ void predictor_free(Predictor *p) {
     nodes_free(&p->tables.nodes);
     followers_free(&p->tables.followers);
     history_free(&p->tables.history);
-    free(p->lanes_block);
+    memory_free(&p->lanes_memory);
     free(p->coded);
     free(p);
 }
@@ -133,9 +190,9 @@ int predictor_block(Predictor *p, uint32_t streams, uint32_t tokens) {
     if (((size_t)history->length + tokens) * sizeof(uint32_t) > p->memory_limit / 4) history_clear(history);
     uint32_t start = history->length;
     if (history_extend(history, tokens)) return -1;
-    free(p->lanes_block);
+    memory_free(&p->lanes_memory);
     free(p->coded);
-    p->lanes = aligned_calloc(sizeof(Lane) * streams, &p->lanes_block);
+    p->lanes = memory_create(&p->lanes_memory, sizeof(Lane) * streams);
     p->coded = malloc(sizeof(uint32_t) * streams);
     if (!p->lanes || !p->coded) return -1;
     for (uint32_t s = 0; s < streams; s++) {
@@ -149,18 +206,19 @@ int predictor_block(Predictor *p, uint32_t streams, uint32_t tokens) {
 
 int predictor_fits(const Start *start) {
     return !start->rows
-           || (start->rows == sets_rows() && start->inputs == INPUTS && start->mixes == SETS_MIXES
-               && start->knots == FINAL_LEVEL_KNOTS);
+           || (start->rows == SETS_ROWS && start->inputs == INPUTS && start->mixes == SETS_MIXES
+               && start->knots == FINAL_LEVEL_KNOTS && start->maps == MAP_ENTRIES);
 }
 
 void predictor_learnt(const Predictor *p, Start *shape, const uint8_t *lengths, uint8_t *out) {
-    *shape = (Start){p->tables.tree->leaves, NULL, sets_rows(), INPUTS, NULL, NULL, SETS_MIXES,
-                     FINAL_LEVEL_KNOTS,      NULL, NULL};
+    *shape = (Start){p->tables.tree->leaves, NULL,        SETS_ROWS, INPUTS, NULL, NULL, SETS_MIXES,
+                     FINAL_LEVEL_KNOTS,      MAP_ENTRIES, NULL,      NULL,   NULL, NULL};
     if (!out) return;
     out = start_head(shape, out);
     for (uint32_t i = 0; i < shape->leaves; i++) *out++ = lengths[i];
     out = sets_learnt(&p->sets, out);
     final_learnt(&p->final, out);
+    maps_learnt(p, out + 2 * FINAL_LEVEL_KNOTS);
 }
 
 size_t predictor_memory(const Predictor *p) { return p->tables.memory + sizeof(uint32_t) * p->tables.history.capacity; }
@@ -175,8 +233,13 @@ static void begin_lane(Predictor *p, Lane *lane) {
         token.order[i] = hash = hash_mix(hash + i, token.t[i]);
     }
     numbers_begin(&lane->numbers, &p->tables, &token);
+    words_begin(&lane->words, &p->tables, &token);
     token.above = columns_above(&lane->columns, &p->tables.history);
+    if (kind_at(&p->tables, token.t[1]) & KIND_FIELD) lane->field = 0;
+    lane->field = hash_mix(lane->field + 1, token.t[1]);
     lane->turn.digits = token.digits;
+    lane->turn.field = (uint32_t)(lane->field >> (64 - ROW_BITS));
+    lane->turn.line = columns_row(&lane->columns, &p->tables, token.position);
     for (int i = 0; i < 2; i++) lane->turn.row[i] = token.row[i];
 #define BEGIN(name, ...) name##_begin(&p->name, &lane->name, &p->tables, &token);
     INPUT_PARTS(BEGIN)
@@ -198,6 +261,8 @@ void predictor_begin(Predictor *p, uint32_t active) {
 #undef LOAD
         lane->turn.node = 1;
         lane->turn.first = 0;
+        lane->turn.end = p->tables.tree->leaves;
+        final_ask(&p->final, &lane->final, 1);
     }
 }
 
@@ -206,8 +271,8 @@ void predictor_begin(Predictor *p, uint32_t active) {
 static int32_t predict_lane(Predictor *p, Lane *lane) {
     const Turn *turn = &lane->turn;
     Evidence found = {.silent = {1, 1, 1}};
-    lane->input[INPUT_MODEL] = turn->model;
-    final_turn(&p->final, &lane->final, turn);
+    lane->input[INPUT_MODEL] = (Input)turn->model;
+    final_turn(&lane->final);
     /* A part that is not in use leaves its inputs as they were made, zero. */
 #define INPUT(name, ...)                                                                                               \
     if (p->parts & PART_BIT(name)) name##_inputs(&p->name, &lane->name, turn, lane->input + INPUT_##name, &found);
@@ -252,16 +317,10 @@ uint32_t predictor_predict(Predictor *p, const uint8_t *cells, ptrdiff_t stride,
         Turn *turn = &lane->turn;
         turn->level = p->level;
         turn->shift = rest;
-        uint32_t right = ((turn->node - (1u << p->level)) * 2 + 1) << rest;
-        turn->middle = tree_below(p->tables.tree, right);
-        turn->end = tree_below(p->tables.tree, right + (1u << rest));
+        turn->middle = tree_middle(p->tables.tree, turn->node, p->level);
         if (p->level % BUCKET_LEVELS == 0) {
-            /* All lines at once, then what they hold. */
-#define ASK(name) name##_ask(&lane->name, &p->tables, turn->node);
 #define BUCKET(name) name##_bucket(&lane->name, &p->tables, turn->node);
-            NODE_PARTS(ASK)
             NODE_PARTS(BUCKET)
-#undef ASK
 #undef BUCKET
             turn->bucket_node = 0;
         }
@@ -290,20 +349,32 @@ static void update_lane(Predictor *p, Lane *lane, int bit) {
 #undef UPDATE
 }
 
+/* A turn is known: where it leads, what is known there is asked for, since it may lie anywhere in memory. */
+static void take_turn(Predictor *p, Lane *lane, uint32_t bit) {
+#define TAKE(name, ...) name##_take(&p->name, &lane->name, &lane->turn, bit);
+    INPUT_PARTS(TAKE)
+#undef TAKE
+    uint32_t next = lane->turn.node * 2 + bit;
+    final_ask(&p->final, &lane->final, next);
+    if ((p->level + 1) % BUCKET_LEVELS) return;
+#define ASK(name) name##_ask(&lane->name, &p->tables, next);
+    NODE_PARTS(ASK)
+#undef ASK
+}
+
 void predictor_update(Predictor *p, const uint8_t *bits) {
     p->turns += p->n_coded;
     for (uint32_t i = 0, s = 0; s < p->active; s++) {
         Lane *lane = p->lanes + s;
         Turn *turn = &lane->turn;
-        uint32_t bit = 0;
-        if (i < p->n_coded && p->coded[i] == s) {
-            bit = bits[i++] & 1;
-            update_lane(p, lane, (int)bit);
-        }
-#define TAKE(name, ...) name##_take(&p->name, &lane->name, turn, bit);
-        INPUT_PARTS(TAKE)
-#undef TAKE
-        if (bit) turn->first = turn->middle;
+        int coded = i < p->n_coded && p->coded[i] == s;
+        uint32_t bit = coded ? bits[i++] & 1 : 0;
+        take_turn(p, lane, bit);
+        if (coded) update_lane(p, lane, (int)bit);
+        if (bit)
+            turn->first = turn->middle;
+        else
+            turn->end = turn->middle;
         turn->node = turn->node * 2 + bit;
         turn->bucket_node = turn->bucket_node * 2 + 1 + bit;
     }

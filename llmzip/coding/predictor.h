@@ -18,11 +18,11 @@ struct Ngrams;
 extern const char *const predictor_part_names[];
 extern const int predictor_parts;
 
-/* tree: as long as the predictor. cells: n log odds (1/256 nat). tokens sizes the tables, memory (bytes) bounds them. parts: a bit for each that is in use. ngrams: the static table, kinds: of
+/* tree: as long as the predictor. cells: n log odds (1/256 nat). tokens sizes the tables, memory (bytes) bounds them. parts: a bit for each that is in use. ngrams: the static table, traits: of
  * tokens (turn.h), NULL where there are none; both must outlive the predictor.
  * start: weights to begin with, NULL: none. NULL when there is no memory. */
 Predictor *predictor_create(const Tree *tree, const int16_t *cells, uint32_t n_cells, uint32_t tokens, size_t memory,
-                            uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds, const Start *start);
+                            uint32_t parts, const struct Ngrams *ngrams, const uint8_t *traits, const Start *start);
 void predictor_free(Predictor *p);
 
 /* Lay out a block of `tokens` in `streams` streams; what was learnt stays. 0, or -1 when there is no memory. */

@@ -72,8 +72,8 @@ static PyObject *table_path(TableObject *self, PyObject *args) {
                 goto done;
             }
         }
+        if (middle < t->vocabulary) ngrams_take(state, right);
         if (right) low = middle;
-        ngrams_take(state, low, right ? high : middle);
     }
 done:
     PyMem_Free(state);

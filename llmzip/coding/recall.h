@@ -53,14 +53,14 @@ static inline void recall_load(const Recall *part, RecallLane *lane, Tables *tab
     lane->trust = (lane->length / 2 * 8 + hits % 8) * 2 + number;
 }
 
-static inline void recall_inputs(Recall *part, RecallLane *lane, const Turn *turn, int32_t *input, Evidence *found) {
+static inline void recall_inputs(Recall *part, RecallLane *lane, const Turn *turn, Input *input, Evidence *found) {
     uint32_t side = guess_inputs(&lane->guess, part->map + lane->row * COARSE, turn, input);
     if (side) found->recall = 2 * lane->trust + side;
 }
 
 static inline void recall_update(Recall *part, RecallLane *lane, const Turn *turn, int bit) {
-    (void)part;
-    guess_update(&lane->guess, turn, bit);
+    (void)part, (void)turn;
+    guess_update(&lane->guess, bit);
 }
 
 static inline void recall_take(const Recall *part, RecallLane *lane, const Turn *turn, uint32_t bit) {

@@ -5,6 +5,7 @@
 
 #include "hash.h"
 #include "logistic.h"
+#include "network.h"
 #include "turn.h"
 
 /* format: everything here decides probabilities. */
@@ -34,7 +35,7 @@ static inline Residual residual_update(Residual r, int bit, int32_t model) {
 }
 
 /* ---- the part ---- */
-enum { RESIDUALS = 5, RESIDUALS_INPUTS = 2 * RESIDUALS };
+enum { RESIDUALS = 3, RESIDUALS_INPUTS = 2 * RESIDUALS };
 
 typedef struct {
     Residual *root; /* order 0: one per node of the tree */
@@ -52,8 +53,6 @@ static inline void residuals_begin(const Residuals *part, ResidualsLane *lane, T
                                    const TokenContext *token) {
     (void)part, (void)tables;
     for (uint32_t i = 1; i <= 2; i++) lane->context[i] = hash_mix(token->order[i], 2000 + i);
-    lane->context[3] = hash_mix(token->place, 2003);
-    lane->context[4] = hash_mix(hash_mix(token->place, 2004), token->order[1]);
 }
 
 static inline void residuals_load(const Residuals *part, ResidualsLane *lane, Tables *tables, int on) {
@@ -74,14 +73,14 @@ static inline Residual *residual_at(Residuals *part, ResidualsLane *lane, const 
 }
 
 /* Each plain, and scaled by how often it was seen. */
-static inline void residuals_inputs(Residuals *part, ResidualsLane *lane, const Turn *turn, int32_t *input,
+static inline void residuals_inputs(Residuals *part, ResidualsLane *lane, const Turn *turn, Input *input,
                                     Evidence *found) {
     (void)found;
     for (int i = 0; i < RESIDUALS; i++) {
         Residual r = *residual_at(part, lane, turn, i);
         int32_t n = (int32_t)(r & NODE_COUNT_MAX), value = residual_value(r) >> 8;
-        input[i] = value;
-        input[RESIDUALS + i] = value * (n > 16 ? 16 : n) / 16;
+        input[i] = (Input)value;
+        input[RESIDUALS + i] = (Input)(value * (n > 16 ? 16 : n) / 16);
     }
 }
 

@@ -27,19 +27,18 @@ static inline void sparse_begin(const Sparse *part, SparseLane *lane, Tables *ta
         hash_mix(hash_mix(102, token->t[2]), token->t[3]),
         hash_mix(hash_mix(token->place, 104), token->order[1]),
     };
-    for (uint32_t i = 0; i < SPARSE; i++) votes_begin(lane->votes + i, tables, hash_mix(context[i], i + 6));
+    for (uint32_t i = 0; i < SPARSE; i++) votes_begin(lane->votes + i, tables, token, hash_mix(context[i], i + 6));
 }
 
 static inline void sparse_load(const Sparse *part, SparseLane *lane, Tables *tables, int on) {
     (void)part;
-    for (int i = 0; i < SPARSE; i++) votes_load(lane->votes + i, tables, on);
+    for (int i = 0; i < SPARSE; i++) votes_load(part->votes + i, lane->votes + i, tables, on);
 }
 
-static inline void sparse_inputs(Sparse *part, SparseLane *lane, const Turn *turn, int32_t *input, Evidence *found) {
-    (void)found;
+static inline void sparse_inputs(Sparse *part, SparseLane *lane, const Turn *turn, Input *input, Evidence *found) {
+    (void)part, (void)found;
     for (uint32_t i = 0; i < SPARSE; i++, input += VOTES_INPUTS) {
-        uint32_t count[2];
-        votes_inputs(part->votes + i, lane->votes + i, turn, input, count);
+        votes_inputs(lane->votes + i, turn, input);
     }
 }
 
@@ -50,7 +49,7 @@ static inline void sparse_update(Sparse *part, SparseLane *lane, const Turn *tur
 
 static inline void sparse_take(const Sparse *part, SparseLane *lane, const Turn *turn, uint32_t bit) {
     (void)part;
-    for (int i = 0; i < SPARSE; i++) votes_take(lane->votes + i, turn, bit);
+    for (int i = 0; i < SPARSE; i++) votes_take(part->votes + i, lane->votes + i, turn, bit);
 }
 
 static inline void sparse_end(Sparse *part, SparseLane *lane, Tables *tables, uint32_t position, uint32_t rank) {

@@ -12,8 +12,9 @@ typedef struct {
     const uint8_t *lengths;          /* [leaves]: turns on the way to each */
     uint32_t rows, inputs;           /* of all sets together; 0: no weights */
     const uint8_t *visits, *weights; /* [rows] of 16 bits; [rows][inputs] of 16, signed, 10 of them fractional */
-    uint32_t mixes, knots;
+    uint32_t mixes, knots, maps;
     const uint8_t *mix_weights, *map; /* [mixes] of 16 bits, signed, 13 of them fractional; [knots] of 16 */
+    const uint8_t *chances, *seen;    /* of adaptive maps: [maps] of 16 bits, probability; [maps] of 16, observations */
 } Start;
 
 /* 0, or what is wrong with the file. What it says of shapes is for its user to compare. */

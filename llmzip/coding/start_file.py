@@ -16,10 +16,10 @@ from llmzip.errors import ModelError
 FILE = packaged.START
 
 # format: blocks without a network decode with this start alone; files name it together with the table (table_file.py).
-IDENTITY = bytes.fromhex("758657af9d3f7782")
+IDENTITY = bytes.fromhex("1b946b98a68e56bd")
 
 MAGIC = b"\xecLZS\r\n\x01\x00"
-_SHAPE = struct.Struct("<5I")
+_SHAPE = struct.Struct("<6I")
 
 
 class Start:
@@ -29,23 +29,26 @@ class Start:
         if len(data) < len(MAGIC) + _SHAPE.size or not data.startswith(MAGIC):
             raise ValueError("is no start of a mixer")
         self.data = data
-        self.leaves, self.rows, self.inputs, self.mixes, self.knots = _SHAPE.unpack_from(data, len(MAGIC))
+        self.leaves, self.rows, self.inputs, self.mixes, self.knots, self.maps = _SHAPE.unpack_from(data, len(MAGIC))
 
     @classmethod
     def untaught(cls, lengths: bytes) -> Start:
         """A tree (turns on the way to each leaf) without weights."""
-        return cls(MAGIC + _SHAPE.pack(len(lengths), 0, 0, 0, 0) + lengths)
+        return cls(MAGIC + _SHAPE.pack(len(lengths), 0, 0, 0, 0, 0) + lengths)
 
     @cached_property
     def lengths(self) -> NDArray[np.uint8]:
         """Turns on the way to each leaf, (leaves,)."""
         return np.frombuffer(self.data, np.uint8, self.leaves, len(MAGIC) + _SHAPE.size)
 
-    def resting(self, visits: int) -> Start:
-        """The same, with no row of weights visited more often than that, so that what comes weighs more."""
+    def resting(self, visits: int, observations: int) -> Start:
+        """The same, with no row of weights visited and no state of a map observed more often than that, so that what comes weighs
+        more."""
         at = len(MAGIC) + _SHAPE.size + self.leaves
-        seen = np.minimum(np.frombuffer(self.data, "<u2", self.rows, at), visits).astype("<u2")
-        return Start(self.data[:at] + seen.tobytes() + self.data[at + seen.nbytes :])
+        visited = np.minimum(np.frombuffer(self.data, "<u2", self.rows, at), visits).astype("<u2").tobytes()
+        end = len(self.data) - 2 * self.maps
+        seen = np.minimum(np.frombuffer(self.data, "<u2", self.maps, end), observations).astype("<u2").tobytes()
+        return Start(self.data[:at] + visited + self.data[at + len(visited) : end] + seen)
 
 
 def open_start(path: Path, identity: bytes) -> Start:

@@ -51,7 +51,7 @@ static inline int32_t table_ask(const Table *part, TableLane *lane, const Turn *
     return clip_logit(lane->said.logit[lane->said.highest]);
 }
 
-static inline void table_inputs(Table *part, TableLane *lane, const Turn *turn, int32_t *input, Evidence *found) {
+static inline void table_inputs(Table *part, TableLane *lane, const Turn *turn, Input *input, Evidence *found) {
     if (!part->ngrams) return;
     const NgramsTurn *said = &lane->said;
     int32_t logit = clip_logit(said->logit[said->highest]);
@@ -79,7 +79,7 @@ static inline void table_update(Table *part, TableLane *lane, const Turn *turn, 
 
 static inline void table_take(const Table *part, TableLane *lane, const Turn *turn, uint32_t bit) {
     if (!part->ngrams || turn->middle == turn->end) return;
-    ngrams_take(&lane->state, bit ? turn->middle : turn->first, bit ? turn->end : turn->middle);
+    ngrams_take(&lane->state, (int)bit);
 }
 
 static inline void table_end(Table *part, TableLane *lane, Tables *tables, uint32_t position, uint32_t rank) {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# format: bits of a token's kind, as in columns.h.
+# format: bits of a token's kind, as in turn.h.
 FIELD, LINE, NUMBER, EDGE = 1, 2, 4, 8
 
 
@@ -26,11 +26,17 @@ def kind_of(piece: bytes) -> int:
     return EDGE * edge | FIELD * begins | LINE * (b"\n" in piece or b"}" in piece) | NUMBER * number
 
 
+def trait_of(piece: bytes) -> bytes:
+    """What the mixer knows of a token, 10 bytes: its kind, the number of its last bytes, at most 8, and those, at the end."""
+    last = piece[-8:]
+    return bytes([kind_of(piece), len(last)]) + last.rjust(8, b"\0")
+
+
 class VocabularyTree:
     """A balanced binary tree over the tokens sorted by their bytes, so that a subtree is a common prefix.
 
-    Leaf r (a token's *rank*) is the token `order[r]`; `ranks` is the inverse, `kinds` holds
-    the kinds of the leaves' tokens. A path has `depth` = ceil(log2 V) turns,
+    Leaf r (a token's *rank*) is the token `order[r]`; `ranks` is the inverse, `traits` holds
+    what the mixer is told of the leaves' tokens. A path has `depth` = ceil(log2 V) turns,
     the bits of the rank from the highest down (1 = right). Where a node's right child holds no leaf the turn is forced.
 
     format: the order of the leaves decides what every turn means.
@@ -43,7 +49,7 @@ class VocabularyTree:
         self.order: NDArray[np.int32] = np.array(order, np.int32)
         self.ranks: NDArray[np.uint32] = np.empty(len(order), np.uint32)
         self.ranks[self.order] = np.arange(len(order), dtype=np.uint32)
-        self.kinds = bytes(kind_of(pieces[token]) for token in order)
+        self.traits = b"".join(trait_of(pieces[token]) for token in order)
         self.leaves = len(order)
         self.depth = (self.leaves - 1).bit_length()
 

@@ -21,3 +21,8 @@ void *part_table(Tables *tables, size_t size) {
     tables->memory += size;
     return calloc(size, 1);
 }
+
+void *table_lines(Tables *tables, Memory *memory, size_t size) {
+    tables->memory += size;
+    return memory_create(memory, size);
+}

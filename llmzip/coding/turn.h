@@ -7,6 +7,7 @@
 
 #include "followers.h"
 #include "history.h"
+#include "memory.h"
 #include "nodes.h"
 #include "tree.h"
 
@@ -31,7 +32,7 @@ enum {
 /* Hashed tables that several parts share, and the tokens so far. */
 typedef struct {
     const Tree *tree;
-    const uint8_t *kinds; /* [leaves] of tokens, NULL if they are not known */
+    const uint8_t *traits; /* [leaves][TRAIT_END] of tokens, NULL if they are not known */
     NodeTable nodes;
     FollowerTable followers;
     History history;
@@ -43,12 +44,25 @@ static inline uint32_t rank_at(const Tables *tables, uint32_t token) {
     return token == TOKEN_UNKNOWN ? token : tree_below(tables->tree, token);
 }
 
+/* What is known of a token: its kind, the number of its last bytes, at most 8, and those, at the end. */
+enum { TRAIT_KIND, TRAIT_LENGTH, TRAIT_END = 10 };
+
+/* NULL where nothing is. */
+static inline const uint8_t *trait_at(const Tables *tables, uint32_t token) {
+    if (!tables->traits || token == TOKEN_UNKNOWN) return NULL;
+    return tables->traits + TRAIT_END * (size_t)tree_below(tables->tree, token);
+}
+
 static inline uint32_t kind_at(const Tables *tables, uint32_t token) {
-    return tables->kinds && token != TOKEN_UNKNOWN ? tables->kinds[tree_below(tables->tree, token)] : 0;
+    const uint8_t *trait = trait_at(tables, token);
+    return trait ? trait[TRAIT_KIND] : 0;
 }
 
 /* A table of a part: `size` zeroed bytes, counted; NULL when there is no memory. */
 void *part_table(Tables *tables, size_t size);
+
+/* The same from memory.h. */
+void *table_lines(Tables *tables, Memory *memory, size_t size);
 
 struct Ngrams;
 
@@ -65,8 +79,9 @@ typedef struct {
     uint32_t position;              /* in the history */
     uint32_t t[CONTEXT_TOKENS + 1]; /* t[i]: the i-th last, from 1 */
     uint64_t order[CONTEXT_TOKENS + 1];
-    uint64_t place; /* neighbourhood of the token within its stream */
-    uint64_t above; /* hash of what stands above, in the same field (columns.h) */
+    uint64_t place;    /* neighbourhood of the token within its stream */
+    uint64_t words[3]; /* the word so far: alone, with the one before, with the one before that (words.h) */
+    uint64_t above;    /* hash of what stands above, in the same field (columns.h) */
     /* By numbers.h: contexts like order[1], order[2] and t[2], which within a number look at what stands before it. */
     uint64_t near[3], wide;
     uint32_t row[2]; /* of weights, likewise by the last token and the one before */
@@ -87,6 +102,7 @@ typedef struct {
     int32_t model;  /* log odds from outside the mixer: what all parts correct */
     uint32_t coarse;
     uint32_t digits, row[2]; /* as in TokenContext */
+    uint32_t field, line; /* rows of weights by the tokens of the field so far; by field and what the line began with */
 } Turn;
 
 /* What the parts found for a turn; the stages that weigh and refine their inputs are selected by it. */
@@ -98,6 +114,7 @@ typedef struct {
     uint32_t length;                             /* of the match that has an opinion, 0 = none */
     uint32_t expected;                           /* 1: it expects a left turn, 2: a right one, 0: nothing */
     uint32_t recall;                             /* how sure it is and which side it expects, below ROWS_RECALL */
+    uint32_t seen;                               /* how often the contexts of counters were, in classes */
     uint32_t support;                            /* what the static table rests on: order and number of followers */
     uint32_t
         column; /* the side of what stands above and how often that was right lately, 0 = nothing above; below 17 */

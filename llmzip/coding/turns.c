@@ -10,7 +10,7 @@
 static const int32_t flag_start[2] = {128, 64};
 
 int turns_create(Turns *t, uint32_t leaves, const int16_t *centres, uint32_t n_cells, uint32_t tokens, int mix,
-                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds,
+                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams, const uint8_t *traits,
                  const Start *start) {
     if (tree_create(&t->tree, leaves, start ? start->lengths : NULL)) return -1;
     t->depth = t->tree.depth;
@@ -18,7 +18,7 @@ int turns_create(Turns *t, uint32_t leaves, const int16_t *centres, uint32_t n_c
     t->flags = flags;
     for (uint32_t i = 0; i < n_cells; i++) t->cell_probability[i] = (uint16_t)squash(centres[i]);
     for (int i = 0; i < 2; i++) t->flag_probability[i] = map_entry(flag_start[i], i ? 0 : 30);
-    if (mix) t->predictor = predictor_create(&t->tree, centres, n_cells, tokens, memory, parts, ngrams, kinds, start);
+    if (mix) t->predictor = predictor_create(&t->tree, centres, n_cells, tokens, memory, parts, ngrams, traits, start);
     return mix && !t->predictor ? -1 : 0;
 }
 

@@ -33,7 +33,7 @@ typedef struct {
 /* centres: n_cells log odds (1/256 nat); memory in bytes; start: what the mixer begins with, a leaning tree included, for turns that
  * nobody outside it has an opinion of; NULL: a balanced tree, nothing learnt. 0, or -1 when there is no memory. */
 int turns_create(Turns *t, uint32_t leaves, const int16_t *centres, uint32_t n_cells, uint32_t tokens, int mix,
-                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams, const uint8_t *kinds,
+                 int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams, const uint8_t *traits,
                  const Start *start);
 void turns_free(Turns *t);
 

@@ -1,6 +1,14 @@
 #include "votes.h"
 
-#include <stdlib.h>
+uint8_t votes_class[VOTES_COUNTED];
+
+void votes_init(void) {
+    static const uint8_t first[COUNTS] = {0, 1, 2, 3, 4, 6, 9, 15, 16, 40};
+    for (uint32_t n = 0, class = 0; n < VOTES_COUNTED; n++) {
+        if (class + 1 < COUNTS && n >= first[class + 1]) class++;
+        votes_class[n] = (uint8_t)class;
+    }
+}
 
 /* Log odds of (right + 0.4) / (left + right + 0.8), for counts in the middle of their classes. */
 static int32_t prior_logit(uint32_t left, uint32_t right) {
@@ -11,19 +19,15 @@ static int32_t prior_logit(uint32_t left, uint32_t right) {
 
 int votes_create(Votes *votes, Tables *tables) {
     const int32_t seen = 6; /* what the prior is worth, in observations */
-    votes->map = part_table(tables, sizeof(MapEntry) * STATES * DIGITS);
-    votes->cell_map = part_table(tables, sizeof(MapEntry) * STATES * COARSE * DIGITS);
-    if (!votes->map || !votes->cell_map) return -1;
+    votes->rows = table_lines(tables, &votes->memory, sizeof(MapEntry) * STATES * DIGITS * VOTES_ROW);
+    if (!votes->rows) return -1;
     for (uint32_t state = 0; state < STATES * DIGITS; state++) {
         int32_t z = prior_logit(state / 2 / COUNTS % COUNTS, state / 2 % COUNTS);
-        votes->map[state] = map_entry(squash(z), seen);
-        for (uint32_t c = 0; c < COARSE; c++)
-            votes->cell_map[state * COARSE + c] = map_entry(squash(z / 2 + coarse_middle(c)), seen);
+        MapEntry *row = votes->rows + state * VOTES_ROW;
+        row[VOTES_PLAIN] = map_entry(squash(z), seen);
+        for (uint32_t c = 0; c < COARSE; c++) row[c] = map_entry(squash(z / 2 + coarse_middle(c)), seen);
     }
     return 0;
 }
 
-void votes_free(Votes *votes) {
-    free(votes->map);
-    free(votes->cell_map);
-}
+void votes_free(Votes *votes) { memory_free(&votes->memory); }
