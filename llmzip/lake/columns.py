@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from llmzip.codec.short import is_short
+from llmzip.container.format import MAX_SHORT
 from llmzip.lake.work import Way, codec_of
 
 if TYPE_CHECKING:
@@ -75,11 +77,16 @@ def _replaced(frame: pandas.DataFrame, column: str, into: str, work: Any) -> pan
 
 
 def _packed(values: Iterable[str | bytes], settings: tuple[tuple[str, Any], ...]) -> list[bytes]:
+    """Messages in the short form, evaluated many at once; what is too long for that in the long one."""
     codec = codec_of(Way("compress", settings, ""))
-    return [codec.compress(value.encode() if isinstance(value, str) else value) for value in values]
+    texts = [value.encode() if isinstance(value, str) else value for value in values]
+    messages = iter(codec.compress_many([text for text in texts if len(text) <= MAX_SHORT]))
+    return [next(messages) if len(text) <= MAX_SHORT else codec.compress(text) for text in texts]
 
 
 def _unpacked(values: Iterable[bytes], settings: tuple[tuple[str, Any], ...], text: bool) -> list[str] | list[bytes]:
     codec = codec_of(Way("decompress", settings, ""))
-    restored = [codec.decompress(value) for value in values]
+    packed = list(values)
+    messages = iter(codec.decompress_many([each for each in packed if is_short(each)]))
+    restored = [next(messages) if is_short(each) else codec.decompress(each) for each in packed]
     return [each.decode() for each in restored] if text else restored
