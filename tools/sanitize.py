@@ -18,6 +18,7 @@ BUILD = ROOT / "build" / "sanitize"
 FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g"
 TESTS = (
     "test_mixing.py",
+    "test_network.py",
     "test_masses.py",
     "test_cells.py",
     "test_rangecoder.py",

@@ -7,6 +7,7 @@
 #include "maps.h"
 #include "network.h"
 #include "predictor.h"
+#include "pyloops.h"
 #include "turns.h"
 #include "votes.h"
 
@@ -319,6 +320,12 @@ static PyObject *module_stretch(PyObject *self, PyObject *arg) {
 static PyMethodDef module_methods[] = {
     {"squash", module_squash, METH_O, "squash(x)\n--\n\nProbability (1/65536) of log odds x (1/256)."},
     {"stretch", module_stretch, METH_O, "stretch(p)\n--\n\nLog odds (1/256) of a probability (1/65536)."},
+    {"use_loops", module_use_loops, METH_O,
+     "use_loops(plain)\n--\n\nFor tests, while no mixer works: the loops of any CPU, or of this one; their name."},
+    {"network_turn", module_network_turn, METH_VARARGS,
+     "network_turn(weights, inputs, errors, mix_weights, error)\n--\n\nFor tests: one turn by the loops in use; "
+     "weights\n"
+     "learn where they are. (int32 outputs as bytes, their mix). Raises ValueError beyond the bounds of network.h."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -58,7 +58,7 @@ static void plain_mix_train(int32_t *weight, const int32_t *output, int32_t erro
     any_mix_train(weight, output, error);
 }
 
-Network network = {plain_outputs, plain_train, plain_mix, plain_mix_train};
+Network network = {"plain", plain_outputs, plain_train, plain_mix, plain_mix_train};
 
 #if VECTORS
 #define AVX2 __attribute__((target("avx2")))
@@ -99,11 +99,11 @@ AVX2 static void avx2_mix_train(int32_t *weight, const int32_t *output, int32_t 
 #endif
 
 void network_init(int plain) {
-    network = (Network){plain_outputs, plain_train, plain_mix, plain_mix_train};
+    network = (Network){"plain", plain_outputs, plain_train, plain_mix, plain_mix_train};
 #if VECTORS
     __builtin_cpu_init();
     if (!plain && __builtin_cpu_supports("avx2"))
-        network = (Network){avx2_outputs, avx2_train, avx2_mix, avx2_mix_train};
+        network = (Network){"AVX2", avx2_outputs, avx2_train, avx2_mix, avx2_mix_train};
 #else
     (void)plain;
 #endif

@@ -19,6 +19,7 @@
 #define WEIGHT_ONE (1 << WEIGHT_BITS)
 #define INPUTS_MAX 128
 enum { LANES = 8, INPUTS_STEP = 2 * LANES };
+_Static_assert(INT64_C(32768) * INPUT_LIMIT * (INPUTS_MAX / LANES) <= INT32_MAX, "sums fit 32 bits");
 /* Of (bit - p) * rate handed to network_train. */
 #define ERROR_LIMIT 32767
 
@@ -36,6 +37,7 @@ static inline Input limited_input(int32_t x) {
 }
 
 typedef struct {
+    const char *name; /* "plain", or the instructions */
     /* output[i] = sum(row[i] * input) in log odds, clipped; n: a multiple of INPUTS_STEP. */
     void (*outputs)(Weight *const *row, int rows, const Input *input, int n, int32_t *output);
     /* row[i] += input * error[i] / 2^15, rounded, clipped. */
@@ -48,7 +50,7 @@ typedef struct {
 
 extern Network network;
 
-/* Choose the loops for this CPU; plain: those of any. Called when the module is loaded. */
+/* Choose the loops for this CPU; plain: those of any. Called when the module is loaded; by tests, too, while no mixer works. */
 void network_init(int plain);
 
 #endif
