@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import isqrt
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from llmzip.model.base import Window
 from llmzip.text.tokens import TokenText
 
 MOST_STREAMS = 32
-WINDOWS_PER_STREAM = 8
+WINDOWS_ALONE = 32
 
 _CACHES = 1 << 30  # bytes for the caches of all streams
 
@@ -39,13 +40,15 @@ _REGULAR = 0.3  # bits of a byte: what is so regular has little left to take off
 def streams_for(tokens: int, window: Window, wanted: int | None, stream_bytes: int = 0) -> int:
     """Streams of a block: more decode faster, but each starts without context.
 
-    By default as many as leave every stream `WINDOWS_PER_STREAM` windows, at most `MOST_STREAMS`, and no more than the
-    decoder, too, has memory for; stream_bytes: what the cache of one takes.
+    By default 1 + (tokens / `WINDOWS_ALONE` windows)^1.5, at most `MOST_STREAMS`, and no more than the decoder, too, has
+    memory for; stream_bytes: what the cache of one takes.
     """
     if wanted is not None:
         return max(1, min(wanted, tokens, MAX_STREAMS))
     affordable = _CACHES // max(1, stream_bytes)
-    return max(1, min(MOST_STREAMS, tokens // (WINDOWS_PER_STREAM * window.context), affordable))
+    # More than in proportion: what a stream costs in bytes weighs less the longer a block is, and what it saves in time more.
+    more = isqrt(tokens**3 // (WINDOWS_ALONE * window.context) ** 3)
+    return max(1, min(MOST_STREAMS, 1 + more, affordable))
 
 
 def context_bytes(block: int, thorough: bool) -> int:
