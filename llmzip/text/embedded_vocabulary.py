@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from functools import cache
 from itertools import accumulate, pairwise
@@ -17,15 +18,20 @@ from llmzip.text.tokens import Vocabulary
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-_FILE = Path(__file__).parent.parent / "data" / "vocabulary.json"
+_FILE = Path(__file__).parent.parent / "data" / "vocabulary.json.gz"
 _CONTROL_TOKENS = 1  # <|bos|>, the last one, which stands for no text
+
+
+def _document() -> bytes:
+    """The vocabulary as `tokenizers` keeps it."""
+    return gzip.decompress(_FILE.read_bytes())
 
 
 @cache
 def _tokenizer() -> Tokenizer:
     from tokenizers import Tokenizer
 
-    return Tokenizer.from_buffer(_FILE.read_bytes())
+    return Tokenizer.from_buffer(_document())
 
 
 def bytes_of_token(token: str) -> bytes:
@@ -49,7 +55,7 @@ def tokenize(text: bytes) -> NDArray[np.int32]:
 @cache
 def pieces() -> tuple[bytes, ...]:
     """The bytes that each token stands for. Whoever decompresses needs these alone, so no tokenizer is loaded for them."""
-    tokens = json.loads(_FILE.read_bytes())["model"]["vocab"]
+    tokens = json.loads(_document())["model"]["vocab"]
     ordered = sorted(tokens, key=tokens.__getitem__)
     joined, ends = bytes_of_token("".join(ordered)), accumulate(map(len, ordered), initial=0)
     return (*(joined[start:end] for start, end in pairwise(ends)), *([b""] * _CONTROL_TOKENS))
