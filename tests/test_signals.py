@@ -35,7 +35,7 @@ main.main([])
 def ended(work: str, number: str = "SIGINT") -> tuple[int, bytes]:
     """Status and stderr of the program when its work is this, and a signal comes where `interrupted` is called."""
     script = PRELUDE.format(number=number, work=textwrap.indent(textwrap.dedent(work), " " * 4))
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=15)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=60)
     return done.returncode, done.stderr
 
 
@@ -106,14 +106,14 @@ def test_before_the_program_is_there() -> None:
         "from llmzip.launch import main\n"
         "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", script, "--version"], cwd=ROOT, capture_output=True, timeout=15)
+    done = subprocess.run([sys.executable, "-c", script, "--version"], cwd=ROOT, capture_output=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
 def test_what_the_caller_ignores_stays_ignored_from_the_start() -> None:
     script = "trap '' INT; exec \"$@\""
     run = [sys.executable, "-c", "import os, signal; from llmzip.launch import main\nos.kill(os.getpid(), 2)\nmain()"]
-    done = subprocess.run(["sh", "-c", script, "sh", *run, "--version"], cwd=ROOT, capture_output=True, timeout=15)
+    done = subprocess.run(["sh", "-c", script, "sh", *run, "--version"], cwd=ROOT, capture_output=True, timeout=60)
     assert done.returncode == 0 and done.stdout.startswith(b"llmzip ")
 
 
