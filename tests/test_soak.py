@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 
-def test_nothing_grows() -> None:
+def test_nothing_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import soak
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where no other program's files come and go
 
     running = soak.Soak(noise=1 << 18)
     for _ in range(9):
