@@ -13,7 +13,7 @@ import click
 from llmzip.cli.files import printable
 from llmzip.cli.options import Decorator, apply, coding_options, messages_options, progress_options
 from llmzip.cli.run import explain, notice
-from llmzip.errors import LlmzipError, UsageError
+from llmzip.errors import LlmzipError
 
 if TYPE_CHECKING:
     from llmzip.lake.jobs import Totals
@@ -261,6 +261,3 @@ def _summary(totals: Totals, done: str) -> str:
     if totals.failures:
         parts.append(f"{len(totals.failures)} failed")
     return ", ".join(parts)
-
-
-__all__ = ["UsageError", "lake"]

@@ -43,7 +43,6 @@ class Cluster:
                 silence_logs=50,
             )
         self.client: Client = client or self._connect(_FIRST)
-        self.running = True
 
     def _connect(self, seconds: float) -> Client:
         try:
@@ -107,7 +106,6 @@ class Cluster:
 
     def close(self) -> None:
         """Let go of the client, and end workers that were started for it."""
-        self.running = False
         if self._given is None:
             self.client.close(timeout=5)
         if self._local is not None:

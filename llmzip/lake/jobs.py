@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from llmzip.codec.settings import Settings
-from llmzip.errors import LlmzipError, UsageError
+from llmzip.errors import UsageError
 from llmzip.lake import parts, work
 from llmzip.lake.cluster import Cluster, cluster
 from llmzip.lake.driver import Driver, Unit
@@ -344,6 +344,3 @@ def _gaps(there: Iterable[Part], count: int) -> Iterator[Part]:
 def first_code(totals: Totals) -> int:
     """The exit code of a run: that of the first failure, 0 if there is none."""
     return totals.failures[0].code if totals.failures else 0
-
-
-__all__ = ["LlmzipError", "Totals", "compress", "decompress", "first_code", "measure", "verify"]

@@ -5,7 +5,6 @@ After Li et al., "Evaluating Large Language Models for Generalization and Robust
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from llmzip.errors import LlmzipError
 from llmzip.measures.collections import Item
 from llmzip.measures.lengths import CodeLengths, Progress, unwatched
 from llmzip.report.measure.intervals import half_width
+from llmzip.report.measure.texts import drawn
 
 PERIODS = ("year", "quarter", "month")
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(?:[-_./]?(0[1-9]|1[0-2])(?:[-_./]?(0[1-9]|[12]\d|3[01]))?)?(?!\d)")
@@ -104,17 +104,7 @@ def _beginning(data: bytes, cut: int) -> bytes:
 
 
 def _sampled(texts: list[bytes], sample: int | None, seed: int) -> list[bytes]:
-    if sample is None:
-        return texts
-    order = list(range(len(texts)))
-    random.Random(seed).shuffle(order)
-    chosen, size = [], 0
-    for number in order:
-        if size >= sample:
-            break
-        chosen.append(number)
-        size += len(texts[number])
-    return [texts[number] for number in sorted(chosen)]
+    return texts if sample is None else [texts[number] for number in drawn(list(map(len, texts)), sample, seed)]
 
 
 @dataclass(frozen=True)

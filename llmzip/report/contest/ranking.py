@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from llmzip.errors import LlmzipError
 from llmzip.report.measure.estimate import MIXED, MODEL, Estimate
-from llmzip.report.measure.texts import Text, to_text8
+from llmzip.report.measure.texts import Text, drawn, to_text8
 
 BEFORE, AFTER = "before", "after"
 
@@ -141,15 +140,7 @@ def is_json_lines(name: str) -> bool:
 
 def _sampled(bodies: list[str], sample: int, seed: int) -> list[str]:
     """Random documents, in their order, until they come to `sample` bytes."""
-    order = list(range(len(bodies)))
-    random.Random(seed).shuffle(order)
-    chosen, size = [], 0
-    for number in order:
-        if size >= sample:
-            break
-        chosen.append(number)
-        size += len(bodies[number].encode())
-    return [bodies[number] for number in sorted(chosen)]
+    return [bodies[number] for number in drawn([len(body.encode()) for body in bodies], sample, seed)]
 
 
 def _records(text: Text, *, dated: bool) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -181,3 +182,16 @@ def words_at(data: bytes, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
         if len(text) != len(data):
             starts = np.flatnonzero((np.frombuffer(data, np.uint8) & 0xC0) != 0x80)[starts]
     return np.searchsorted(starts, offsets, "left")
+
+
+def drawn(sizes: Sequence[int], sample: int, seed: int) -> list[int]:
+    """Numbers of random documents, in their order, until they come to `sample` bytes; sizes: bytes of each."""
+    order = list(range(len(sizes)))
+    random.Random(seed).shuffle(order)
+    chosen, size = [], 0
+    for number in order:
+        if size >= sample:
+            break
+        chosen.append(number)
+        size += sizes[number]
+    return sorted(chosen)
