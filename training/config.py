@@ -47,7 +47,7 @@ class Prepare:
     retab: float = 0.10
     """Share of code documents whose indentation changes between spaces and tabs."""
     records_bytes: int = 3_000_000
-    """Size of the synthetic source `records`: JSON lines, logs, tables made of words of training documents."""
+    """Size of the synthetic source `records`: data files, logs and markup made of words of training documents."""
     validation_bytes: int = 300_000
     """Leading bytes of each held-out source that are kept for validation."""
     sources: dict[str, Source] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from . import augment, corpus
+from . import augment, corpus, records
 from .config import Config, Source
 
 BOS = "<|bos|>"
@@ -99,7 +99,7 @@ def record_texts(config: Config, shards: dict[str, list[Path]]) -> Iterator[str]
             streams.remove(stream)
             continue
         for _ in range(2):
-            text = augment.records(document.text, rng)
+            text = records.records(document.text, rng)
             made += len(text.encode())
             yield text
 

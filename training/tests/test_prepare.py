@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ pytest.importorskip("tokenizers", reason="tokenizers is not installed (training/
 
 from tokenizers import Tokenizer
 
-from training import augment, corpus
+from training import augment, corpus, markup, records
+from training.facts import Facts
 from training.prepare import BOS, HeldOutLeak, excerpt, load_tokens, manifest, prepare, token_path
 
 from .conftest import text, write_shard
@@ -98,14 +100,34 @@ def test_indentation_changes_its_unit(before: str, after: str) -> None:
 
 
 def test_records_are_reproducible_and_of_every_shape() -> None:
-    made = [augment.records(text(1, 50), random.Random(seed)) for seed in range(60)]
-    assert made == [augment.records(text(1, 50), random.Random(seed)) for seed in range(60)]
+    made = [records.records(text(1, 50), random.Random(seed)) for seed in range(60)]
+    assert made == [records.records(text(1, 50), random.Random(seed)) for seed in range(60)]
     assert any(json_lines(one) for one in made)
     assert (
         any(' HTTP/1.1" ' in one for one in made)
         and any("\t" in one for one in made)
         and any("[INFO]" in one for one in made)
     )
+
+
+@pytest.mark.parametrize("shape", records.SHAPES, ids=lambda shape: shape.__name__.strip("_"))
+def test_every_shape_is_made_of_any_document(shape: Callable[[Facts], str]) -> None:
+    for document in ("", "one", text(1, 50), "def f(x):\n    return {x: 1}\n" * 40):
+        assert len(shape(Facts(document, random.Random(3)))) > 20
+
+
+def test_formal_shapes_are_well_formed() -> None:
+    facts = [Facts(text(1, 50), random.Random(seed)) for seed in range(20)]
+    for one in facts:
+        made = markup.bibliography(one)
+        assert made.count("{") == made.count("}")
+        made = markup.tex(one)
+        assert made.count("\\begin{") == made.count("\\end{")
+        made = markup.lisp(Facts("one two three", one.rng))
+        assert made.count("(") == made.count(")")
+        made = markup.page(one)
+        for tag in ("div", "p", "ul", "table", "tr", "td", "li"):
+            assert made.count(f"<{tag}>") + made.count(f"<{tag} ") == made.count(f"</{tag}>")
 
 
 def json_lines(body: str) -> bool:
