@@ -1,10 +1,12 @@
 """The figures of docs/measures.md: speed of code lengths, classes of news and genes, editing effort, prompts, windows.
 
     measures.py speed                 rows a second beside prefill, and rows beside those that must be evaluated
+    measures.py matrix --cache FILE   all of 200 texts with all, in pieces of --minutes, each going on where the last ended
     measures.py news TABLE            few-shot accuracy; a table with label, title and text
     measures.py genes TABLE           the same for sequences; a table with label and sequence
     measures.py edits FILE...         phrases, Levenshtein and bits of edits that are made from the texts
     measures.py windows FILE [MODEL]  equal-info windows: bits, and what they compress to
+    measures.py dates CORPUS... PART  JSON lines with date and text of the documents with PART in their names, for rank-models --by-date
 
 Every command prints Markdown. --quick takes a few texts only.
 """
@@ -35,37 +37,86 @@ SEEDS = (1, 2, 3)
 SHOTS = (5, 10, 50)
 
 
-def speed(arguments: argparse.Namespace) -> None:
-    """Texts of about 200 bytes against each other, and bare prefill in between, in turns."""
-    count = 12 if arguments.quick else 60
+def short_texts(count: int) -> list[bytes]:
+    """Texts of 200 bytes out of corpora/, evenly over all of them."""
     corpus = (Path(__file__).parent.parent / "corpora").glob("**/*.txt")
     data = b" ".join(path.read_bytes() for path in sorted(corpus))
-    texts = [data[i * 211 : i * 211 + 200] for i in range(count)]
+    step = len(data) // 200
+    return [data[i * step : i * step + 200] for i in range(200)][:count]
+
+
+def speed(arguments: argparse.Namespace) -> None:
+    """Texts of 200 bytes after contexts of 200 bytes, and bare prefill before and after, in turns, by processor time."""
+    count, contexts = (12, 1) if arguments.quick else (200, 1)
+    texts = short_texts(count)
     with ModelLengths(Settings(threads=arguments.threads)) as coder:
         session = coder.session
         tokens = np.resize(np.concatenate([coder.tokens(text) for text in texts]), 4096)
-        ratios, rates = [], []
-        for _ in range(2 if arguments.quick else 5):
+
+        def bare() -> float:
             evaluator = session.evaluator(1, 512, 512)
-            began = time.perf_counter()
+            began = time.process_time()
             for at in range(0, len(tokens), 512):
                 evaluator.clear()
                 evaluator.evaluate(tokens[at : at + 512], np.arange(512, dtype=np.int32), np.zeros(512, np.int32))
-            prefill = len(tokens) / (time.perf_counter() - began)
+            return len(tokens) / (time.process_time() - began)
+
+        bare()
+        found = []
+        for turn in range(2 if arguments.quick else 7):
+            before = bare()
             coder.rows = coder.needed = 0
-            began = time.perf_counter()
+            began = time.process_time()
             wanted = np.zeros((count, count), bool)
-            wanted[:3] = True
+            wanted[turn * contexts : (turn + 1) * contexts] = True
             for _ in coder.given(texts, texts, wanted):
                 pass
-            rate = coder.needed / (time.perf_counter() - began)
-            rates.append((prefill, rate, coder.rows / coder.needed))
-            ratios.append(rate / prefill)
+            rate = coder.needed / (time.process_time() - began)
+            prefill = 2 / (1 / before + 1 / bare())
+            found.append((prefill, rate, coder.rows / coder.needed, rate / prefill))
+            print(f"    turn {turn}: {prefill:,.0f} and {rate:,.0f}, {rate / prefill:.3f}", file=sys.stderr, flush=True)
     print("| prefill rows/s | needed rows/s of K(x\\|y), mixing included | of prefill | rows beside needed ones |")
     print("| ---: | ---: | ---: | ---: |")
-    prefill, rate, more = (median(column) for column in zip(*rates, strict=True))
-    print(f"| {prefill:,.0f} | {rate:,.0f} | {100 * median(ratios):.0f} % | {more:.3f} |")
-    print(f"\n3 contexts x {count} texts of 200 bytes, {len(ratios)} times in turns with prefill, medians.")
+    prefill, rate, more, share = (median(column) for column in zip(*found, strict=True))
+    print(f"| {prefill:,.0f} | {rate:,.0f} | {100 * share:.0f} % | {more:.3f} |")
+    shares = sorted(row[3] for row in found)
+    print(
+        f"\n{contexts} x {count} texts of 200 bytes a turn, {len(found)} turns, each between two of prefill, by processor time."
+    )
+    print(f"Medians; shares of prefill {100 * shares[0]:.0f} to {100 * shares[-1]:.0f} %.")
+
+
+def matrix(arguments: argparse.Namespace) -> None:
+    """The whole matrix of 200 texts of 200 bytes, stopped after so many minutes; the sum over all calls when it is done."""
+    texts = short_texts(12 if arguments.quick else 200)
+    until = time.monotonic() + 60 * arguments.minutes
+    sums = Path(arguments.cache + ".rows")
+
+    class Later(Exception):
+        pass
+
+    def progress(pairs: int) -> None:
+        if time.monotonic() > until:
+            raise Later
+
+    coder = ModelLengths(Settings(threads=arguments.threads))
+    began, ended = time.process_time(), True
+    try:
+        found = distance_matrix(StoredLengths(coder, arguments.cache), texts, measure="nid", progress=progress)
+    except Later:
+        ended = False
+    with sums.open("a") as file:
+        print(coder.rows, coder.needed, round(time.process_time() - began, 1), file=file)
+    rows, needed, seconds = (sum(column) for column in zip(*np.loadtxt(sums, ndmin=2).tolist(), strict=True))
+    print(f"{rows:,.0f} rows evaluated, {needed:,.0f} needed: {rows / needed:.3f}; {seconds:,.0f} s of processor time")
+    if not ended:
+        print("not all is done: call it again")
+        return
+    values = found.values
+    print(f"{values.shape} distances of {sum(map(len, texts)):,} bytes, {np.isnan(values).sum()} gaps")
+    print(
+        f"diagonal at most {values.diagonal().max():.3f}, others at least {values[~np.eye(len(values), dtype=bool)].min():.3f}"
+    )
 
 
 def table(path: str, columns: list[str]) -> tuple[list[bytes], list[str]]:
@@ -242,15 +293,16 @@ def genes(arguments: argparse.Namespace) -> None:
 def edits(arguments: argparse.Namespace) -> None:
     """Edits made from paragraphs of the texts: medians of what they take."""
     import random
+    import re
 
     from llmzip.measures.editing import efforts
 
+    generator = random.Random(1)
     paragraphs = []
     for path in arguments.files:
-        parts = Path(path).read_text().split("\n\n")
-        paragraphs += [" ".join(part.split()) for part in parts if 400 < len(part) < 1200]
-    paragraphs = paragraphs[: 4 if arguments.quick else 24]
-    generator = random.Random(1)
+        parts = [" ".join(part.split()) for part in Path(path).read_text().replace("\r\n", "\n").split("\n\n")]
+        long = [part for part in parts if 400 < len(part) < 1200]
+        paragraphs += generator.sample(long, min(len(long), 2 if arguments.quick else 8))
 
     def typos(text: str, count: int) -> str:
         letters = list(text)
@@ -262,6 +314,11 @@ def edits(arguments: argparse.Namespace) -> None:
         middle = text.rindex(" ", 0, len(text) // 2) + 1
         return text[middle:] + " " + text[:middle].rstrip()
 
+    def shuffled(text: str) -> str:
+        sentences = re.split(r"(?<=[.!?;,]) ", text)
+        generator.shuffle(sentences)
+        return " ".join(sentences)
+
     def made(text: str, other: str) -> dict[str, str]:
         half = text.rindex(" ", 0, len(text) // 2)
         words = text.split(" ")
@@ -271,6 +328,7 @@ def edits(arguments: argparse.Namespace) -> None:
             "3 typos": typos(text, 3),
             "30 typos": typos(text, 30),
             "halves swapped": moved(text),
+            "clauses shuffled": shuffled(text),
             "every tenth word another": " ".join(words),
             "second half rewritten": text[:half] + " " + other[: len(text) - half - 1],
             "another paragraph": other,
@@ -315,6 +373,40 @@ def windows(arguments: argparse.Namespace) -> None:
     print(f"\n{len(text):,} bytes of {Path(path).name}; every text was restored exactly.")
 
 
+def dates(arguments: argparse.Namespace) -> None:
+    """Documents with a date in their name, or as "created" in their head (proposals)."""
+    import json
+    import lzma
+    import re
+
+    from llmzip.measures.by_date import date_in
+
+    *corpora, part = arguments.files
+    created = re.compile(r"^created: *(.+)$", re.IGNORECASE | re.MULTILINE)
+    for corpus in corpora:
+        with lzma.open(corpus, "rt") as lines:
+            for line in lines:
+                record = json.loads(line)
+                if part not in record["id"]:
+                    continue
+                head = created.search(record["text"][:2000])
+                day = written(head[1]) if head else date_in(record["id"].rpartition("/")[2])
+                if day:
+                    print(json.dumps({"name": record["id"], "date": day, "text": record["text"]}))
+
+
+def written(day: str) -> str | None:
+    """A date as proposals write it, "2021-07-01" or "01-Jul-2021", as ISO; None where it is none."""
+    from datetime import datetime
+
+    for form in ("%Y-%m-%d", "%d-%b-%Y", "%d-%B-%Y"):
+        try:
+            return datetime.strptime(day.strip(), form).date().isoformat()
+        except ValueError:
+            continue
+    return None
+
+
 def printed(rows: list[tuple[str, dict[int, str]]]) -> None:
     """A row for each method, a column for each number of labelled texts."""
     shots = sorted({each for _, found in rows for each in found})
@@ -332,12 +424,21 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--cache")
+    parser.add_argument("--minutes", type=float, default=9, help="of matrix: stop after so many")
     parser.add_argument("--only", help="of news: classic,mixer,model")
     arguments = parser.parse_args()
     COMMANDS[arguments.command](arguments)
 
 
-COMMANDS = {"speed": speed, "news": news, "genes": genes, "edits": edits, "windows": windows}
+COMMANDS = {
+    "speed": speed,
+    "matrix": matrix,
+    "dates": dates,
+    "news": news,
+    "genes": genes,
+    "edits": edits,
+    "windows": windows,
+}
 
 if __name__ == "__main__":
     main()

@@ -251,39 +251,6 @@ def test_tar_with_options(tool: Any) -> None:
     assert result.returncode == 0 and not result.stderr, result
 
 
-def test_completion_in_bash(tool: Any) -> None:
-    complete = (
-        'eval "$(llmzip completion bash)"; complete -p llmzip\n'
-        'try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _llmzip_completion llmzip 2> /dev/null; echo "${COMPREPLY[*]}"; }\n'
-        "try llmzip compr; try llmzip --uncom; try llmzip models ad; try llmzip -d --std; try llmzip completion z"
-    )
-    result = bash(complete)
-    assert result.stdout.decode().splitlines() == [
-        "complete -o nosort -F _llmzip_completion llmzip",
-        "compress",
-        "--uncompress",
-        "add",
-        "--stdout",
-        "zsh",
-    ], result
-    # File names are the shell's own business; it is asked for them.
-    asked = {"_LLMZIP_COMPLETE": "bash_complete", "COMP_WORDS": "llmzip pla", "COMP_CWORD": "1"}
-    assert b"file,pla" in bash("llmzip", **asked).stdout
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_completion_elsewhere(tool: Any, shell: str) -> None:
-    script = tool("completion", shell).out.decode()
-    assert "_LLMZIP_COMPLETE" in script and "llmzip" in script
-    if shutil.which(shell):
-        assert subprocess.run([shell, "-n"], input=script.encode(), timeout=LIMIT).returncode == 0
-    word = "1" if shell == "zsh" else "estim"  # fish hands the word itself
-    asked = {"_LLMZIP_COMPLETE": f"{shell}_complete", "COMP_WORDS": "llmzip estim", "COMP_CWORD": word}
-    assert b"estimate" in bash("llmzip", **asked).stdout
-    result = tool("completion", "tcsh")
-    assert result.code == 2 and "tcsh" in result.err
-
-
 def test_manual_page(tool: Any) -> None:
     page = tool("man").out.decode()
     assert tool("man").err == "" and page.startswith(".TH LLMZIP 1 ")

@@ -10,9 +10,9 @@ import click
 from click.core import ParameterSource
 
 from llmzip import atomic
-from llmzip.cli import measuring
+from llmzip.cli import completing, measuring
 from llmzip.cli.files import printable
-from llmzip.cli.options import Options, apply, messages_options, model_options, progress_options
+from llmzip.cli.options import PATH, Options, apply, messages_options, model_options, progress_options
 from llmzip.cli.run import codec_settings, notice
 from llmzip.errors import LlmzipError, UsageError
 
@@ -35,6 +35,7 @@ coder_options = [
     click.option(
         "--by",
         metavar="CODER",
+        shell_complete=completing.coders,
         default="model",
         help="What codes the texts: model (the default), mixer (no network, fast), or a compressor of `llmzip compare` like gzip.",
     ),
@@ -48,7 +49,10 @@ coder_options = [
         help="Window of the model, in tokens (default: its own).",
     ),
     click.option(
-        "--cache", metavar="FILE", help="Keep code lengths in FILE, so that stopped work goes on where it ended."
+        "--cache",
+        metavar="FILE",
+        type=PATH,
+        help="Keep code lengths in FILE, so that stopped work goes on where it ended.",
     ),
 ]
 
@@ -63,12 +67,21 @@ distance_options = apply(
         ),
         *coder_options,
         *collection_options,
-        click.option("--matrix", metavar="FILE", help="All texts against all, into FILE.csv, FILE.json or FILE.npy."),
         click.option(
-            "--tree", metavar="FILE", help="All against all, drawn as a dendrogram into FILE.png or FILE.svg."
+            "--matrix", metavar="FILE", type=PATH, help="All texts against all, into FILE.csv, FILE.json or FILE.npy."
         ),
         click.option(
-            "--map", "picture", metavar="FILE", help="All against all, drawn as a map into FILE.png or FILE.svg."
+            "--tree",
+            metavar="FILE",
+            type=PATH,
+            help="All against all, drawn as a dendrogram into FILE.png or FILE.svg.",
+        ),
+        click.option(
+            "--map",
+            "picture",
+            metavar="FILE",
+            type=PATH,
+            help="All against all, drawn as a map into FILE.png or FILE.svg.",
         ),
         *measuring.format_options,
         click.option("-f", "--force", is_flag=True, help="Overwrite."),

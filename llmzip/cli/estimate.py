@@ -10,6 +10,7 @@ import click
 from llmzip import atomic
 from llmzip.cli import measuring
 from llmzip.cli.options import (
+    PATH,
     Options,
     apply,
     coding_options,
@@ -51,8 +52,8 @@ estimate_options = apply(
             help="Tokens to score (default: 2048).",
         ),
         *measuring.format_options,
-        click.option("--plot", metavar="FILE", help="Draw a picture into FILE.png or FILE.svg."),
-        click.option("--html", metavar="FILE", help="Write the text, coloured by its bits, as a web page."),
+        click.option("--plot", metavar="FILE", type=PATH, help="Draw a picture into FILE.png or FILE.svg."),
+        click.option("--html", metavar="FILE", type=PATH, help="Write the text, coloured by its bits, as a web page."),
         measuring.force_option,
         *progress_options,
         *messages_options,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from llmzip.cli import completing
 from llmzip.cli.files import printable
 from llmzip.cli.options import Decorator, apply, coding_options, messages_options, progress_options
 from llmzip.cli.run import explain, notice
@@ -77,6 +78,7 @@ _model = click.option(
     "--model",
     metavar="MODEL",
     envvar="LLMZIP_MODEL",
+    shell_complete=completing.models,
     help="A model that every worker has, or the URL of a GGUF on a store.",
 )
 _compressing = apply(

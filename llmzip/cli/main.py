@@ -104,8 +104,21 @@ def program() -> None:
     """
 
 
+def _commands(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The commands of llmzip, or of the group that was named already."""
+    group: click.Command = program
+    for word in context.params.get("words") or ():
+        group = (isinstance(group, click.Group) and group.commands.get(word)) or click.Command(None)
+    known = group.commands if isinstance(group, click.Group) else {}
+    return [
+        CompletionItem(name, help=each.get_short_help_str())
+        for name, each in known.items()
+        if name.startswith(incomplete)
+    ]
+
+
 @program.command(name="help", context_settings=_SETTINGS)
-@click.argument("words", metavar="[COMMAND]...", nargs=-1)
+@click.argument("words", metavar="[COMMAND]...", nargs=-1, shell_complete=_commands)
 @click.pass_context
 def show_help(context: click.Context, words: tuple[str, ...]) -> None:
     """Explain llmzip, or the command that is named."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from llmzip.cli import completing
 from llmzip.cli.files import printable
 from llmzip.cli.options import PATH, version_option
 from llmzip.errors import LlmzipError, ModelError
@@ -72,7 +73,7 @@ def add(file: str, name: str | None, source: str) -> int:
 
 
 @models.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.registered)
 def remove(name: str) -> int:
     """Forget the model NAME. Its file stays where it is."""
     from llmzip.model import registry
@@ -95,7 +96,7 @@ def pull(address: str, name: str | None, quiet: bool) -> int:
 
 
 @models.command()
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completing.registered)
 def verify(names: tuple[str, ...]) -> int:
     """Read the models NAME (default: all) anew and compare them with what was registered."""
     from llmzip.model import registry
@@ -123,7 +124,7 @@ def verify(names: tuple[str, ...]) -> int:
 
 
 @models.command()
-@click.argument("model", metavar="NAME|FILE", default="built-in")
+@click.argument("model", metavar="NAME|FILE", default="built-in", shell_complete=completing.models)
 @_json
 def info(model: str, as_json: bool) -> int:
     """Tell what a model is and how llmzip would use it here."""

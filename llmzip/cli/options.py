@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from llmzip.cli import completing
 from llmzip.codec.head import MAX_STREAMS
 from llmzip.codec.settings import DEFAULT_LEVEL, LAST_WITHOUT_NETWORK, SMALLEST_BLOCK, SMALLEST_WINDOW, Settings
 from llmzip.container.format import MAX_BLOCK, MAX_CONTEXT
@@ -146,7 +147,7 @@ progress_options = [
     click.option("--progress/--no-progress", default=True, help="Progress on a terminal (default: yes)."),
 ]
 _output = [
-    click.option("-o", "--output", metavar="FILE", help="Write to FILE; - is standard output."),
+    click.option("-o", "--output", metavar="FILE", type=PATH, help="Write to FILE; - is standard output."),
     click.option("-c", "--stdout", is_flag=True, help="Write to standard output."),
     click.option(
         "-S", "--suffix", metavar="SUF", default=SUFFIX, help=f"Suffix of compressed files (default: {SUFFIX})."
@@ -160,6 +161,7 @@ model_options = [
         "--model",
         metavar="MODEL",
         envvar="LLMZIP_MODEL",
+        shell_complete=completing.models,
         help="Instead of the built-in model: a GGUF file, a name of `llmzip models`, or hf:OWNER/REPO[/FILE].",
     ),
     click.option(
@@ -177,6 +179,7 @@ model_options = [
 context_option = click.option(
     "--context",
     metavar="FILE",
+    type=PATH,
     help="A text that both sides have, like an older version: costs little more than what differs from it.",
 )
 many_options = [

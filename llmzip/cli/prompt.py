@@ -10,7 +10,7 @@ import click
 
 from llmzip.cli import measuring
 from llmzip.cli.files import Input, OutputFile
-from llmzip.cli.options import Options, apply, messages_options, model_options
+from llmzip.cli.options import PATH, Options, apply, messages_options, model_options
 from llmzip.cli.run import codec_settings, name_of, notice
 from llmzip.errors import CorruptError, LlmzipError, UsageError
 
@@ -23,10 +23,16 @@ SCHEMA = "llmzip.prompt"
 prompt_options = apply(
     [
         measuring.files_argument,
-        click.option("--tokenizer", metavar="FILE", help="A tokenizer.json instead of the built-in model's tokenizer."),
+        click.option(
+            "--tokenizer", metavar="FILE", type=PATH, help="A tokenizer.json instead of the built-in model's tokenizer."
+        ),
         *model_options[:1],
         click.option(
-            "-o", "--output", metavar="FILE", help="Write the shortened prompt to FILE; without -o and -c: a report."
+            "-o",
+            "--output",
+            metavar="FILE",
+            type=PATH,
+            help="Write the shortened prompt to FILE; without -o and -c: a report.",
         ),
         click.option("-c", "--stdout", is_flag=True, help="Write the shortened prompt to standard output."),
         click.option("-d", "--restore", is_flag=True, help="Back: FILE is a shortened prompt."),

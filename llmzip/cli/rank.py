@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmzip import atomic
-from llmzip.cli import measuring
+from llmzip.cli import completing, measuring
 from llmzip.cli.by_date import by_date_options
 from llmzip.cli.by_date import run as run_by_date
-from llmzip.cli.options import Options, apply, messages_options, model_options, progress_options
+from llmzip.cli.options import PATH, Options, apply, messages_options, model_options, progress_options
 from llmzip.cli.run import make_examiner, name_of
 from llmzip.cli.run import report as report_error
 from llmzip.errors import LlmzipError
@@ -35,6 +35,7 @@ rank_options = apply(
             "models",
             metavar="MODEL",
             multiple=True,
+            shell_complete=completing.models,
             help=f'A model to rank; give it several times. "{BUILT_IN}" is the one inside (the default), "{TABLE}" the '
             "table of n-grams without it (level 1).",
         ),
@@ -49,7 +50,7 @@ rank_options = apply(
         *by_date_options,
         *measuring.sample_options,
         *measuring.format_options,
-        click.option("--plot", metavar="FILE", help="Draw a picture into FILE.png or FILE.svg."),
+        click.option("--plot", metavar="FILE", type=PATH, help="Draw a picture into FILE.png or FILE.svg."),
         measuring.force_option,
         *progress_options,
         *messages_options,
