@@ -253,16 +253,18 @@ def news(arguments: argparse.Namespace) -> None:
         add("gzip by class", by_class(gzip))
     if wanted("mixer"):
         add("mixer by class", by_class(mixer))
-        add("mixer, k = 3 (ncd)", neighbours(mixer, 3), shots=SHOTS[:2])
     if wanted("model"):
         add("model by class", by_class(model), seeds=SEEDS[:1])
-        add(
-            "model, k = 3 (conditional)",
-            neighbours(model, 3, "conditional"),
-            shots=SHOTS[:2],
-            seeds=SEEDS[:1],
-            tests=12,
-        )
+    for name, coder in (("mixer", mixer), ("model", model)):
+        if wanted(f"{name}-neighbours"):
+            add(f"{name}, k = 3 (ncd)", neighbours(coder, 3), shots=SHOTS[:2], seeds=SEEDS[:1])
+            add(f"{name}, k = 3 (ncd), 48 texts", neighbours(coder, 3), SHOTS[2:], seeds=SEEDS[:1], tests=12)
+            add(f"{name}, k = 1 (ncd)", neighbours(coder, 1), shots=SHOTS[:2], seeds=SEEDS[:1])
+            add(f"{name}, k = 1 (ncd), 48 texts", neighbours(coder, 1), SHOTS[2:], seeds=SEEDS[:1], tests=12)
+    if wanted("classic-48"):  # what the others make of the same 48
+        for name, method in (("TF-IDF and logistic regression", tfidf), ("gzip, k = 3 (ncd)", neighbours(gzip, 3))):
+            add(f"{name}, 48 texts", method, SHOTS[2:], seeds=SEEDS[:1], tests=12)
+            add(f"{name}, 200 texts", method, seeds=SEEDS[:1])
     printed(rows)
 
 
@@ -425,7 +427,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--cache")
     parser.add_argument("--minutes", type=float, default=9, help="of matrix: stop after so many")
-    parser.add_argument("--only", help="of news: classic,mixer,model")
+    parser.add_argument("--only", help="of news: classic,mixer,model,mixer-neighbours,model-neighbours,classic-48")
     arguments = parser.parse_args()
     COMMANDS[arguments.command](arguments)
 

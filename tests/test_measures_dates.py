@@ -10,7 +10,8 @@ from known_models import independent
 from llmzip.cli.main import _execute
 from llmzip.codec import locate
 from llmzip.errors import LlmzipError
-from llmzip.measures import by_date
+from llmzip.measures import by_date, date_tables
+from llmzip.measures.by_date import Point
 from llmzip.measures.collections import Item
 from llmzip.model import embedded
 
@@ -125,3 +126,12 @@ def test_bad_input(known, tmp_path, capsys, name, content, arguments, words):
     (tmp_path / name).write_text(content)
     code, _, err = run(capsys, "rank-models", str(tmp_path / name), "--by-date", *arguments)
     assert code in (1, 2) and words in err and len(err.splitlines()) == 1
+
+
+def test_the_axis_of_pictures_is_not_stretched_by_few_texts():
+    points = [Point(str(2000 + i), 9, 90, 30, 90, 90 * rate, 0.1) for i, rate in enumerate((1.0, 1.2, 1.1))]
+    few = [Point("2010", 2, 20, 9, 20, 20 * 1.5, 12.0), Point("2011", 1, 10, 5, 10, 10 * 0.8, None)]
+    low, high = date_tables._limits([*points, *few])
+    assert 0.7 < low < 0.8 and 1.5 < high < 1.6, "every point is in the picture, not every interval"
+    assert date_tables._limits(few[1:])[0] < 0.8 < date_tables._limits(few[1:])[1]
+    assert date_tables.picture({"model": [*points, *few]}, "png").startswith(b"\x89PNG")

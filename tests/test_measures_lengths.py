@@ -8,6 +8,7 @@ from fakes import FakeModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmzip.cli.main import _execute
 from llmzip.codec.evaluation import Session
 from llmzip.codec.layout import Layout
 from llmzip.codec.settings import Settings
@@ -16,6 +17,7 @@ from llmzip.measures.continuations import Continuations, batches
 from llmzip.measures.lengths import contender
 from llmzip.measures.model_lengths import ModelLengths, kept_tokens
 from llmzip.model.base import Window
+from llmzip.report.contest.contenders import TOOLS
 from llmzip.report.measure.costs import turn_bits
 from llmzip.report.measure.estimate import MIXED, estimate
 from llmzip.report.measure.examine import Examiner
@@ -120,6 +122,32 @@ def test_compressors_by_concatenation():
     assert contender("zstd").name == "zstd -19" and gzip.sizes(texts)[0].tokens is None
     with pytest.raises(UsageError, match="there is no coder"):
         contender("zip")
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_compressors_that_are_programs(tool, corpora, capsys):
+    """Nothing is mocked: the program packs the texts, alone and one after the other."""
+    if tool.path() is None:
+        pytest.skip(f"{tool.programs[0]} is not installed")
+    if tool.name in ("cmix", "paq8px -8"):
+        pytest.skip("takes minutes and gigabytes")
+    text, other = ((corpora / name).read_bytes()[:4000] for name in ("field-notes.txt", "gezeiten.txt"))
+    coder = contender(tool.name.split()[0])
+    assert coder.name == tool.name and coder.alone([text])[0] > 8 * 500
+    (_, bits), (_, from_another) = coder.given([text, other], [text], np.ones((2, 1), np.bool_))
+    # PPMd needs to see a stretch several times before it copies it.
+    assert 0 < bits[0] < (0.9 if "PPMd" in tool.name else 0.1) * coder.alone([text])[0]
+    assert bits[0] < from_another[0]
+    files = [str(corpora / name) for name in ("tiny.txt", "carnet.txt", "gezeiten.txt")]
+    assert _execute(["distance", "--by", tool.name.split()[0], *files]) == 0
+    out = capsys.readouterr().out
+    assert f"by {tool.name}, on 3 texts of" in out and "nan" not in out
+
+
+def test_a_program_that_is_not_there(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(UsageError, match="zpaq -m5 is not installed"):
+        contender("zpaq")
 
 
 def test_the_mixer_alone_needs_no_network_and_reads_bases_letter_by_letter():

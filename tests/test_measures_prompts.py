@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tiny_models import TOKENIZERS, tiny_model
 
 from llmzip.cli.main import _execute
 from llmzip.measures import prompts, runs, tokenizers
@@ -141,9 +142,103 @@ def test_a_tokenizer_of_the_library(tmp_path):
     tokenizer = tokenizers.of_file(tmp_path / "t.json")
     text = ("  the cat   sat, the cat sat — " * 6).encode()
     assert b"".join(tokenizer.stretches(text)) == text and tokenizer.size == 4
-    assert len(tokenizer.stretches(text)) == len(tokenizer.encode(text)) == 48
+    assert len(tokenizer.stretches(text)) == len(tokenizer.encode(text)[0]) == 48
     short = prompts.shorten_text(tokenizer.stretches(text))
     assert len(short) < len(text) and prompts.restore_text(short) == text
+
+
+LETTERS = {"UGM", "WPM"}  # they have no tokens for some bytes
+ODD = "Café 中 <|endoftext|></s><s>\t▁ \r\n  \ufb01ne e\u0301 \n".encode()
+
+
+def prompt_there_and_back(capsysbinary, folder, data, *tokenizer):
+    """Whether the text comes back from its text form and from its ids; tokens, and those that are left."""
+    source = folder / "prompt.txt"
+    source.write_bytes(data)
+    kept = []
+    for form in ([], ["--ids"]):
+        code, out, err = run(capsysbinary, "prompt", *tokenizer, *form, "-c", str(source))
+        if code:
+            assert form and err.endswith("use the text form\n") and len(err.splitlines()) == 1
+            kept.append(False)
+            continue
+        (folder / "short").write_bytes(out)
+        assert run(capsysbinary, "prompt", *tokenizer, *form, "-d", "-c", str(folder / "short")) == (0, data, "")
+        kept.append(True)
+    code, out, _ = run(capsysbinary, "prompt", *tokenizer, "--json", str(source))
+    assert code == 0
+    return kept, json.loads(out)["prompts"][0]
+
+
+@pytest.mark.parametrize("family", TOKENIZERS)
+def test_tokenizers_of_models(corpora, tmp_path, capsysbinary, family):
+    """One GGUF of each kind of tokenizer that llama.cpp knows."""
+    path = str(tiny_model(tmp_path / "m.gguf", tokenizer=family))
+    text = (corpora / "server.log").read_bytes()[:3000]
+    for data in (text, ODD + text):
+        kept, row = prompt_there_and_back(capsysbinary, tmp_path, data, "--model", path)
+        assert kept == [True, family not in LETTERS]
+        assert row["shortened"] < (0.9 if family == "WPM" else 0.6) * row["tokens"], (
+            "the same lines come again and again"
+        )
+
+
+def test_the_tokenizer_of_the_embedded_model_as_a_file(corpora, tmp_path, capsysbinary):
+    from llmzip.model.embedded import PACKED
+
+    data = ODD + (corpora / "parser.c").read_bytes()
+    kept, row = prompt_there_and_back(capsysbinary, tmp_path, data, "--model", str(PACKED))
+    assert kept == [True, True]
+    assert prompt_there_and_back(capsysbinary, tmp_path, data) == (kept, row), "the same without naming it"
+
+
+def made_tokenizers(texts):
+    """Tokenizers of the library as models have them: byte-level BPE, SentencePiece's two, WordPiece."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+    byte_level = Tokenizer(models.BPE())
+    byte_level.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    byte_level.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    byte_level.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet, special_tokens=["<|endoftext|>"])
+    )
+    llama = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
+    llama.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    llama.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
+    llama.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=600, special_tokens=["<unk>", *bytes_]))
+    unigram = Tokenizer(models.Unigram())
+    unigram.normalizer, unigram.pre_tokenizer = normalizers.NFKC(), pre_tokenizers.Metaspace()
+    unigram.decoder = decoders.Metaspace()
+    unigram.train_from_iterator(
+        texts, trainers.UnigramTrainer(vocab_size=300, unk_token="<unk>", special_tokens=["<unk>"])
+    )
+    pieces = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    pieces.normalizer, pieces.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    pieces.decoder = decoders.WordPiece()
+    pieces.train_from_iterator(
+        texts, trainers.WordPieceTrainer(vocab_size=300, special_tokens=["[UNK]", "[CLS]", "[SEP]"])
+    )
+    pieces.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+    )
+    return {"bytes": byte_level, "llama": llama, "unigram": unigram, "wordpiece": pieces}
+
+
+def test_tokenizers_of_the_library(corpora, tmp_path, capsysbinary):
+    """Whatever a tokenizer folds or drops, the text form brings back; ids do where they stand for the text, else they are refused."""
+    text = (corpora / "server.log").read_bytes()[:3000]
+    exact = {"bytes": {text, ODD + text}, "llama": {text}, "unigram": {text}, "wordpiece": set()}
+    for name, tokenizer in made_tokenizers([text.decode()]).items():
+        path = tmp_path / f"{name}.json"
+        tokenizer.save(str(path))
+        for data in (text, ODD + text):
+            kept, row = prompt_there_and_back(capsysbinary, tmp_path, data, "--tokenizer", str(path))
+            assert kept == [True, data in exact[name]], name
+            assert row["shortened"] < row["tokens"]
 
 
 def test_command_on_text(corpora, tmp_path, capsysbinary):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,12 +13,13 @@ import click
 from llmzip.cli import measuring
 from llmzip.cli.files import Input, OutputFile
 from llmzip.cli.options import PATH, Options, apply, messages_options, model_options
-from llmzip.cli.run import codec_settings, name_of, notice
+from llmzip.cli.run import name_of, notice
 from llmzip.errors import CorruptError, LlmzipError, UsageError
 
 if TYPE_CHECKING:
     from llmzip.measures.prompts import Saved
     from llmzip.measures.tokenizers import PromptTokenizer
+    from llmzip.model.base import LanguageModel
 
 SCHEMA = "llmzip.prompt"
 
@@ -68,49 +71,58 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
     if parameters["tokenizer"] and options.model is not None:
         raise UsageError("--tokenizer and --model name two tokenizers: give one of them")
     reports: list[tuple[str, Saved]] = []
-    with measuring.stopping() as request:
+    tokenizer = _Tokenizer(parameters["tokenizer"], options)
+    with contextlib.closing(tokenizer), measuring.stopping() as request:
 
         def one(path: str | None) -> None:
             with Input(path, follow=True) as source:
                 data = source.stream.read()
                 if not writes:
-                    reports.append((name_of(path), _saved(data, parameters, options)))
+                    reports.append((name_of(path), _saved(data, parameters, tokenizer)))
                     return
-                made = (_restored if parameters["restore"] else _shortened)(data, parameters, options)
+                made = (_restored if parameters["restore"] else _shortened)(data, parameters, tokenizer)
                 _write(made, source, options)
 
         code = measuring.each(files, options, one, request)
+        name = tokenizer.made.name if reports and not parameters["tokens"] else ""
     if not writes and (reports or form == "json"):
         from llmzip.measures import prompt_tables
 
         measuring.emit(
             form,
-            lambda: prompt_tables.tables(reports, _tokenizer(parameters, options).name),
+            lambda: prompt_tables.tables(reports, name),
             lambda: prompt_tables.rows(reports),
-            lambda: prompt_tables.document(reports, _tokenizer(parameters, options).name),
+            lambda: prompt_tables.document(reports, name),
         )
     return code
 
 
-_made: dict[tuple[Any, ...], PromptTokenizer] = {}
+class _Tokenizer:
+    """The tokenizer that was asked for, made when it is first needed and held until `close`."""
 
+    def __init__(self, file: str | None, options: Options) -> None:
+        self._file, self._options = file, options
+        self._model: LanguageModel | None = None
 
-def _tokenizer(parameters: dict[str, Any], options: Options) -> PromptTokenizer:
-    """The tokenizer that was asked for, made once."""
-    from llmzip.measures import tokenizers
+    @cached_property
+    def made(self) -> PromptTokenizer:
+        """Raises ModelError."""
+        from llmzip.measures import tokenizers
 
-    key = (parameters["tokenizer"], options.model)
-    if key not in _made:
-        if parameters["tokenizer"]:
-            _made[key] = tokenizers.of_file(parameters["tokenizer"])
-        elif options.named:
-            from llmzip.codec import Codec
+        if self._file:
+            return tokenizers.of_file(self._file)
+        if not self._options.named:
+            return tokenizers.embedded()
+        from llmzip.codec.locate import load, resolve
 
-            # Stays loaded: its tokenizer is asked for every text.
-            _made[key] = tokenizers.of_model(Codec(settings=codec_settings(options)).session.model)
-        else:
-            _made[key] = tokenizers.embedded()
-    return _made[key]
+        # As it is, and not on a GPU: only its tokenizer is wanted.
+        self._model = load(resolve(str(self._options.model)), 1, exact=True, gpu_layers=0)
+        return tokenizers.of_model(self._model)
+
+    def close(self) -> None:
+        """Free the model."""
+        if self._model is not None:
+            self._model.close()
 
 
 def _listed(data: bytes, parameters: dict[str, Any]) -> tuple[list[int], int]:
@@ -127,43 +139,50 @@ def _listed(data: bytes, parameters: dict[str, Any]) -> tuple[list[int], int]:
     return ids, size
 
 
-def _saved(data: bytes, parameters: dict[str, Any], options: Options) -> Saved:
+def _saved(data: bytes, parameters: dict[str, Any], chosen: _Tokenizer) -> Saved:
     from llmzip.measures import prompts
 
     if parameters["tokens"]:
         return prompts.saved(_listed(data, parameters)[0], parameters["longest"])
     if not data:
         raise LlmzipError("is empty: there is nothing to shorten")
-    stretches = _tokenizer(parameters, options).stretches(data)
+    stretches = chosen.made.stretches(data)
     known = {stretch: number for number, stretch in enumerate(dict.fromkeys(stretches))}
     return prompts.saved([known[each] for each in stretches], parameters["longest"], len(data))
 
 
-def _shortened(data: bytes, parameters: dict[str, Any], options: Options) -> bytes:
+def _shortened(data: bytes, parameters: dict[str, Any], chosen: _Tokenizer) -> bytes:
     from llmzip.measures import prompts
 
     longest = parameters["longest"]
     if not parameters["ids"]:
-        made = prompts.shorten_text(_tokenizer(parameters, options).stretches(data), longest)
+        made = prompts.shorten_text(chosen.made.stretches(data), longest)
         if prompts.restore_text(made) != data:
             raise AssertionError("the shortened prompt does not come back")
         return made
+    spaced = False
     if parameters["tokens"]:
         tokens, size = _listed(data, parameters)
     else:
-        tokenizer = _tokenizer(parameters, options)
-        found = tokenizer.encode(data)
-        if tokenizer.decode(found) != data:
+        tokenizer = chosen.made
+        found, spaced = tokenizer.encode(data)
+        if tokenizer.decode(found, spaced) != data:
             raise LlmzipError(f"{tokenizer.name} does not give this text back from its tokens: use the text form")
         tokens, size = found.tolist(), tokenizer.size
     ids = prompts.shorten(tokens, size, longest)
     if prompts.restore(ids, size).tolist() != tokens:
         raise AssertionError("the shortened prompt does not come back")
-    document = {"schema": SCHEMA, "vocabulary": size, "text": not parameters["tokens"], "ids": ids.tolist()}
+    document = {
+        "schema": SCHEMA,
+        "vocabulary": size,
+        "text": not parameters["tokens"],
+        "spaced": spaced,
+        "ids": ids.tolist(),
+    }
     return (json.dumps(document) + "\n").encode()
 
 
-def _restored(data: bytes, parameters: dict[str, Any], options: Options) -> bytes:
+def _restored(data: bytes, parameters: dict[str, Any], chosen: _Tokenizer) -> bytes:
     from llmzip.measures import prompts
 
     try:
@@ -175,13 +194,13 @@ def _restored(data: bytes, parameters: dict[str, Any], options: Options) -> byte
         tokens = prompts.restore(document["ids"], int(document["vocabulary"]))
         if not document["text"]:
             return (json.dumps(tokens.tolist()) + "\n").encode()
-        tokenizer = _tokenizer(parameters, options)
+        tokenizer = chosen.made
         if tokenizer.size != document["vocabulary"]:
             raise LlmzipError(
                 f"was made with a vocabulary of {document['vocabulary']} tokens, {tokenizer.name} has {tokenizer.size}: name the "
                 "tokenizer it was made with"
             )
-        return tokenizer.decode(tokens)
+        return tokenizer.decode(tokens, bool(document["spaced"]))
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise CorruptError(f"is no shortened prompt: {error}") from None
 

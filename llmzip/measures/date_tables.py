@@ -12,6 +12,9 @@ from llmzip.version import __version__
 
 SCHEMA, SCHEMA_VERSION = "llmzip.by_date", 1
 
+_FEW = 5
+"""With fewer texts an interval says little but that there are few, and would be most of the picture."""
+
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
@@ -66,6 +69,14 @@ def document(found: Mapping[str, Sequence[Point]], told: Sequence[str]) -> dict[
     }
 
 
+def _limits(points: Sequence[Point]) -> tuple[float, float]:
+    """Of the axis: all points, and the intervals of all but a few texts; those of few texts may leave the picture."""
+    reach = [(point.rate, (point.margin or 0.0) if point.texts >= _FEW else 0.0) for point in points]
+    low, high = min(rate - margin for rate, margin in reach), max(rate + margin for rate, margin in reach)
+    room = 0.08 * (high - low) or 0.05
+    return max(0.0, low - room), high + room
+
+
 def picture(found: Mapping[str, Sequence[Point]], form: str) -> bytes:
     """A line for each model over the periods, with its intervals, as "png" or "svg"."""
     import matplotlib
@@ -79,7 +90,7 @@ def picture(found: Mapping[str, Sequence[Point]], form: str) -> bytes:
         axes.errorbar(
             [places[point.period] for point in points],
             [point.rate for point in points],
-            yerr=[point.margin or 0.0 for point in points],
+            yerr=[float("nan") if point.margin is None else point.margin for point in points],
             marker="o",
             markersize=4,
             capsize=3,
@@ -91,6 +102,7 @@ def picture(found: Mapping[str, Sequence[Point]], form: str) -> bytes:
         range(len(names)), names, rotation=45 if len(names) > 8 else 0, ha="right" if len(names) > 8 else "center"
     )
     axes.set_ylabel("bits per character")
+    axes.set_ylim(*_limits([point for points in found.values() for point in points]))
     axes.grid(axis="y", alpha=0.3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

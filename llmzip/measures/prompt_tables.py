@@ -45,7 +45,7 @@ def tables(reports: Sequence[tuple[str, Saved]], tokenizer: str) -> list[Table]:
         Column("tokens_saved", "tokens saved", _percent),
         Column("attention_saved", "attention saved", _percent),
     ]
-    note = f"tokens of {tokenizer}; attention: 1 - (shortened / tokens)^2"
+    note = f"{f'tokens of {tokenizer}' if tokenizer else 'token ids as given'}; attention: 1 - (shortened / tokens)^2"
     return [Table("Prompts with meta-tokens", columns, rows(reports), [note])]
 
 
@@ -55,6 +55,6 @@ def document(reports: Sequence[tuple[str, Saved]], tokenizer: str) -> dict[str, 
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "llmzip": __version__,
-        "tokenizer": tokenizer,
+        "tokenizer": tokenizer or None,
         "prompts": rows(reports),
     }

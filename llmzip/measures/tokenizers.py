@@ -16,14 +16,15 @@ from llmzip.text.tokens import Vocabulary
 
 @dataclass(frozen=True)
 class PromptTokenizer:
-    """name: for people; size: tokens of the vocabulary. encode: text to ids (n,). stretches: text to what its tokens stand for,
-    which joined are the text, bytes that no token stands for included."""
+    """name: for people; size: tokens of the vocabulary. encode: text to ids (n,), and whether the tokenizer put a blank before
+    it. stretches: text to what its tokens stand for, which joined are the text, bytes that no token stands for included.
+    decode: the way back from `encode`."""
 
     name: str
     size: int
-    encode: Callable[[bytes], NDArray[np.int64]]
+    encode: Callable[[bytes], tuple[NDArray[np.int64], bool]]
     stretches: Callable[[bytes], list[bytes]]
-    decode: Callable[[NDArray[np.int64]], bytes]
+    decode: Callable[[NDArray[np.int64], bool], bytes]
 
 
 def of_vocabulary(name: str, vocabulary: Vocabulary) -> PromptTokenizer:
@@ -39,16 +40,14 @@ def of_vocabulary(name: str, vocabulary: Vocabulary) -> PromptTokenizer:
             found.insert(position, literal)
         return found
 
-    def encode(text: bytes) -> NDArray[np.int64]:
+    def encode(text: bytes) -> tuple[NDArray[np.int64], bool]:
         coded = vocabulary.encode(text)
         if coded.literals:
             raise ModelError(f"{name} has no tokens for some bytes of the text: use the text form")
-        if coded.spaced:
-            raise ModelError(f"{name} begins every text with a blank, which this one does not have: use the text form")
-        return coded.tokens.astype(np.int64)
+        return coded.tokens.astype(np.int64), coded.spaced
 
-    def decode(ids: NDArray[np.int64]) -> bytes:
-        return b"".join([pieces[token] for token in ids.tolist()])
+    def decode(ids: NDArray[np.int64], spaced: bool) -> bytes:
+        return b"".join([pieces[token] for token in ids.tolist()])[spaced:]
 
     return PromptTokenizer(name, len(pieces), encode, stretches, decode)
 
@@ -80,8 +79,8 @@ def of_file(path: str | Path) -> PromptTokenizer:
         except UnicodeDecodeError:
             raise ModelError("the text is not UTF-8, which this tokenizer takes alone") from None
 
-    def encode(data: bytes) -> NDArray[np.int64]:
-        return np.array(tokenizer.encode(text_of(data), add_special_tokens=False).ids, np.int64)
+    def encode(data: bytes) -> tuple[NDArray[np.int64], bool]:
+        return np.array(tokenizer.encode(text_of(data), add_special_tokens=False).ids, np.int64), False
 
     def stretches(data: bytes) -> list[bytes]:
         text = text_of(data)
@@ -90,7 +89,7 @@ def of_file(path: str | Path) -> PromptTokenizer:
         places = np.maximum.accumulate(np.array([0, *begins[1:], len(text)], np.int64))
         return [text[a:b].encode() for a, b in zip(places[:-1].tolist(), places[1:].tolist(), strict=True)]
 
-    def decode(ids: NDArray[np.int64]) -> bytes:
+    def decode(ids: NDArray[np.int64], spaced: bool) -> bytes:
         return str(tokenizer.decode(ids.tolist(), skip_special_tokens=False)).encode()
 
     return PromptTokenizer(Path(path).name, tokenizer.get_vocab_size(), encode, stretches, decode)
