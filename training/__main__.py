@@ -61,6 +61,9 @@ def parser() -> argparse.ArgumentParser:
     part.add_argument("--no-speed", action="store_true", help="leave out the measurement of speed")
     part.add_argument("--speed-only", action="store_true", help="leave out the bits per byte")
     evaluate.add_argument("--json", metavar="FILE", help="also write the figures here")
+    memorised = step("memorisation", "how far a model would repeat its training text, beside held-out text")
+    memorised.add_argument("model", help="checkpoint (.pt) or GGUF made of one")
+    memorised.add_argument("--rows", type=int, default=64, help="rows looked at of each kind of text")
     return main
 
 
@@ -113,6 +116,10 @@ def main(arguments: list[str] | None = None) -> int:
             from .export import sketch
 
             print(sketch(config, options.name))
+        elif options.step == "memorisation":
+            from .memorisation import memorisation
+
+            print("\n".join(memorisation(config, options.model, options.rows)))
         else:
             from .evaluate import evaluate
 
