@@ -1,9 +1,9 @@
-"""Short messages: sizes beside zstd with a trained dictionary and brotli, and how fast many are coded at once.
+"""Short messages: sizes beside zstd with a trained dictionary, brotli and smaz, and how fast many are coded at once.
 
     python benchmarks/messages.py CORPUS.jsonl.xz... [--count N] [--length N]
 
-The corpora are JSON lines with "text", as of shared/corpora; messages are pieces of them. zstd's dictionary is trained on the first half,
-which nobody is measured on. Speed is the ratio of rows a second to that of prefill, on one thread, in one run, median of three.
+The corpora are JSON lines with "text", as of shared/corpora; messages are pieces of them. zstd's dictionaries are trained on sentences that
+nobody is measured on: as many, and all others. smaz takes part where it is installed (pip install smaz-py3). Speed is the ratio of rows a second to that of prefill, on one thread, in one run, median of three.
 """
 
 from __future__ import annotations
@@ -45,12 +45,39 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def sizes(sentences: list[bytes]) -> None:
-    """Print mean sizes of the second half of these."""
-    known, measured = sentences[: len(sentences) // 2], sentences[len(sentences) // 2 :]
+def by_zstd(known: list[bytes], measured: list[bytes]) -> list[bytes]:
+    """With a dictionary that is trained on the known sentences."""
     dictionary = zstandard.train_dictionary(DICTIONARY, known)
     parameters = zstandard.ZstdCompressionParameters.from_level(22, write_content_size=0, write_dict_id=0)
-    by_zstd = zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters)
+    tool, back = (
+        zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters),
+        zstandard.ZstdDecompressor(dict_data=dictionary),
+    )
+    packed = [tool.compress(one) for one in measured]
+    assert [
+        back.decompress(one, max_output_size=len(text)) for one, text in zip(packed, measured, strict=True)
+    ] == measured
+    return packed
+
+
+def by_smaz(measured: list[bytes]) -> list[bytes] | None:
+    """None where it is not installed. It takes texts, not bytes."""
+    try:
+        import smaz  # type: ignore[import-not-found]
+    except ImportError:
+        return None
+    packed = [smaz.compress(one.decode()) for one in measured]
+    assert [smaz.decompress(one).encode() for one in packed] == measured
+    return packed
+
+
+def sizes(sentences: list[bytes], count: int) -> None:
+    """Print mean sizes of some of these, evenly chosen."""
+    step = max(1, len(sentences) // (2 * count))
+    measured = sentences[step :: 2 * step][:count]
+    unseen = set(measured)
+    known = [one for one in sentences[:: 2 * step][:count] if one not in unseen]
+    others = [one for one in sentences if one not in unseen]
     with Codec(threads=1) as codec, Codec(level=1) as fast:
         packed = codec.compress_many(measured)
         assert codec.decompress_many(packed) == measured
@@ -58,14 +85,17 @@ def sizes(sentences: list[bytes]) -> None:
             "as they are": measured,
             "llmzip, short form": packed,
             "llmzip -1, short form": fast.compress_many(measured),
-            f"zstd -22, dictionary of {DICTIONARY >> 10} KiB trained on as many": [
-                by_zstd.compress(one) for one in measured
-            ],
+            f"zstd -22, dictionary of {DICTIONARY >> 10} KiB, {len(others):,} sentences": by_zstd(others, measured),
+            f"zstd -22, dictionary of {DICTIONARY >> 10} KiB, {len(known):,} sentences": by_zstd(known, measured),
             "brotli -q 11": [brotli.compress(one, quality=11) for one in measured],
+            "smaz": by_smaz(measured),
         }
     print(f"| {len(measured):,} sentences | bytes each | share |\n| --- | --- | --- |")
     whole = sum(map(len, measured))
     for name, coded in rows.items():
+        if coded is None:
+            print(f"| {name}: not installed | | |")
+            continue
         total = sum(map(len, coded))
         print(f"| {name} | {total / len(measured):.1f} | {total / whole:.0%} |")
 
@@ -102,17 +132,17 @@ def speed(messages: list[bytes]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("corpora", nargs="+")
-    parser.add_argument("--count", type=int, default=10_000, help="messages for the speed (default: 10,000)")
-    parser.add_argument("--length", type=int, default=100, help="bytes of each (default: 100)")
     parser.add_argument(
-        "--sentences", type=int, default=2000, help="for the sizes, half of them measured (default: 2,000)"
+        "--count", type=int, default=10_000, help="messages for the speed (default: 10,000; 0: sizes alone)"
     )
+    parser.add_argument("--length", type=int, default=100, help="bytes of each (default: 100)")
+    parser.add_argument("--sentences", type=int, default=1000, help="for the sizes (default: 1,000)")
     given = parser.parse_args()
     found = texts(given.corpora)
     sentences = [match.encode() for text in found for match in _SENTENCE.findall(text)]
-    sizes(
-        [sentences[at] for at in range(0, len(sentences), max(1, len(sentences) // given.sentences))][: given.sentences]
-    )
+    sizes(sentences, given.sentences)
+    if not given.count:
+        return
     pieces = [
         text.encode()[at : at + given.length]
         for text in found
