@@ -1,6 +1,6 @@
 """Versions of this project's documents, each with the one before as context: llmzip beside zstd --patch-from and xdelta3.
 
-    python benchmarks/shared_text.py [--versions N] [--markdown]
+    python benchmarks/shared_text.py [--versions N] [DOCUMENT...]
 
 For every document the latest N changes of its history; all results are verified by restoring them. zstd and xdelta3 run as commands,
 with their checks, at their best levels (xdelta3 without file names, with whichever of its own coders is smallest).
@@ -82,11 +82,13 @@ def measure(document: str, most: int) -> tuple[int, int, list[int]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--versions", type=int, default=12, help="changes of each document (default: 12)")
-    most = parser.parse_args().versions
+    parser.add_argument("documents", nargs="*", default=DOCUMENTS, help=f"default: {', '.join(DOCUMENTS)}")
+    given = parser.parse_args()
+    most = given.versions
     print("| document | changes | bytes of the new versions |", " | ".join(WAYS), "|")
     print("| --- | --- | --- |", " | ".join("---" for _ in WAYS), "|")
     sums = [0] * (len(WAYS) + 2)
-    for document in DOCUMENTS:
+    for document in given.documents:
         changes, size, totals = measure(document, most)
         row = [changes, size, *totals]
         sums = [total + one for total, one in zip(sums, row, strict=True)]
