@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -282,3 +286,30 @@ def test_stopping_and_going_on(folder, capsys, monkeypatch, tmp_path):
         )
     assert code == 128 + signal.SIGINT and not out and "goes on from the cache" in err
     assert not (tmp_path / "m.png").exists()
+
+
+def test_files_that_cannot_be_read_do_not_stop_the_others(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("a", MOON), ("b", STARS), ("empty", b"")):
+        Path(name).write_bytes(text)
+    code, out, err = run(capsys, "distance", "--by", "gzip", "--json", "a", "gone", "empty", "b")
+    assert code == 1 and [row["text"] for row in json.loads(out)["columns"]] == ["b"]
+    assert [line.split(":")[1].strip() for line in err.splitlines()] == ["gone", "empty is empty"]
+    # Without the text that the others are compared with there is nothing to say.
+    code, out, err = run(capsys, "distance", "--by", "gzip", "gone", "a", "b")
+    assert (code, out) == (1, "") and len(err.splitlines()) == 1
+    assert run(capsys, "distance", "--by", "gzip", "a", "gone")[:2] == (1, "")
+    code, out, _ = run(capsys, "distance", "--by", "gzip", "--matrix", "m.csv", "gone", "a", "b")
+    assert code == 1 and len(Path("m.csv").read_text().splitlines()) == 3
+
+
+def test_a_text_from_a_pipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("b").write_bytes(STARS)
+    root = str(Path(__file__).parent.parent)
+    command = [sys.executable, "-m", "llmzip", "distance", "--by", "gzip", "--json", "-", "b"]
+    found = subprocess.run(command, input=MOON, capture_output=True, env=os.environ | {"PYTHONPATH": root})
+    assert json.loads(found.stdout)["rows"][0]["text"] == "(stdin)" and not found.stderr
+    assert (
+        subprocess.run(command, input=b"", capture_output=True, env=os.environ | {"PYTHONPATH": root}).returncode == 1
+    )

@@ -11,14 +11,16 @@ import click
 from llmzip import atomic
 from llmzip.cli import measuring
 from llmzip.cli.options import Options, Size
-from llmzip.cli.run import codec_settings, notice
-from llmzip.errors import UsageError
+from llmzip.cli.run import codec_settings, notice, report
+from llmzip.errors import LlmzipError, UsageError
 from llmzip.model import BUILT_IN
 
 if TYPE_CHECKING:
     from llmzip.measures.by_date import Point
 
 DATE_COLUMN = "date"
+TABLE = "table"
+"""The name of a model: level 1, the table of n-grams with the mixer."""
 
 by_date_options = [
     click.option("--by-date", is_flag=True, help="Bits over time, by the dates of texts: a column, or in file names."),
@@ -41,17 +43,23 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any], options: 
     """Code every text by every model and print the bits by period; the exit code."""
     from llmzip.cli.distance import collect
     from llmzip.measures import by_date, date_tables
-    from llmzip.measures.collections import JSON_LINES, TABLES
+    from llmzip.measures.collections import JSON_LINES, TABLES, Item
     from llmzip.measures.model_lengths import ModelLengths
     from llmzip.report.measure.stopping import Stopped
 
     if parameters["split"]:
         raise UsageError("--by-date and --split are two ways to look at dates: give one of them")
-    items = []
+    items, code = list[Item](), 0
     for file in files:
         records = Path(file).suffix.lower() in (*TABLES, *JSON_LINES)
         column = (parameters["date_column"] or DATE_COLUMN) if records else None
-        items += collect((file,), parameters["columns"], date=column)
+        try:
+            items += collect((file,), parameters["columns"], date=column)
+        except LlmzipError as error:
+            mine = report(error, None, options.debug)
+            code = code or mine
+    if code and not items:
+        return code
     groups = by_date.periods(
         items, parameters["period"], sample=parameters["sample"], cut=parameters["cut"], seed=parameters["seed"]
     )
@@ -60,10 +68,13 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any], options: 
         told.append(f"of texts longer than {parameters['cut']:,} bytes only the beginning was measured")
     found: dict[str, list[Point]] = {}
     total = sum(len(group.texts) for group in groups)
-    code = 0
     with measuring.stopping() as request:
         for model in dict.fromkeys(parameters["models"] or (BUILT_IN,)):
-            settings = replace(codec_settings(replace(options, model=model)), mix=False)
+            if model == TABLE:
+                settings = replace(codec_settings(options), level=1, model=None)
+                told.append(f"the {TABLE} is measured with mixing, without which nothing is left of it")
+            else:
+                settings = replace(codec_settings(replace(options, model=model)), mix=False)
             try:
                 with (
                     ModelLengths(settings) as coder,
@@ -84,7 +95,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any], options: 
             lambda: date_tables.document(found, told),
         )
     plot = parameters["plot"]
-    if plot and found and not code:
+    if plot and found and code != measuring.STOPPED:
         atomic.store(Path(plot), date_tables.picture(found, plot[-3:].lower()))
     if told and not options.quiet:
         for each in told:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmzip.cli import measuring
-from llmzip.cli.distance import coder_options, collect, collection_options, make_coder
+from llmzip.cli.distance import coder_options, collect, collect_each, collection_options, make_coder
 from llmzip.cli.options import PATH, Options, apply, messages_options, progress_options
 from llmzip.cli.run import notice
 from llmzip.errors import UsageError
@@ -83,7 +83,10 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
         if parameters["shots"]:
             chosen = few_shot([item.label or "" for item in labelled], parameters["shots"], parameters["seed"])
             labelled = [labelled[i] for i in chosen.tolist()]
-        items = [] if cross else _new(files, parameters)
+        # A label of their own is taken where they have one.
+        items, code = ([], 0) if cross else collect_each(files, parameters["columns"], options)
+        if code and not items:
+            return code
         coder = make_coder(parameters, options)
         try:
             with measuring.stopping() as request:
@@ -107,12 +110,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
         lambda: class_tables.rows(found),
         lambda: class_tables.document(found),
     )
-    return 0
-
-
-def _new(files: tuple[str, ...], parameters: dict[str, Any]) -> list[Item]:
-    """The texts to classify; a label of their own is taken where they have one."""
-    return collect(files, parameters["columns"])
+    return code
 
 
 def _lengths(labelled: list[Item], items: list[Item], parameters: dict[str, Any]) -> int:

@@ -11,9 +11,9 @@ from click.core import ParameterSource
 
 from llmzip import atomic
 from llmzip.cli import completing, measuring
-from llmzip.cli.files import printable
+from llmzip.cli.files import Input, printable
 from llmzip.cli.options import PATH, Options, apply, messages_options, model_options, progress_options
-from llmzip.cli.run import codec_settings, notice
+from llmzip.cli.run import codec_settings, name_of, notice, report
 from llmzip.errors import LlmzipError, UsageError
 
 if TYPE_CHECKING:
@@ -129,8 +129,40 @@ def collect(files: tuple[str, ...], columns: str | None, **chosen: Any) -> list[
         try:
             items += read_collection(file, columns=split_columns(columns), **chosen)
         except OSError as error:
-            raise LlmzipError(f"{printable(file)}: {error.strerror}") from None
+            raise LlmzipError(f"{printable(error.filename or file)}: {error.strerror}") from None
     return items
+
+
+def collect_each(
+    files: tuple[str, ...], columns: str | None, options: Options, *, needs_first: bool = False
+) -> tuple[list[Item], int]:
+    """The texts of all files that can be read, and the exit code: of the first file that cannot be, which is told.
+
+    `-` is standard input, one text. needs_first: nothing can be done without the first file. Raises LlmzipError.
+    """
+    if files.count("-") > 1:
+        raise UsageError("standard input (-) can be read only once")
+    items: list[Item] = []
+    code = 0
+    for file in files:
+        try:
+            items += [_piped()] if file == "-" else collect((file,), columns)
+        except LlmzipError as error:
+            if needs_first and not items and not code:
+                raise
+            mine = report(error, None, options.debug)
+            code = code or mine
+    return items, code
+
+
+def _piped() -> Item:
+    from llmzip.measures.collections import Item
+
+    with Input(None, follow=True) as source:
+        data = source.stream.read()
+    if not data:
+        raise LlmzipError(f"{name_of(None)} is empty: leave it out")
+    return Item(name_of(None), data)
 
 
 def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
@@ -155,7 +187,9 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
         from llmzip.cli import editing
 
         return editing.run(files, form, parameters, options)
-    items = collect(files, parameters["columns"])
+    items, code = collect_each(files, parameters["columns"], options, needs_first=not square)
+    if code and len(items) < 2:
+        return code
     if len(items) < 2:
         raise UsageError(f"{printable(items[0].name)} is the only text: name another to compare it with")
     x, y = (items, None) if square else (items[:1], items[1:])
@@ -200,7 +234,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
             lambda: tables.pair_rows(found, x, others),
             lambda: tables.document(found, x, others),
         )
-    return 0
+    return code
 
 
 def short_names(items: list[Item]) -> list[str]:

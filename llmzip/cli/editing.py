@@ -12,13 +12,15 @@ from llmzip.errors import UsageError
 
 def run(files: tuple[str, ...], form: str, parameters: dict[str, Any], options: Options) -> int:
     """Measure the effort from the first text to each other one and print it; the exit code."""
-    from llmzip.cli.distance import collect, make_coder
+    from llmzip.cli.distance import collect_each, make_coder
     from llmzip.measures import editing, tables
     from llmzip.report.measure.stopping import Stopped
 
     for library in ("pydivsufsort", "rapidfuzz"):
         editing.need(library)
-    items = collect(files, parameters["columns"])
+    items, code = collect_each(files, parameters["columns"], options, needs_first=True)
+    if code and len(items) < 2:
+        return code
     if len(items) < 2:
         raise UsageError(f"{items[0].name} is the only text: name another to compare it with")
     coder = make_coder(parameters, options)
@@ -40,4 +42,4 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any], options: 
         lambda: tables.effort_rows(found, source, edited),
         lambda: tables.effort_document(found, source, edited),
     )
-    return 0
+    return code

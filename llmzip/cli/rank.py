@@ -11,7 +11,7 @@ import click
 
 from llmzip import atomic
 from llmzip.cli import completing, measuring
-from llmzip.cli.by_date import by_date_options
+from llmzip.cli.by_date import TABLE, by_date_options
 from llmzip.cli.by_date import run as run_by_date
 from llmzip.cli.options import PATH, Options, apply, messages_options, model_options, progress_options
 from llmzip.cli.run import make_examiner, name_of
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from llmzip.report.measure.stopping import StopRequest
     from llmzip.report.measure.texts import Text
     from llmzip.report.output.rankings import Ranking
-
-TABLE = "table"
 
 rank_options = apply(
     [
