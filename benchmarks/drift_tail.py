@@ -26,7 +26,7 @@ TAIL = (5e-6, 1e-5, 1.5e-5, 2e-5, 3e-5, 6e-5, 1.2e-4)
 PEAKS = 1000  # tokens beyond the threshold
 BOOTSTRAPS = 100
 TERABYTE = 1e12
-RATIOS = (21, 40)  # times the tolerance: as far as repair reaches in short and in long blocks (docs/portability.md)
+RATIOS = (20, 60, 150, 400, 1500)  # times the tolerance: how far repair may reach (docs/reliability.md)
 
 
 class Pair:

@@ -20,7 +20,7 @@ from llmzip.codec.layout import Layout
 from llmzip.codec.lockstep import LockStep
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.codec.quantiser import Quantiser
-from llmzip.codec.repair import Astray, readings
+from llmzip.codec.repair import Astray, Doubts, readings
 from llmzip.coding import cells
 from llmzip.container import BlockKind, read_members
 from llmzip.errors import ArithmeticMismatchError, CorruptError
@@ -89,7 +89,7 @@ def codec(model, tolerance=TOLERANCE):
 def reads(decoder, payload):
     """Whether the block is read rightly at once."""
     try:
-        return decode_block(decoder, payload, len(TEXT), TEXT.__eq__, repairing=False) == (TEXT, False)
+        return decode_block(decoder, payload, len(TEXT), TEXT.__eq__, patience=0) == (TEXT, False)
     except CorruptError:
         return False
 
@@ -296,12 +296,29 @@ def test_a_token_misread_twice_can_be_put_right(streams, spare):
     pytest.fail("none of them")
 
 
-def test_repair_is_bounded_by_a_multiple_of_one_decoding():
+@pytest.mark.parametrize("patience", [0.5, 3, 7])
+def test_repair_is_bounded_by_a_multiple_of_one_decoding(patience):
     payload, _, layout, _ = places(1)
     decoder = long_codec(Misled({(0, step): 1000 for step in range(layout.steps)}))
-    with pytest.raises(ArithmeticMismatchError, match="drifts by far more"):
-        decode_block(decoder, payload, len(WORDS), WORDS.__eq__)
-    assert decoder.session.model.evaluated <= 4 * layout.steps + 1_000
+    with pytest.raises(ArithmeticMismatchError, match=r"drifts by far more .* \(--patience 100\)"):
+        decode_block(decoder, payload, len(WORDS), WORDS.__eq__, patience=patience)
+    assert decoder.session.model.evaluated <= (1 + patience) * layout.steps + 1_000
+
+
+def test_without_patience_a_block_is_read_once():
+    payload, _, layout, _ = places(1)
+    decoder = long_codec(Misled({(0, step): 1000 for step in range(layout.steps)}))
+    with pytest.raises(CorruptError):
+        decode_block(decoder, payload, len(WORDS), WORDS.__eq__, patience=0)
+    assert decoder.session.model.evaluated <= layout.steps
+
+
+def test_patience_finds_what_the_usual_work_does_not():
+    payload, *_ = places(5)
+    decoder = long_codec(Misled({(4, 105): 6}))
+    with pytest.raises(ArithmeticMismatchError):
+        decode_block(decoder, payload, len(WORDS), WORDS.__eq__, patience=0.1)
+    assert decode_block(decoder, payload, len(WORDS), WORDS.__eq__, patience=30) == (WORDS, True)
 
 
 def test_steps_are_where_spans_put_them():
@@ -367,6 +384,20 @@ far_apart = st.dictionaries(st.integers(0, 5).map(lambda i: 650 * i + 7), st.flo
 def test_several_misread_turns_are_found(misread):
     track = Track(misread)
     assert any(readings(track, track, 1))
+
+
+def test_violations_that_were_passed_over_still_count_behind_a_mark():
+    """A reading that goes on does not show again what lies before the mark it goes on from."""
+    track = Track({})
+    for shown in (range(100, 200), range(200)):
+        doubts = Doubts(track, 1, trusted=100, harmless=3)
+        with pytest.raises(Astray):
+            for step in shown:
+                near = np.array([0.5 if step in (40, 150) else 20.0])
+                doubts.review(step, 0, near, np.zeros(1, np.uint8), np.zeros(1, np.uint8))
+                doubts.end(step)
+        assert doubts.row == 151 and doubts.borne == 4
+        assert doubts.as_it_is < Doubts(track, 1, trusted=100).as_it_is + doubts.rate * 151
 
 
 def test_noise_is_given_up():

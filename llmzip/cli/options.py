@@ -12,7 +12,15 @@ from click.core import ParameterSource
 
 from llmzip.cli import completing
 from llmzip.codec.head import MAX_STREAMS
-from llmzip.codec.settings import DEFAULT_LEVEL, LAST_WITHOUT_NETWORK, SMALLEST_BLOCK, SMALLEST_WINDOW, Settings
+from llmzip.codec.settings import (
+    DEFAULT_LEVEL,
+    DEFAULT_PATIENCE,
+    LAST_WITHOUT_NETWORK,
+    MOST_PATIENCE,
+    SMALLEST_BLOCK,
+    SMALLEST_WINDOW,
+    Settings,
+)
 from llmzip.container.format import MAX_BLOCK, MAX_CONTEXT
 from llmzip.errors import UsageError
 
@@ -290,6 +298,14 @@ _limits = [
         metavar="SIZE",
         type=Size(1),
         help="Refuse what takes more than about SIZE bytes of memory to decode.",
+    ),
+    click.option(
+        "--patience",
+        metavar="TIMES",
+        type=click.FloatRange(0, MOST_PATIENCE),
+        default=DEFAULT_PATIENCE,
+        show_default=True,
+        help="Where this machine's arithmetic misreads a block, spend up to TIMES one decoding on putting it right.",
     ),
 ]
 _salvage = [

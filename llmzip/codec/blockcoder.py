@@ -128,7 +128,7 @@ class BlockCoder:
         try:
             for turn, shaken in enumerate(shakes):
                 told = portion(report, _ENCODING + turn * share, _ENCODING + (turn + 1) * share)
-                decode_block(pipeline, payload, len(data), data.__eq__, told, repairing=False, shaken=shaken)
+                decode_block(pipeline, payload, len(data), data.__eq__, told, patience=0, shaken=shaken)
         except CorruptError:
             return False
         return True

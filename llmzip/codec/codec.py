@@ -289,7 +289,14 @@ class Codec:
             return data, False
         try:
             with self.choice.unless_replaced():
-                return decode_block(pipeline, block.payload, block.original_length, block.fits, progress)
+                return decode_block(
+                    pipeline,
+                    block.payload,
+                    block.original_length,
+                    block.fits,
+                    progress,
+                    patience=self.settings.patience,
+                )
         except (CorruptError, ArithmeticMismatchError) as error:
             raise type(error)(f"{block.where}: {error}") from None
 

@@ -13,12 +13,12 @@ from llmzip.codec.layout import Layout
 from llmzip.codec.lockstep import LockStep, Rereader
 from llmzip.codec.pipeline import BlockPipeline, ShareDone, silent
 from llmzip.codec.repair import Astray, readings
+from llmzip.codec.settings import DEFAULT_PATIENCE, MOST_PATIENCE
 from llmzip.coding.rangecoder import TurnDecoder
 from llmzip.errors import ArithmeticMismatchError, CorruptError
 from llmzip.text import newlines
 from llmzip.text.tokens import TokenText
 
-_REPAIRS = 3  # times the steps of the first reading that repair may take
 _KNOWN_A_STEP = 10  # tokens of a context that the mixer goes over in about the time of a step
 _SHORT = 1_000  # and so many steps more, which take about a second, for short blocks
 
@@ -30,17 +30,17 @@ def decode_block(
     fits: Callable[[bytes], bool],
     progress: ShareDone = silent,
     *,
-    repairing: bool = True,
+    patience: float = DEFAULT_PATIENCE,
     shaken: float = 0,
 ) -> tuple[bytes, bool]:
-    """The bytes of a block, and whether drift beyond the tolerance had to be put right (if `repairing`).
+    """The bytes of a block, and whether drift beyond the tolerance had to be put right (for `patience` times the work).
 
     fits: whether bytes are those that the block's check was made from; nothing else is returned. shaken: move the network's log odds
     by up to so many tolerances at random, as another machine might.
     Raises CorruptError for damage, ArithmeticMismatchError where drift must have exceeded the tolerance by far.
     """
     head, words = BlockHead.unpack(payload, original_length)
-    return decode_words(pipeline, head, words, original_length, fits, progress, repairing=repairing, shaken=shaken)
+    return decode_words(pipeline, head, words, original_length, fits, progress, patience=patience, shaken=shaken)
 
 
 def decode_words(
@@ -51,7 +51,7 @@ def decode_words(
     fits: Callable[[bytes], bool],
     progress: ShareDone = silent,
     *,
-    repairing: bool = True,
+    patience: float = DEFAULT_PATIENCE,
     shaken: float = 0,
 ) -> tuple[bytes, bool]:
     """The same for a block taken apart; original_length: the most bytes that it may have."""
@@ -91,12 +91,12 @@ def decode_words(
             return data, False
     except CorruptError as error:
         failure = error
-    if not (repairing and pipeline.network and pipeline.coding.tolerance and layout.count):
+    if not (patience and pipeline.network and pipeline.coding.tolerance and layout.count):
         raise failure
     # Whoever made the block may have made it for the time that repair would take.
     before = 0 if known is None else len(known) / _KNOWN_A_STEP
     make = partial(LockStep, pipeline, words, layout, head.part, known, keeping=True)
-    reader = Rereader(make, layout, _REPAIRS * reached + _SHORT + before, before)
+    reader = Rereader(make, layout, patience * reached + _SHORT + before, before)
     try:
         for tokens in readings(reader, pipeline.quantiser, layout.streams):
             data = text_of(tokens)
@@ -104,10 +104,15 @@ def decode_words(
                 return data, True
     except Astray:
         raise ArithmeticMismatchError(
-            "its bytes are intact, but the model's arithmetic on this machine drifts by far more than the file "
-            "tolerates: decompress it on a machine, or with a build of llama-cpp-python, like that which made it"
+            "its bytes are intact, but the model's arithmetic on this machine drifts by far more than the file tolerates: try longer "
+            f"(--patience {_longer(patience)}), or a machine or a build of llama-cpp-python like that which made it"
         ) from None
     raise failure
+
+
+def _longer(patience: float) -> str:
+    """What to try after so much."""
+    return f"{max(100.0, min(10 * patience, MOST_PATIENCE)):.0f}"
 
 
 def _by_table(

@@ -127,12 +127,13 @@ class Mark(NamedTuple):
 class Rereader:
     """Reads a block again and again for `repair.readings`, each time from where it differs from the time before.
 
-    make: a `LockStep` that is keeping. most: steps of the network in all. before: what beginning anew takes, in steps.
+    make: a `LockStep` that is keeping. most: steps of the network in all, of which `left` are left. before: what beginning anew takes, in
+    steps.
     """
 
     def __init__(self, make: Callable[[], LockStep], layout: Layout, most: float, before: float = 0) -> None:
         self._make, self._layout = make, layout
-        self._left, self._before = most, before
+        self.left, self._before = most, before
         self._reading: LockStep | None = None
         self._misread: dict[Turn, int] = {}
         self._marks: list[Mark] = []
@@ -140,7 +141,7 @@ class Rereader:
     @property
     def exhausted(self) -> bool:
         """Whether the work allowed is done."""
-        return self._left <= 0
+        return self.left <= 0
 
     def read(self, doubts: Doubts) -> NDArray[np.int32]:
         """Tokens (count,) in the order of the text. Raises Astray and CorruptError."""
@@ -148,19 +149,19 @@ class Rereader:
         apart = max(1, min(max(_MARK_STEPS, _MARK_ROWS // self._layout.streams), self._layout.steps // _MARKS))
         last = reading.step
         while reading.step < self._layout.steps:
-            if self._left <= 0:
+            if self.left <= 0:
                 raise Astray
             if reading.step >= last + apart:
                 last = reading.step
                 self._marks.append(reading.mark())
                 self._thin()
-            self._left -= 1
+            self.left -= 1
             reading.advance(doubts)
         return reading.tokens
 
     def _return(self, misread: dict[Turn, int]) -> LockStep:
         """Back to the last mark before anything is read otherwise than the time before."""
-        self._left -= self._before
+        self.left -= self._before
         if self._reading is None:
             self._reading = self._make()
         else:
@@ -169,7 +170,7 @@ class Rereader:
                 self._marks.pop()
             mark = self._marks[-1] if self._marks else None
             self._reading.back(mark)
-            self._left -= mark.step / _REPLAYED if mark else 0
+            self.left -= mark.step / _REPLAYED if mark else 0
         self._misread = misread
         return self._reading
 

@@ -14,12 +14,12 @@ without a violation. That a violation is none after all, but a drift, is a hypot
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import itertools
 import math
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -40,17 +40,18 @@ class Turn(NamedTuple):
 
 # In tolerances: an encoder's turns lie at least 1 from every edge, and flagged ones at most 1 from an edge of the first
 # grid. Drift is mostly a small part of the tolerance, so what is beyond these is a violation.
-_DOUBTFUL, _UNFOUNDED = 0.75, 1.25
-_RATE = 80.0  # violations in a token of noise, times the tolerance in log odds (docs/portability.md)
-_FARTHEST = 150.0  # tolerances from an edge: what lies farther is hardly ever misread
+DOUBTFUL, _UNFOUNDED = 0.75, 1.25
+RATE = 80.0  # violations in a token of noise, times the tolerance in log odds (docs/portability.md)
+_FARTHEST = 1500.0  # tolerances from an edge: what lies farther is never misread
 
 # Logarithms of probabilities: that drift exceeds the tolerance in a turn, in a turn of a token of which it did in another, and in one
 # soon after; with the powers that they fall with. A violation that is none.
 _ANYWHERE, _SAME_TOKEN, _SOON = (-18.0, 5.0), (-2.3, 2.0), (-9.0, 4.0)
 _SOON_STEPS = 64
-_HONEST = -7.0
+_HONEST = -9.0
 _CONVINCED = 12.0  # violations that were to be expected: a reading without any is right, and the check is not
-_HOPELESS = -30.0  # behind the likeliest turn of a reading: not worth a try
+_HOPELESS = -40.0  # behind the likeliest turn of a reading: not worth a try
+_WIDEST, _WIDTH = 8192, 256  # turns of the first reading, and of one with misread turns, that are kept to be tried
 
 T = TypeVar("T", covariant=True)
 
@@ -59,33 +60,38 @@ class Astray(Exception):
     """A reading has become noise; or all likely readings of a block do."""
 
 
-@dataclass(frozen=True)
-class Suspect:
-    """A turn that may be misread. beyond: the cell on the other side of the nearest edge; distance: from that edge, in
-    tolerances; row: of its token in coding order; harmless: violations before it."""
+class Suspects(NamedTuple):
+    """Turns that may be misread, the likeliest first: arrays of shape (n,). scores: logarithms of likelihoods; beyond: the cells on the
+    other side of the nearest edge; rows: of their tokens in coding order."""
 
-    turn: Turn
-    beyond: int
-    distance: float
-    row: int
-    harmless: int
+    scores: NDArray[np.float64]
+    turns: NDArray[np.int64]  # (n, 3)
+    beyond: NDArray[np.uint8]
+    rows: NDArray[np.int64]
 
 
 class Doubts:
     """Watches one reading: takes turns the other way (`misread`: their cells), and looks for violations and suspects behind the last
-    of these. trusted: rows up to which violations do not end it."""
+    of these. trusted: rows up to which violations do not end it, and `harmless` is how many it has had there."""
 
     def __init__(
-        self, quantiser: Quantiser, streams: int, misread: dict[Turn, int] | None = None, trusted: int = 0
+        self,
+        quantiser: Quantiser,
+        streams: int,
+        misread: dict[Turn, int] | None = None,
+        trusted: int = 0,
+        harmless: int = 0,
     ) -> None:
-        self.misread, self._trusted = misread or {}, trusted
-        self.rate = _RATE * quantiser.tolerance * 1e-6
-        self.violations: list[int] = []
+        self.misread, self._trusted, self._harmless = misread or {}, trusted, harmless
+        self.rate = RATE * quantiser.tolerance * 1e-6
+        self.violations: list[int] = []  # behind what is trusted
         self.row = 0
         self._quantiser, self._streams = quantiser, streams
         self._steps = {turn.step for turn in self.misread}
         self._behind = max(self.misread, default=Turn(-1, 0, 0))
-        self._suspects: deque[Suspect] = deque()
+        self._near: list[
+            tuple[int, int, int, float, int, int]
+        ] = []  # turn, distance in tolerances, cell beyond, violations before it
         self._reasons: NDArray[np.float64] = np.empty(0)
 
     def review(
@@ -104,15 +110,12 @@ class Doubts:
             first = self._quantiser.nearest(odds, np.zeros_like(states), cells)[0]
             self._reasons = np.minimum(self._reasons, first)
         for stream in np.flatnonzero(distances < _FARTHEST).tolist():
-            turn, row = Turn(step, level, stream), step * self._streams + stream
-            if turn > self._behind:
+            row = step * self._streams + stream
+            if row >= self._trusted and (step, level, stream) > self._behind:
                 distance = float(distances[stream])
-                self._suspects.append(Suspect(turn, int(beyond[stream]), distance, row, len(self.violations)))
-                if distance < _DOUBTFUL:
+                self._near.append((step, level, stream, distance, int(beyond[stream]), self.borne))
+                if distance < DOUBTFUL:
                     self.violations.append(row)
-        oldest = step * self._streams + _HOPELESS / self.rate
-        while self._suspects and self._suspects[0].row < oldest:
-            self._suspects.popleft()
 
     def end(self, step: int) -> None:
         """The tokens of a step are complete. Raises Astray where one shows a violation."""
@@ -120,38 +123,53 @@ class Doubts:
         if step < self._behind.step:
             return
         for stream in np.flatnonzero(self._reasons > _UNFOUNDED).tolist():
-            if step > self._behind.step or stream != self._behind.stream:
-                self.violations.append(step * self._streams + stream)
-        if self.violations and self.violations[-1] >= self._trusted:
+            row = step * self._streams + stream
+            if row >= self._trusted and (step > self._behind.step or stream != self._behind.stream):
+                self.violations.append(row)
+        if len(self._near) > _WIDEST * 8:
+            oldest = (self.row + _HOPELESS / self.rate) / self._streams
+            del self._near[: bisect.bisect_left(self._near, (math.floor(oldest),))]
+        if self.violations:
             raise Astray
 
-    def extensions(self) -> Iterator[tuple[float, Suspect]]:
-        """Turns behind the last misread one that may be misread as well, with the logarithm of their likelihood."""
-        found = [
-            (self._prior(s) + self.rate * s.row + _HONEST * s.harmless, s)
-            for s in self._suspects
-            if s.row >= self._trusted
-        ]
-        best = max((score for score, _ in found), default=0.0)
-        return ((score, suspect) for score, suspect in found if score > best + _HOPELESS)
+    @property
+    def borne(self) -> int:
+        """Violations so far that are taken for drift."""
+        return self._harmless + len(self.violations)
+
+    def suspects(self) -> Suspects:
+        """Turns behind the last misread one that may be misread as well."""
+        table = np.array(self._near, np.float64).reshape(-1, 6)
+        turns = table[:, :3].astype(np.int64)
+        rows = turns[:, 0] * self._streams + turns[:, 2]
+        scores = self._priors(turns, table[:, 3]) + self.rate * rows + _HONEST * table[:, 5]
+        best = np.argsort(-scores, kind="stable")[: _WIDTH if self.misread else _WIDEST]
+        best = best[scores[best] > scores[best[:1]] + _HOPELESS]
+        return Suspects(scores[best], turns[best], table[best, 4].astype(np.uint8), rows[best])
 
     @property
     def as_it_is(self) -> float:
         """The logarithm of the likelihood that nothing more is misread up to here."""
-        return self.rate * self.row + _HONEST * len(self.violations)
+        return self.rate * self.row + _HONEST * self.borne
 
     @property
     def convincing(self) -> bool:
         """Whether so much was read without a violation that it must be right."""
-        return not self.violations and self.row * self.rate > _CONVINCED
+        return not self.borne and self.row * self.rate > _CONVINCED
 
-    def _prior(self, suspect: Suspect) -> float:
-        level, power = _ANYWHERE
+    def _priors(self, turns: NDArray[np.int64], distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        """That each of these turns, (n, 3), is misread, with what is misread already."""
+        likelier = np.full(len(turns), False), np.full(len(turns), False)
         for turn in self.misread:
-            if turn.stream == suspect.turn.stream and suspect.turn.step - turn.step <= _SOON_STEPS:
-                near = _SAME_TOKEN if suspect.turn.step == turn.step else _SOON
-                level, power = max((level, power), near)
-        return level - power * math.log1p(suspect.distance)
+            after = np.where(turns[:, 2] == turn.stream, turns[:, 0] - turn.step, _SOON_STEPS + 1)
+            likelier[0][after == 0] = True
+            likelier[1][after <= _SOON_STEPS] = True
+        levels, powers = (
+            np.select(likelier, (same, soon), other)
+            for same, soon, other in zip(_SAME_TOKEN, _SOON, _ANYWHERE, strict=True)
+        )
+        likelihoods: NDArray[np.float64] = levels - powers * np.log1p(distances)
+        return likelihoods
 
 
 class Reader(Protocol[T]):
@@ -165,26 +183,66 @@ class Reader(Protocol[T]):
         """Whether the work allowed is done."""
 
 
+@dataclass(frozen=True)
+class Hypothesis:
+    """Which turns are misread, and what tells how likely that is. trusted, harmless: of `Doubts`; prior: the logarithm of its
+    likelihood but for how far it reads; behind: turns that may be misread behind those of `misread`, `at` is the one that is."""
+
+    misread: dict[Turn, int] = field(default_factory=dict)
+    trusted: int = 0
+    harmless: int = 0
+    prior: float = 0.0
+    behind: Suspects | None = None
+    at: int = 0
+
+    @property
+    def score(self) -> float:
+        """The logarithm of its likelihood, of one with a turn behind the others."""
+        return self.prior + float(self.behind.scores[self.at]) if self.behind else self.prior
+
+    def next(self) -> Hypothesis | None:
+        """The same with the next likely turn in place of the last."""
+        if not self.behind or self.at + 1 == len(self.behind.scores):
+            return None
+        return replace(self, at=self.at + 1)
+
+    def extended(self, rate: float) -> Hypothesis:
+        """The same, with its turn behind the others among them."""
+        if not self.behind:
+            return self
+        turn = Turn(*map(int, self.behind.turns[self.at]))
+        prior = self.score - rate * float(self.behind.rows[self.at])
+        return Hypothesis(self.misread | {turn: int(self.behind.beyond[self.at])}, prior=prior)
+
+
 def readings(reader: Reader[T], quantiser: Quantiser, streams: int) -> Iterator[T]:
     """Results of reading a block in other ways, the likeliest first. Raises Astray at the end if reading it as it is gives noise."""
-    waiting: list[tuple[float, int, dict[Turn, int], int, float]] = [(0.0, 0, {}, 0, 0.0)]
-    numbers = itertools.count(1)
+    waiting: list[tuple[float, int, Hypothesis]] = []
+    numbers = itertools.count()
+
+    def add(score: float, hypothesis: Hypothesis) -> None:
+        heapq.heappush(waiting, (-score, next(numbers), hypothesis))
+
+    add(0.0, Hypothesis())
     astray = False
     while waiting and not reader.exhausted:
-        _, _, misread, trusted, prior = heapq.heappop(waiting)
-        doubts = Doubts(quantiser, streams, misread, trusted)
+        _, _, chosen = heapq.heappop(waiting)
+        if other := chosen.next():
+            add(other.score, other)
+        chosen = chosen.extended(RATE * quantiser.tolerance * 1e-6)
+        doubts = Doubts(quantiser, streams, chosen.misread, chosen.trusted, chosen.harmless)
         try:
             yield reader.read(doubts)
-            if not misread and doubts.convincing:
+            if not chosen.misread and doubts.convincing:
                 return
         except CorruptError:
-            astray = astray or not misread
+            astray = astray or not chosen.misread
         except Astray:
-            astray = astray or not misread
-            heapq.heappush(waiting, (-prior - doubts.as_it_is, next(numbers), misread, doubts.row, prior))
-        for score, suspect in doubts.extensions():
-            further = misread | {suspect.turn: suspect.beyond}
-            without_row = prior + score - doubts.rate * suspect.row
-            heapq.heappush(waiting, (-prior - score, next(numbers), further, 0, without_row))
+            astray = astray or not chosen.misread
+            trusting = replace(chosen, trusted=doubts.row, harmless=doubts.borne)
+            add(chosen.prior + doubts.as_it_is, trusting)
+        if len((behind := doubts.suspects()).scores):
+            further = Hypothesis(chosen.misread, prior=chosen.prior, behind=behind)
+            add(further.score, further)
     if astray:
         raise Astray

@@ -17,6 +17,7 @@ DEFAULT_LEVEL, LAST_WITHOUT_NETWORK, FIRST_THOROUGH = 6, 3, 7
 DEFAULT_BLOCK, THOROUGH_BLOCK = 4 << 20, 16 << 20
 SMALLEST_BLOCK = 1 << 12
 SMALLEST_WINDOW = 16
+DEFAULT_PATIENCE, MOST_PATIENCE = 3.0, 1e6
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,13 @@ class Settings:
     block_size: bytes of a block, 4 KiB to 64 MiB; None = by level.
     max_size: original bytes that a file is decompressed to at most; None = no limit. memory_limit: bytes of memory that decompression may
         take (about; then blocks are decoded one by one); None = no limit. Beyond them LlmzipError is raised.
+    patience: how many times the work of one decoding may go into putting a portable block right that drift has misled; 0 = none, up to 10^6.
     verify: decode every block again before it is written, as it is and with drift added, and store what does not come back by a
         classic codec.
     show_downloads: progress on stderr while a model is fetched from the hub.
 
-    Files say what decompression needs: for that only model, context, threads, gpu_layers, max_size, memory_limit and show_downloads count.
+    Files say what decompression needs: for that only model, context, threads, gpu_layers, max_size, memory_limit, patience and
+    show_downloads count.
     """
 
     model: str | Path | LanguageModel | None = None
@@ -63,6 +66,7 @@ class Settings:
     show_downloads: bool = True
     max_size: int | None = None
     memory_limit: int | None = None
+    patience: float = DEFAULT_PATIENCE
 
     def __post_init__(self) -> None:
         if not 1 <= self.level <= 9:
@@ -81,6 +85,8 @@ class Settings:
             raise UsageError(f"a window can hold {SMALLEST_WINDOW} to {MAX_CONTEXT} tokens, not {self.window}")
         if self.threads < 0:
             raise UsageError(f"the number of threads cannot be {self.threads}")
+        if not 0 <= self.patience <= MOST_PATIENCE:
+            raise UsageError(f"patience goes from 0 to {MOST_PATIENCE:.0f} times one decoding: not {self.patience:g}")
         if self.gpu_layers is not None and self.gpu_layers < 0:
             raise UsageError(f"the number of layers on a GPU cannot be {self.gpu_layers}")
 

@@ -303,9 +303,9 @@ def decode(data: bytes, choice: ModelChoice) -> bytes:
         pipeline = choice.pipeline(coding)
         with choice.unless_replaced():
             if parsed.head is None:
-                return decode_block(pipeline, parsed.payload, MAX_SHORT, parsed.fits, repairing=False)[0]
+                return decode_block(pipeline, parsed.payload, MAX_SHORT, parsed.fits, patience=0)[0]
             words = from_shortest(parsed.payload)
-            return decode_words(pipeline, parsed.head, words, MAX_SHORT, parsed.fits, repairing=False)[0]
+            return decode_words(pipeline, parsed.head, words, MAX_SHORT, parsed.fits, patience=0)[0]
 
 
 def verified(parsed: Parsed, original: bytes | None) -> bytes:

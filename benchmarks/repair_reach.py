@@ -1,0 +1,154 @@
+"""How far repair reaches: the search of `llmzip.codec.repair` on simulated blocks, with no network to wait for.
+
+usage: repair_reach.py [--tokens N] [--streams S] [--work W...] [--trials N]
+
+The search sees nothing of a block but how far turns lie from edges. Of a right reading these distances are drawn evenly (as the turns of
+text lie, docs/portability.md), none below one tolerance; of a reading that has gone astray evenly as well, with none spared. Turns that
+are misread lie where they are told to. So the search itself, its order, its marks and its allowance are those of a real block; steps are counted, not
+waited for. Printed: the steps that it took until all misread turns were found, and the share of blocks that come back within an allowance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.codec.layout import Layout
+from llmzip.codec.lockstep import Mark, Rereader
+from llmzip.codec.quantiser import PORTABLE_TOLERANCE
+from llmzip.codec.repair import DOUBTFUL, RATE, Astray, Doubts, Turn, readings
+
+LEVELS = 13
+FARTHEST = LEVELS * DOUBTFUL / (RATE * PORTABLE_TOLERANCE * 1e-6)  # tolerances: turns lie evenly up to here
+CHUNK = 64
+
+
+class Simulated:
+    """Stands in for a `LockStep` and for the quantiser: turns of a block that lie at random, but for those that are misread: {turn: distance}."""
+
+    def __init__(self, layout: Layout, misread: dict[Turn, float], seed: int) -> None:
+        self.layout, self.misread, self.seed = layout, misread, seed
+        self.tolerance = PORTABLE_TOLERANCE
+        self.step, self.taken = 0, set[Turn]()
+        self._chunks: dict[tuple[object, int], NDArray[np.float32]] = {}
+        self._order = sorted(misread)
+
+    def _key(self, doubts: Doubts) -> tuple[object, Turn | None]:
+        """Of the reading at the present step: what tells its noise from that of others, and where it goes astray."""
+        flips = sorted(doubts.misread)
+        for at, turn in enumerate(self._order):
+            if at >= len(flips) or flips[at] != turn:
+                astray = min(turn, flips[at]) if at < len(flips) else turn
+                return tuple(flips[at:]), astray
+        if len(flips) > len(self._order):
+            return tuple(flips[len(self._order) :]), flips[len(self._order)]
+        return (), None
+
+    def _distances(self, key: object, step: int) -> NDArray[np.float32]:
+        """(LEVELS, streams) of a step."""
+        chunk = step // CHUNK
+        if (key, chunk) not in self._chunks:
+            if len(self._chunks) > 64:
+                self._chunks.clear()
+            generator = np.random.default_rng([self.seed, chunk, *self._number(key)])
+            shape = CHUNK, LEVELS, self.layout.streams
+            self._chunks[key, chunk] = generator.random(shape, np.float32) * np.float32(FARTHEST)
+        return self._chunks[key, chunk][step % CHUNK]
+
+    @staticmethod
+    def _number(key: object) -> Iterable[int]:
+        if key == "right":
+            return (0,)
+        return (1, *(number for turn in key for number in turn))
+
+    def nearest(self, odds: NDArray[np.float64], states: object, cells: NDArray[np.uint8]) -> tuple[object, object]:
+        return odds, cells + np.uint8(1)
+
+    def advance(self, doubts: Doubts) -> None:
+        step, active, self.taken = self.step, self.layout.active(self.step), set(doubts.misread)
+        key, astray = self._key(doubts)
+        right = self._distances("right", step)
+        noise = self._distances(key, step) if astray and astray.step <= step else None
+        states = np.zeros(active, np.uint8)
+        for level in range(LEVELS):
+            row = 1 + right[level] * np.float32(1 - 1 / FARTHEST)
+            if noise is not None:
+                first = 0
+                if astray.step == step:
+                    # Streams in front of the turn, and lower levels, are still right.
+                    first = astray.stream + 1 if level == astray.level else 0 if level > astray.level else len(row)
+                row[first:] = noise[level][first:]
+            for turn, distance in self.misread.items():
+                if turn.step == step and turn.level == level and (not astray or turn <= astray):
+                    row[turn.stream] = distance
+            doubts.review(step, level, row[:active].astype(np.float64), states, np.zeros(active, np.uint8))
+        self.step += 1
+        doubts.end(step)
+
+    @property
+    def tokens(self) -> set[Turn]:
+        """Stands in for tokens: which turns were taken the other way."""
+        return self.taken
+
+    def mark(self) -> Mark:
+        return Mark(self.step, np.empty(8 << 20, np.uint8))
+
+    def back(self, mark: Mark | None) -> None:
+        self.step = mark.step if mark else 0
+
+
+def work(tokens: int, streams: int, misread: dict[Turn, float], seed: int, most: float) -> float | None:
+    """Steps that the search takes until all is found; None: not within `most`."""
+    layout = Layout(tokens, streams)
+    simulated = Simulated(layout, misread, seed)
+    reader = Rereader(lambda: simulated, layout, most)
+    wanted = set(misread)
+    try:
+        for taken in readings(reader, simulated, streams):
+            if taken == wanted:
+                return most - reader.left
+    except Astray:
+        pass
+    return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tokens", type=int, default=100_000)
+    parser.add_argument("--streams", type=int, default=16)
+    parser.add_argument(
+        "--distances", type=float, nargs="*", default=[0.2, 1, 5, 20, 60], help="in tolerances beyond an edge"
+    )
+    parser.add_argument(
+        "--apart",
+        type=int,
+        help="tokens to a second misread turn, at the same distance from an edge; 0: in the same token",
+    )
+    parser.add_argument("--trials", type=int, default=5)
+    parser.add_argument("--patience", type=float, default=1000.0, help="given up after so many times one decoding")
+    options = parser.parse_args()
+    steps = -(-options.tokens // options.streams)
+    print(f"{options.tokens} tokens in {options.streams} streams: times the steps of one decoding until all is found")
+    for distance in options.distances:
+        found = []
+        for seed in range(options.trials):
+            place = random.Random(seed)
+            turn = Turn(
+                place.randrange(steps // 4, steps * 3 // 4), place.randrange(LEVELS), place.randrange(options.streams)
+            )
+            misread = {turn: distance}
+            if options.apart is not None:
+                other = place.choice([level for level in range(LEVELS) if options.apart or level != turn.level])
+                misread[Turn(turn.step + options.apart // options.streams, other, turn.stream)] = distance
+            taken = work(options.tokens, options.streams, misread, seed, options.patience * steps + 1000)
+            found.append(math.inf if taken is None else taken / steps)
+        print(f"{distance:g} tolerances: " + ", ".join(f"{times:.2f}" for times in sorted(found)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
