@@ -303,6 +303,14 @@ def test_files_that_cannot_be_read_do_not_stop_the_others(tmp_path, capsys, monk
     assert code == 1 and len(Path("m.csv").read_text().splitlines()) == 3
 
 
+def test_what_a_table_rests_on_is_counted_where_sizes_are_alike(tmp_path, capsys):
+    fasta = tmp_path / "s.fa"
+    fasta.write_text(">a\nATGCATGCATGC\n>b\nATGCATTTATGC\n")
+    assert "on 2 texts of 24 bytes, 24 tokens" in run(capsys, "distance", "--by", "mixer", str(fasta))[1]
+    out = run(capsys, "distance", "--by", "mixer", "--matrix", str(tmp_path / "m.csv"), str(fasta))[1]
+    assert "on 2 texts of 24 bytes, 24 tokens" in out
+
+
 def test_a_text_from_a_pipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("b").write_bytes(STARS)

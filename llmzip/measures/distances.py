@@ -60,7 +60,7 @@ class Lengths:
 class Distances:
     """The measure between texts x (rows) and y (columns), with what it rests on: sizes of the texts and their code lengths.
 
-    notices: sentences that a reader has to know, on texts that do not fit the window.
+    notices: sentences that a reader has to know, on texts that do not fit the window. same: whether x and y are the same texts.
     """
 
     measure: str
@@ -70,6 +70,7 @@ class Distances:
     x_sizes: list[Size]
     y_sizes: list[Size]
     notices: list[str] = field(default_factory=list)
+    same: bool = False
 
 
 def pairs(measure: str, x: int, y: int, *, same: bool = False) -> int:
@@ -109,7 +110,7 @@ def distance_matrix(
     if not same:
         told += [notice for notice in coder.notices(x, others) if notice not in told]
     return Distances(
-        measure, coder.name, lengths.distances(measure), lengths, coder.sizes(x), coder.sizes(others), told
+        measure, coder.name, lengths.distances(measure), lengths, coder.sizes(x), coder.sizes(others), told, same
     )
 
 

@@ -24,10 +24,9 @@ _bits = decimals(1)
 
 def _rest(found: Distances) -> list[str]:
     """The sentences below a table: definition, and what it rests on."""
-    count = len(found.x_sizes) + (0 if found.x_sizes == found.y_sizes else len(found.y_sizes))
-    sizes = found.x_sizes if found.x_sizes == found.y_sizes else [*found.x_sizes, *found.y_sizes]
+    sizes = found.x_sizes if found.same else [*found.x_sizes, *found.y_sizes]
     tokens = None if any(size.tokens is None for size in sizes) else sum(size.tokens or 0 for size in sizes)
-    rests = f"{count} texts of {sum(size.bytes for size in sizes):,} bytes"
+    rests = f"{len(sizes)} texts of {sum(size.bytes for size in sizes):,} bytes"
     rests += "" if tokens is None else f", {tokens:,} tokens"
     return [f"{found.measure} = {MEASURES[found.measure]}, by {found.coder}, on {rests}", *found.notices]
 
