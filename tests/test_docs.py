@@ -56,3 +56,12 @@ def test_examples_of_docstrings(name, tmp_path, monkeypatch):
 def test_there_are_examples():
     assert ROOT / "docs" / "python.md" in pages and ROOT / "README.md" in pages
     assert {"llmzip", "llmzip.files.file", "llmzip.files.incremental"} <= set(modules)
+
+
+def test_the_site_names_every_page_once():
+    """In its navigation, and in the table of its first page."""
+    named = re.findall(r"^ +- .*: ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert sorted(named) == sorted(pages)
+    linked = re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs/index.md").read_text())
+    assert sorted(linked) == sorted(pages - {"index.md"})
