@@ -523,8 +523,10 @@ def test_group_that_cannot_be_kept_gets_no_rights(tool: Tool, monkeypatch: pytes
 def commands(command, path=("llmzip",)):
     """Every command and subcommand with its name."""
     yield " ".join(path), command
-    for name, inner in getattr(command, "commands", {}).items():
-        yield from commands(inner, (*path, name))
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from commands(command.get_command(context, name), (*path, name))
 
 
 def test_no_command_looks_at_files_before_it_begins():

@@ -10,6 +10,7 @@ import click
 from llmzip.cli.files import StandardOutput
 from llmzip.cli.options import PATH, Options, apply, context_option, messages_options, model_options
 from llmzip.cli.originals import Original
+from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import Run
 from llmzip.container import write_all
 
@@ -69,3 +70,10 @@ def run(files: tuple[str, ...], part: tuple[int, int | None] | None, parameters:
                     write_all(output.stream, piece)
 
     return session.for_each(files, one)
+
+
+@click.command(name="cat", epilog=EXIT_CODES, context_settings=SETTINGS)
+@cat_options
+def command(files: tuple[str, ...], part: tuple[int, int | None] | None, **parameters: Any) -> int:
+    """Write the original of each FILE, or a part of it, to standard output; without FILE that of standard input."""
+    return run(files, part, parameters)

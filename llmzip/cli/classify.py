@@ -10,6 +10,7 @@ import click
 from llmzip.cli import measuring
 from llmzip.cli.distance import coder_options, collect, collect_each, collection_options, make_coder
 from llmzip.cli.options import PATH, Options, apply, messages_options, progress_options
+from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import notice
 from llmzip.errors import UsageError
 
@@ -204,3 +205,10 @@ def _crossed(
     found.method += f", {parameters['folds']} folds"
     found.notices += coder.notices(contexts, texts)
     return found
+
+
+@click.command(name="classify", epilog=EXIT_CODES, context_settings=SETTINGS)
+@classify_options
+def command(files: tuple[str, ...], form: str, **parameters: Any) -> int:
+    """Tell which class each FILE belongs to, by labelled texts that are coded with it; FILE may be a table of texts."""
+    return run(files, form, parameters)

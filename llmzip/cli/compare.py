@@ -9,6 +9,7 @@ import click
 
 from llmzip.cli import measuring
 from llmzip.cli.options import Options, apply, coding_options, messages_options, model_options, progress_options
+from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import make_codec, notice
 from llmzip.errors import LlmzipError, UsageError
 
@@ -105,3 +106,10 @@ def choose(only: str | None, skip: str | None) -> list[str]:
     if not wanted:
         raise UsageError("no compressor is left to compare")
     return [name for name in NAMES if name in wanted]
+
+
+@click.command(name="compare", epilog=EXIT_CODES, context_settings=SETTINGS)
+@compare_options
+def command(files: tuple[str, ...], form: str, **parameters: Any) -> int:
+    """Compress each FILE with llmzip and with other compressors; every result is verified by restoring it."""
+    return run(files, form, parameters)

@@ -13,6 +13,7 @@ import click
 
 from llmzip.cli.options import PATH, Options, apply, context_option, messages_options, model_options
 from llmzip.cli.originals import Original
+from llmzip.cli.program import DIFF_CODES, SETTINGS
 from llmzip.cli.run import Run, name_of, report
 from llmzip.container import write_all
 from llmzip.errors import LlmzipError, UsageError
@@ -103,3 +104,10 @@ def _compare(flags: list[str], names: list[str], descriptors: list[int]) -> int:
     if done.stderr:
         raise LlmzipError(os.fsdecode(done.stderr).strip().removeprefix("diff: "))
     return done.returncode
+
+
+@click.command(name="diff", epilog=DIFF_CODES, context_settings=SETTINGS)
+@diff_options
+def command(first: str, second: str, **parameters: Any) -> int:
+    """Print how the originals of A and B differ, compressed or not, as the system's diff -u does."""
+    return run(first, second, parameters)

@@ -13,6 +13,7 @@ from llmzip import atomic
 from llmzip.cli import completing, measuring
 from llmzip.cli.files import Input, printable
 from llmzip.cli.options import PATH, Options, apply, messages_options, model_options, progress_options
+from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import codec_settings, name_of, notice, report
 from llmzip.errors import LlmzipError, UsageError
 
@@ -241,3 +242,10 @@ def short_names(items: list[Item]) -> list[str]:
     """Names for a picture: without what all folders share, cut at 40 characters; one for each text."""
     found = [printable(Path(item.name).name)[-40:] for item in items]
     return [name if found.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(found)]
+
+
+@click.command(name="distance", epilog=EXIT_CODES, context_settings=SETTINGS)
+@distance_options
+def command(files: tuple[str, ...], form: str, **parameters: Any) -> int:
+    """Tell how far the first FILE is from each other one, or all from all; FILE may be a table or a folder of texts."""
+    return run(files, form, parameters)

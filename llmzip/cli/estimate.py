@@ -19,6 +19,7 @@ from llmzip.cli.options import (
     model_options,
     progress_options,
 )
+from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import make_examiner
 from llmzip.errors import UsageError
 
@@ -147,3 +148,10 @@ def _windows(examiner: Any, result: Any, parameters: dict[str, Any], options: Op
     total = evaluations(len(result.columns.tokens), parameters["windows"], **given)
     with measuring.watched(f"{result.text.name} (windows)", total, options, request, unit=" tokens") as done:
         window_rows(examiner, result, parameters["windows"], **given, progress=done)
+
+
+@click.command(name="estimate", epilog=EXIT_CODES, context_settings=SETTINGS)
+@estimate_options
+def command(files: tuple[str, ...], form: str, **parameters: Any) -> int:
+    """Tell how many bits each FILE has by the model, and where they go; writes no archive."""
+    return run(files, form, parameters)

@@ -11,6 +11,7 @@ import click
 
 from llmzip.cli.options import PATH, Options, apply, context_option, model_options, version_option
 from llmzip.cli.originals import Original
+from llmzip.cli.program import SEARCH_CODES, SETTINGS
 from llmzip.cli.run import Run
 from llmzip.cli.tree import Tree
 from llmzip.container import write_all
@@ -149,3 +150,10 @@ def _feed(sink: IO[bytes] | None, source: Original) -> None:
                 write_all(sink, piece)  # type: ignore[arg-type]
             except BrokenPipeError:
                 return
+
+
+@click.command(name="grep", epilog=SEARCH_CODES, context_settings=SETTINGS | {"help_option_names": ["--help"]})
+@grep_options
+def command(words: tuple[str, ...], **parameters: Any) -> int:
+    """Print the lines that match PATTERN of the original of each FILE, compressed or not, as the system's grep does."""
+    return run(words, parameters)

@@ -13,6 +13,7 @@ import click
 from llmzip.cli import measuring
 from llmzip.cli.files import Input, OutputFile
 from llmzip.cli.options import PATH, Options, apply, messages_options, model_options
+from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import name_of, notice
 from llmzip.errors import CorruptError, LlmzipError, UsageError
 
@@ -217,3 +218,10 @@ def _write(made: bytes, source: Input, options: Options) -> None:
     sys.stdout.buffer.flush()
     if options.verbose:
         notice(f"{len(made)} bytes written")
+
+
+@click.command(name="prompt", epilog=EXIT_CODES, context_settings=SETTINGS)
+@prompt_options
+def command(files: tuple[str, ...], form: str, **parameters: Any) -> int:
+    """Make a prompt shorter without loss: repeated runs of tokens become meta-tokens, a dictionary stands in front."""
+    return run(files, form, parameters)

@@ -14,6 +14,7 @@ from llmzip.cli import completing, measuring
 from llmzip.cli.by_date import TABLE, by_date_options
 from llmzip.cli.by_date import run as run_by_date
 from llmzip.cli.options import PATH, Options, apply, messages_options, model_options, progress_options
+from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import make_examiner, name_of
 from llmzip.cli.run import report as report_error
 from llmzip.errors import LlmzipError
@@ -149,3 +150,10 @@ def _score_text(
     # Part of a text could not be compared with what other models make of all of it.
     if not result.partial:
         ranking.scores[model].append((side, score(model, result)))
+
+
+@click.command(name="rank-models", epilog=EXIT_CODES, context_settings=SETTINGS)
+@rank_options
+def command(files: tuple[str, ...], form: str, **parameters: Any) -> int:
+    """Rank models by how few bits each FILE takes by them; FILE is text or JSON lines with "text" and "date"."""
+    return run(files, form, parameters)

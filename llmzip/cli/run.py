@@ -9,7 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from llmzip.cli.files import (
     Input,
@@ -266,6 +266,24 @@ class Run:
                 raise LlmzipError(f"stored, but could not remove {name_of(path)}: {explain(error)}") from error
         if self.options.verbose:
             notice(f"{name_of(path)}: {summary}")
+
+
+def operate(operation: str, files: tuple[str, ...], parameters: dict[str, Any]) -> int:
+    """Do one of compress, decompress, test and info, with a command's parameters; the exit code."""
+    # Click hands None for a flag pair that was not given.
+    given = {name: value for name, value in parameters.items() if value is not None}
+    options = Options.of(given).check(files)
+    if operation == "info":
+        from llmzip.cli import info, listing
+
+        return info.show(files, options) if options.verbose else listing.show(files, options)
+    from llmzip.cli.selection import Selection
+
+    chosen = Selection(files, options, compressing=operation == "compress")
+    session = Run(options)
+    code = session.for_each(chosen, getattr(session, operation))
+    chosen.tell_skipped()
+    return code or int(chosen.failed)
 
 
 def begins_as_member(stream: BinaryIO) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmzip.cli.options import Options, apply, context_option, level_options, messages_options, model_options
+from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import make_codec
 from llmzip.errors import CorruptError, LlmzipError
 
@@ -79,3 +80,10 @@ def _bytes_of(characters: bytes, base: str | None) -> bytes:
     if not is_short(packed):
         raise CorruptError("the text is no message: copy all of it, and nothing else")
     return packed
+
+
+@click.command(name="text", epilog=EXIT_CODES, context_settings=SETTINGS)
+@text_options
+def command(words: tuple[str, ...], decode: bool, base: str | None, **parameters: Any) -> int:
+    """Print TEXT as a short message, or with -d the text of such a message; without TEXT read standard input."""
+    return run(words, decode, base, parameters)
