@@ -54,7 +54,7 @@ class Pair:
             tops = drift.max(axis=1)
             self.largest = max(self.largest, float(tops.max()))
             self.peaks.append(np.sort(tops)[-PEAKS:])
-            place = np.searchsorted(BASE_EDGES / UNIT, a[inside] * RESOLUTION) - 1
+            place = np.searchsorted(np.array(BASE_EDGES) / UNIT, a[inside] * RESOLUTION) - 1
             in_a_cell = (place >= 0) & (place < len(widths))
             self.density += float((1 / widths[place[in_a_cell]]).sum())
 

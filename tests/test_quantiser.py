@@ -33,7 +33,7 @@ def test_the_decoder_finds_the_encoders_cells_whatever_drifts(paths, tolerance, 
 def test_cells_lie_next_to_the_value_they_stand_for(paths):
     z = np.array(paths)
     states, coded = Quantiser(PORTABLE_TOLERANCE).encode(np.exp(z))
-    centre = cells.CENTRES[coded] / cells.UNIT
+    centre = np.array(cells.CENTRES)[coded] / cells.UNIT
     inside = np.abs(z) < 5
     off = np.abs(centre - z)[inside & (states < cells.ESCAPED)[:, None]]
     assert (off < 0.6).all()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import tomllib
 from typing import Any
 
 import click
@@ -23,8 +21,12 @@ def environment_options(whole: click.Command, command: click.Command) -> list[st
 
     whole: the command that has all of them, and says which there are. Raises click.UsageError, naming the variable.
     """
+    if not os.environ.get(VARIABLE):
+        return []
+    import shlex
+
     try:
-        words = shlex.split(os.environ.get(VARIABLE, ""))
+        words = shlex.split(os.environ[VARIABLE])
         context = whole.make_context(whole.name, words) if words else None
     except ValueError as error:
         raise click.UsageError(f"{VARIABLE}: {error}") from None
@@ -65,6 +67,8 @@ def from_file() -> dict[str, Any]:
     path = config_file()
     try:
         with open(path, "rb") as file:
+            import tomllib
+
             document = tomllib.load(file)
     except (FileNotFoundError, NotADirectoryError):
         if os.environ.get("LLMZIP_CONFIG"):

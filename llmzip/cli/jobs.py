@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
 
 from llmzip.cli.options import Options
 from llmzip.model.threads import bounded, usable_cores
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Done = Callable[[int, str, BaseException | None], bool]
 """Told, by the calling thread, the number of a file (from 0), its name and its error or None as it ends; nothing new is begun
@@ -45,6 +48,8 @@ def side_by_side(
 
     stop: makes the actions that run end soon, when an exception (a signal's) ends this.
     """
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
     running: dict[Future[None], tuple[int, str]] = {}
     pool = ThreadPoolExecutor(width, "file")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -312,6 +311,8 @@ def original_size(source: Input) -> int | None:
 def report(error: BaseException, name: str | None, debug: bool) -> int:
     """Print one line about `error` on stderr, after its traceback if wanted; the exit code that goes with it."""
     if debug:
+        import traceback
+
         traceback.print_exception(error)
     code = error.exit_code if isinstance(error, LlmzipError) else 1
     message = explain(error)

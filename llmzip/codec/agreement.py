@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from llmzip.codec.arithmetic import Probe
 from llmzip.codec.context import Named
-from llmzip.container import NO_MODEL, TAG_CONTEXT, TAG_PROBE, TAG_TABLE, Header
+from llmzip.container.format import NO_MODEL, TAG_CONTEXT, TAG_PROBE, TAG_TABLE, Header
 from llmzip.errors import CorruptError
 from llmzip.model.base import Window
+
+if TYPE_CHECKING:
+    from llmzip.codec.arithmetic import Probe
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,11 @@ class Agreement:
 
 def coding_of(header: Header) -> Coding:
     """What a header says of its blocks. Raises CorruptError for what no encoder writes."""
-    probe = Probe.unpack(header.extras.get(TAG_PROBE)) if header.exact else None
+    probe = None
+    if header.exact:
+        from llmzip.codec.arithmetic import Probe
+
+        probe = Probe.unpack(header.extras.get(TAG_PROBE))
     table = header.extras.get(TAG_TABLE, b"")
     context = Named.unpack(header.extras[TAG_CONTEXT]) if TAG_CONTEXT in header.extras else None
     if header.model == NO_MODEL and header.context == 0:

@@ -9,13 +9,13 @@ from llmzip.codec import policy
 from llmzip.codec.agreement import Agreement
 from llmzip.codec.choice import ModelChoice
 from llmzip.codec.context import Part
-from llmzip.codec.decoding import decode_block
 from llmzip.codec.head import MAX_LITERALS, BlockHead
 from llmzip.codec.observer import SILENT, Observer
 from llmzip.codec.pipeline import BlockPipeline, ShareDone, silent
 from llmzip.codec.settings import Settings
 from llmzip.codec.summary import portion
-from llmzip.container import MAX_BLOCK, BlockKind, classic
+from llmzip.container import classic
+from llmzip.container.format import MAX_BLOCK, BlockKind
 from llmzip.errors import CorruptError
 from llmzip.text.tokens import TokenText
 
@@ -74,7 +74,7 @@ class BlockCoder:
         if len(text.literals) > MAX_LITERALS:
             return CodedBlock(*classic.smallest(data))
         payload = self._by_table(data, text, crlf, alone, report) if alone else b""
-        hopeless = alone and policy.no_text(len(text.tokens), len(payload), by_zstd, len(data))
+        hopeless = alone and policy.no_text(len(text), len(payload), by_zstd, len(data))
         if (
             self._coding.window
             and not hopeless
@@ -86,11 +86,11 @@ class BlockCoder:
             if not payload or len(by_network) < len(payload):
                 payload = by_network
         if policy.beyond_classic(by_zstd, len(payload)):
-            return CodedBlock(BlockKind.MODEL, payload, len(text.tokens))
+            return CodedBlock(BlockKind.MODEL, payload, len(text))
         kind, best = classic.smallest(data)
         if len(best) < len(payload):
             return CodedBlock(kind, best)
-        return CodedBlock(BlockKind.MODEL, payload, len(text.tokens))
+        return CodedBlock(BlockKind.MODEL, payload, len(text))
 
     def _part(self, data: bytes, pipeline: BlockPipeline) -> Part | None:
         return pipeline.part_for(data, policy.context_bytes(len(data), self._settings.thorough))
@@ -121,6 +121,8 @@ class BlockCoder:
 
     def _restores(self, payload: bytes, data: bytes, report: ShareDone) -> bool:
         """Whether a model block decodes to its data here as it is, and under drift that this machine may never show."""
+        from llmzip.codec.decoding import decode_block
+
         alone = BlockHead.leaves_network_out(payload)
         pipeline = self._choice.pipeline(self._coding.alone) if alone else self.network()
         shakes = (0.0,) if alone or self._coding.exact else (0.0, _SHAKEN)

@@ -13,22 +13,24 @@ import warnings
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from llmzip.codec import arithmetic, locate
 from llmzip.codec.agreement import Agreement, Coding, coding_of
-from llmzip.codec.arithmetic import Probe
 from llmzip.codec.context import MOST_KEPT, Context, Named
-from llmzip.codec.evaluation import Session
 from llmzip.codec.pipeline import BlockPipeline
-from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.codec.settings import Settings
 from llmzip.coding.table_file import IDENTITY as TABLE
-from llmzip.container import NO_MODEL, TAG_NAME, Header
+from llmzip.container.format import NO_MODEL, TAG_NAME, Header
 from llmzip.errors import ArithmeticMismatchError, ContextError, CorruptError, LlmzipWarning, ModelError
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel, Window
 from llmzip.model.threads import bounded
 from llmzip.text.embedded_vocabulary import pieces
+
+if TYPE_CHECKING:
+    from llmzip.codec import locate
+    from llmzip.codec.arithmetic import Probe
+    from llmzip.codec.evaluation import Session
 
 
 @dataclass
@@ -119,6 +121,8 @@ class ModelChoice:
             return Agreement(
                 embedded.IDENTITY, replace(self._portable(embedded.WINDOW, embedded.WINDOW.context), table=table)
             )
+        from llmzip.codec import arithmetic
+
         held = self._hold()
         model = held.session.model
         extras = {} if model.identity == embedded.IDENTITY else {TAG_NAME: model.name.encode()}
@@ -171,6 +175,8 @@ class ModelChoice:
             self.close()
             self._held = self._needed(header)
         if coding.probe and coding.probe not in self._held.proven:
+            from llmzip.codec import arithmetic
+
             with self.unless_replaced():
                 arithmetic.require(self._held.session, coding.probe)
             self._held.proven.append(coding.probe)
@@ -187,6 +193,8 @@ class ModelChoice:
         except (ArithmeticMismatchError, CorruptError):
             held = self._held
             if held and held.found:
+                from llmzip.codec import locate
+
                 locate.unchanged(held.found, held.session.model.identity)
             raise
 
@@ -252,6 +260,8 @@ class ModelChoice:
             )
             warnings.warn(message, LlmzipWarning, stacklevel=2)
         window = Window(context, window.parts) if context else window
+        from llmzip.codec.quantiser import PORTABLE_TOLERANCE
+
         return Coding(window, PORTABLE_TOLERANCE, self._settings.mix, context=self._named())
 
     def _is_default(self, held: _Held) -> bool:
@@ -261,6 +271,9 @@ class ModelChoice:
 
     def _hold(self, exact: bool | None = None) -> _Held:
         if self._held is None:
+            from llmzip.codec import locate
+            from llmzip.codec.evaluation import Session
+
             settings = self._settings
             if settings.loaded:
                 self._held = _Held(Session(settings.loaded), chosen=True)
@@ -272,6 +285,9 @@ class ModelChoice:
 
     def _needed(self, header: Header) -> _Held:
         """What a file needs. Raises ModelError."""
+        from llmzip.codec import locate
+        from llmzip.codec.evaluation import Session
+
         settings = self._settings
         given = settings.loaded
         if given and (given.identity, given.exact) == (header.model, header.exact):
@@ -287,4 +303,6 @@ class ModelChoice:
         return held
 
     def _load(self, found: locate.Found, exact: bool | None) -> LanguageModel:
+        from llmzip.codec import locate
+
         return locate.load(found, bounded(self._settings.threads), exact=exact, gpu_layers=self._settings.gpu_layers)

@@ -13,37 +13,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from llmzip.codec import many, resources, short
 from llmzip.codec.ahead import Ahead, at_once, workers
 from llmzip.codec.blockcoder import BlockCoder
 from llmzip.codec.choice import ModelChoice
 from llmzip.codec.compressing import MemberCompressor
-from llmzip.codec.decoding import decode_block
-from llmzip.codec.evaluation import Session
 from llmzip.codec.head import BlockHead
 from llmzip.codec.observer import SILENT, Observer
 from llmzip.codec.pipeline import ShareDone, silent
 from llmzip.codec.settings import Settings
-from llmzip.codec.short import ShortCompressor
 from llmzip.codec.summary import BytesDone, Reporter, Summary
-from llmzip.container import (
-    Block,
-    BlockKind,
-    BlockPlace,
-    Footer,
-    Header,
-    MemberEntry,
-    classic,
-    read_indexed_block,
-    read_members,
-    write_all,
-)
-from llmzip.container.streams import PIECE, Returned, read_full, read_piece
+from llmzip.container.format import SHORT_LEADS, BlockKind, Header
+from llmzip.container.streams import PIECE, Returned, read_full, read_piece, write_all
 from llmzip.errors import ArithmeticMismatchError, CorruptError, LlmzipError
 from llmzip.model.base import LanguageModel
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    from llmzip.codec.evaluation import Session
+    from llmzip.codec.short import ShortCompressor
+    from llmzip.container import Block, BlockPlace, MemberEntry
 
 
 class Codec:
@@ -130,6 +119,8 @@ class Codec:
         self, sink: BinaryIO, progress: BytesDone | None, observer: Observer, most: int
     ) -> MemberCompressor | ShortCompressor:
         if self.settings.short:
+            from llmzip.codec.short import ShortCompressor
+
             return ShortCompressor(self.settings, self.choice, sink, progress)
         return MemberCompressor(self.settings, self.choice, sink, progress, observer, most)
 
@@ -152,10 +143,14 @@ class Codec:
 
         The network evaluates many at once: much faster than one by one. Raises ModelError, UsageError.
         """
+        from llmzip.codec import many
+
         return many.compress([bytes(text) for text in texts], self.settings, self.choice)
 
     def decompress_many(self, messages: Sequence[Buffer]) -> list[bytes]:
         """The texts of messages in the short form. Raises CorruptError naming the first damaged one; ModelError, ContextError."""
+        from llmzip.codec import many
+
         return many.decompress([bytes(message) for message in messages], self.choice)
 
     # -- decompression ----------------------------------------------------------------------------------------------
@@ -204,10 +199,12 @@ class Codec:
                 take()
 
         first = read_piece(source, 1)
-        if short.is_short(first):
+        if first and first[0] in SHORT_LEADS:
             yield self._decoded_short(first, source, progress, summary)
             summary.seconds = time.monotonic() - began
             return
+        from llmzip.container.reader import Block, Footer, read_members
+
         members = read_members(cast(BinaryIO, Returned(first, source)), settle=settle)
         try:
             for event in members:
@@ -239,6 +236,8 @@ class Codec:
 
     def _decoded_short(self, first: bytes, source: BinaryIO, progress: BytesDone | None, summary: Summary) -> bytes:
         """The original of a source that holds a message in the short form."""
+        from llmzip.codec import short
+
         stored = first + read_full(source, short.MAX_STORED)
         if len(stored) > short.MAX_STORED:
             raise CorruptError("is longer than any message in the short form: damaged, or something was appended")
@@ -266,7 +265,12 @@ class Codec:
             return self._decode_block(header, block, progress or silent)
 
     def _decode_block(self, header: Header, block: Block, progress: ShareDone) -> tuple[bytes, bool]:
+        from llmzip.codec.decoding import decode_block
+        from llmzip.container import classic
+
         limit = self.settings.memory_limit
+        if limit:
+            from llmzip.codec import resources
         try:
             if block.kind is not BlockKind.MODEL:
                 if limit:
@@ -305,4 +309,6 @@ class Codec:
 
         No other block is read. Raises as `decode_block`, and OSError as the file does.
         """
+        from llmzip.container.index import read_indexed_block
+
         return self.decode_block(member.header, read_indexed_block(file, member, number))[0]

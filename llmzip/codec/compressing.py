@@ -14,8 +14,8 @@ from llmzip.codec.cutting import Cutter
 from llmzip.codec.observer import SILENT, Observer
 from llmzip.codec.settings import Settings
 from llmzip.codec.summary import BytesDone, Reporter, Summary
-from llmzip.container import Header, MemberWriter
-from llmzip.container.format import Bytes
+from llmzip.container.format import Bytes, Header
+from llmzip.container.writer import MemberWriter
 
 
 class MemberCompressor:

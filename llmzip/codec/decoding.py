@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from functools import partial
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from llmzip.codec.head import BlockHead
 from llmzip.codec.layout import Layout
-from llmzip.codec.lockstep import LockStep, Rereader
 from llmzip.codec.pipeline import BlockPipeline, ShareDone, silent
-from llmzip.codec.repair import Astray, readings
 from llmzip.codec.settings import DEFAULT_PATIENCE, MOST_PATIENCE
-from llmzip.coding.rangecoder import TurnDecoder
+from llmzip.coding.turndecoder import TurnDecoder
 from llmzip.errors import ArithmeticMismatchError, CorruptError
 from llmzip.text import newlines
 from llmzip.text.tokens import TokenText
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from llmzip.text.tokens import Ids
 
 _KNOWN_A_STEP = 10  # tokens of a context that the mixer goes over in about the time of a step
 _SHORT = 1_000  # and so many steps more, which take about a second, for short blocks
@@ -63,7 +66,7 @@ def decode_words(
             f"{len(words)} bytes justify: damaged"
         )
 
-    def text_of(tokens: NDArray[np.int32]) -> bytes | None:
+    def text_of(tokens: Ids) -> bytes | None:
         """What the tokens stand for; None for more bytes than the block has."""
         text = TokenText(tokens, head.literals, head.spaced)
         if pipeline.vocabulary.length(text) > original_length:
@@ -73,25 +76,27 @@ def decode_words(
 
     layout, known = Layout(head.tokens, head.streams), pipeline.known(head.part, original_length)
     failure = CorruptError("the check does not match: the file is damaged; get it again")
+    if not (pipeline.network and layout.count):
+        data = text_of(_by_table(pipeline, words, layout, known, progress) if layout.count else array("i"))
+        if data is not None and fits(data):
+            return data, False
+        raise failure
+    from llmzip.codec.lockstep import LockStep, Rereader
+    from llmzip.codec.repair import Astray, readings
+
     reached = layout.steps
     try:
-        if not pipeline.network:
-            tokens = _by_table(pipeline, words, layout, known, progress)
-        else:
-            tokens = np.empty(0, np.int32)
-            if layout.count:
-                drift = shaken * pipeline.coding.tolerance * 1e-6
-                reading = LockStep(pipeline, words, layout, head.part, known, shaken=drift)
-                for reached in range(1, layout.steps + 1):
-                    reading.advance()
-                    progress(reached / layout.steps)
-                tokens = reading.tokens
-        data = text_of(tokens)
+        drift = shaken * pipeline.coding.tolerance * 1e-6
+        reading = LockStep(pipeline, words, layout, head.part, known, shaken=drift)
+        for reached in range(1, layout.steps + 1):
+            reading.advance()
+            progress(reached / layout.steps)
+        data = text_of(reading.tokens)
         if data is not None and fits(data):
             return data, False
     except CorruptError as error:
         failure = error
-    if not (patience and pipeline.network and pipeline.coding.tolerance and layout.count):
+    if not (patience and pipeline.coding.tolerance):
         raise failure
     # Whoever made the block may have made it for the time that repair would take.
     before = 0 if known is None else len(known) / _KNOWN_A_STEP
@@ -117,11 +122,10 @@ def _longer(patience: float) -> str:
 
 def _by_table(
     pipeline: BlockPipeline, words: bytes, layout: Layout, known: NDArray[np.int32] | None, progress: ShareDone
-) -> NDArray[np.int32]:
+) -> Ids:
     """Tokens (count,) of a block without a network, in the order of the text. Raises CorruptError."""
-    mixer, coder = pipeline.mixer(layout, known=known), TurnDecoder(words)
-    ranks = np.empty(layout.count, np.uint32)
+    mixer, coder, tokens = pipeline.mixer(layout, known=known), TurnDecoder(words), array("i")
     for run in layout.runs():
-        ranks[run.start : run.stop] = mixer.decode_steps(coder, run.stop - run.start)
+        tokens += pipeline.tree.tokens_of(mixer.decode_steps(coder, run.stop - run.start))
         progress(run.stop / layout.count)
-    return pipeline.tree.order[ranks][layout.rows]
+    return layout.in_text(tokens)

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmzip.codec.context import MOST_KEPT, Part
-from llmzip.container import Fields
-from llmzip.container.fields import encode_varint, read_varint
+from llmzip.container.fields import Fields, encode_varint, read_varint
 from llmzip.errors import CorruptError
 from llmzip.model.base import Window
 

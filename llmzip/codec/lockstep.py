@@ -18,7 +18,7 @@ from llmzip.codec.evaluation import Steps
 from llmzip.codec.layout import CODED_ROWS, Layout
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.codec.repair import Astray, Doubts, Turn
-from llmzip.coding.rangecoder import TurnDecoder
+from llmzip.coding.turndecoder import TurnDecoder
 from llmzip.model._masses import Masses
 from llmzip.model.schedule import span_at
 

@@ -18,7 +18,8 @@ from llmzip.codec.evaluation import ROWS, Session, Steps
 from llmzip.codec.layout import Layout
 from llmzip.codec.pipeline import BlockPipeline, Cells
 from llmzip.codec.settings import Settings
-from llmzip.coding.rangecoder import TurnDecoder, from_shortest, shortest
+from llmzip.coding.rangecoder import from_shortest, shortest
+from llmzip.coding.turndecoder import TurnDecoder
 from llmzip.container.format import MAX_SHORT
 from llmzip.errors import CorruptError
 from llmzip.model._masses import Masses

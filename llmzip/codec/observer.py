@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from llmzip.codec.layout import Layout, Run
-from llmzip.container import BlockKind
-from llmzip.text.tokens import TokenText
-
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from llmzip.codec.layout import Layout, Run
     from llmzip.codec.pipeline import BlockPipeline, Cells
+    from llmzip.container.format import BlockKind
+    from llmzip.text.tokens import TokenText
 
 
 class Observer:

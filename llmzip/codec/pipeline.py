@@ -11,30 +11,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-
-import numpy as np
-from numpy.typing import NDArray
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from llmzip.codec.agreement import Coding
-from llmzip.codec.arithmetic import measured_tolerance
 from llmzip.codec.context import Context, Part
-from llmzip.codec.evaluation import Disagreement, Session, in_steps, prefill
 from llmzip.codec.head import BlockHead
 from llmzip.codec.layout import CODED_ROWS, Layout, Run
+from llmzip.codec.meanwhile import import_meanwhile
 from llmzip.codec.observer import SILENT, Observer
-from llmzip.codec.quantiser import Quantiser
 from llmzip.coding.mixing import MOST_LEAVES, Mixer
-from llmzip.coding.rangecoder import TurnEncoder
 from llmzip.coding.table_file import find_start, find_table
 from llmzip.coding.tree import LeaningTree, VocabularyTree
-from llmzip.container import MAX_BLOCK
+from llmzip.container.format import MAX_BLOCK
 from llmzip.errors import CorruptError, ModelError
-from llmzip.model._masses import Masses
-from llmzip.model.base import Window
 from llmzip.text import newlines
 from llmzip.text.digits import many_digits
 from llmzip.text.embedded_vocabulary import digit_speller, embedded_vocabulary
 from llmzip.text.tokens import TokenText, Vocabulary
+
+if TYPE_CHECKING:
+    # Blocks without a network need no arrays, and NumPy takes longer to import than a short one to code.
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from llmzip.codec.evaluation import Session
+    from llmzip.codec.quantiser import Quantiser
+    from llmzip.model.base import Window
+    from llmzip.text.tokens import Ids
 
 _SAMPLE = (
     b"The drift between two machines is measured on a few words like these, since all texts of a language have it "
@@ -90,10 +94,16 @@ class BlockPipeline:
                 f"the model's vocabulary has {len(pieces)} tokens, and files can have {MOST_LEAVES} at most; use another model"
             )
         self.tree = LeaningTree(pieces, self._start.lengths) if self._start else VocabularyTree(pieces)
-        self.quantiser = Quantiser(coding.tolerance)
         self.table = find_table(coding.table) if coding.table else None
         if self.table and self.table.vocabulary != self.tree.leaves:
             raise CorruptError("the table of n-grams is not of the model's vocabulary: the file is damaged")
+
+    @cached_property
+    def quantiser(self) -> Quantiser:
+        """Log odds of the network to cells."""
+        from llmzip.codec.quantiser import Quantiser
+
+        return Quantiser(self.coding.tolerance)
 
     @property
     def network(self) -> bool:
@@ -149,6 +159,8 @@ class BlockPipeline:
         part = replace(self.context.choose(data, most), digits=self._digits(data))
         if not self.network or (known := self.known(part, MAX_BLOCK)) is None:
             return part
+        import numpy as np
+
         # The network best reads what stands before the block's beginning, where that is found, else the last tokens.
         place = self.context.part(part, MAX_BLOCK).find(data[:_BEGINNING]) if len(data) >= _BEGINNING else -1
         ends = np.cumsum([len(self.vocabulary.pieces[token]) for token in known.tolist()])
@@ -180,6 +192,8 @@ class BlockPipeline:
         """
         if part is None or known is None or self.coding.exact:
             return None
+        import numpy as np
+
         end = len(known) - part.back
         before = known[max(0, end - self.window.lead) : end]
         return np.concatenate([[self.session.model.start], before]).astype(np.int32)
@@ -191,6 +205,8 @@ class BlockPipeline:
 
         Some tokens may come twice: the last one counts. lead: as of `lead`.
         """
+        from llmzip.codec.evaluation import Disagreement, in_steps, prefill
+
         window, rows = self.window, self.coding.rows
         if self.coding.exact and rows == 1:
             yield from in_steps(self.session, tokens, layout, window, 1)
@@ -207,6 +223,10 @@ class BlockPipeline:
         out: Callable[[NDArray[np.intp], NDArray[np.float64]], None],
     ) -> None:
         """Odds of the turns that lead to each token: calls out(indices, odds (rows, K)) for every pair of `evaluations`."""
+        import numpy as np
+
+        from llmzip.model._masses import Masses
+
         masses = Masses(self.tree.order, 1)
         for indices, logits in evaluations:
             odds = np.empty((len(indices), self.tree.depth))
@@ -223,6 +243,8 @@ class BlockPipeline:
         progress: ShareDone = silent,
     ) -> Cells:
         """Evaluate all tokens and put the odds of their turns into cells. lead: as of `lead`."""
+        import numpy as np
+
         count = layout.count
         found = Cells(np.empty(count, np.uint8), np.empty((count, self.tree.depth), np.uint8))
         if not count:
@@ -246,7 +268,7 @@ class BlockPipeline:
 
     def turns(
         self,
-        tokens: NDArray[np.int32],
+        tokens: Ids,
         layout: Layout,
         cells: Cells | None,
         *,
@@ -259,22 +281,25 @@ class BlockPipeline:
         cells: None without a network. mixing: None = as the coding says. most: rows of a run. known: tokens that the mixer goes
         over first.
         """
-        ranks = np.empty(layout.count, np.uint32)
-        ranks[layout.rows] = self.tree.ranks[tokens]
+        tokens = layout.in_rows(tokens)
         mixer = self.mixer(layout, mixing, known)
-        no_states = np.zeros(0 if cells else layout.count, np.uint8)
         for run in layout.runs(most):
             rows = slice(run.start, run.stop)
-            states, of_rows = (cells.states[rows], cells.cells[rows]) if cells else (no_states[rows], None)
-            yield run, *mixer.encode_steps(ranks[rows], states, of_rows, run.active)
+            ranks = self.tree.ranks_of(tokens[rows].tolist())
+            states, of_rows = (cells.states[rows], cells.cells[rows]) if cells else (bytes(len(ranks)), None)
+            yield run, *mixer.encode_steps(ranks, states, of_rows, run.active)
 
     def words(self, turns: Iterable[tuple[Run, bytes, bytes]], observer: Observer = SILENT) -> bytes:
         """The range coder's bytes for turns in coding order."""
-        coder = TurnEncoder()
+        import_meanwhile("llmzip.coding.rangecoder")
+        coder: TurnEncoder | None = None
         for run, bits, probabilities in turns:
+            from llmzip.coding.rangecoder import TurnEncoder
+
+            coder = coder or TurnEncoder()
             observer.turns(run, bits, probabilities)
             coder.encode(bits, probabilities)
-        return coder.finish()
+        return coder.finish() if coder else b""
 
     def encode(
         self,
@@ -287,17 +312,19 @@ class BlockPipeline:
         progress: ShareDone = silent,
     ) -> bytes:
         """The payload for a block's tokens, in `streams` streams. part: of the context, from `part_for`."""
-        tokens, layout = text.tokens, Layout(len(text.tokens), streams)
+        layout = Layout(len(text), streams)
         head = BlockHead(crlf, layout.count, streams, text.literals, self.network, text.spaced, part)
         known = self.known(part, MAX_BLOCK)
         observer.tokens(text, crlf, layout)
         if not self.network:
-            turns = _told(self.turns(tokens, layout, None, known=known), layout, progress)
+            turns = _told(self.turns(text.ids, layout, None, known=known), layout, progress)
             return head.payload(self.words(turns, observer))
-        cells = self.quantise(tokens, layout, lead=self.lead(part, known), observer=observer, progress=progress)
+        cells = self.quantise(text.tokens, layout, lead=self.lead(part, known), observer=observer, progress=progress)
         observer.cells(cells)
-        return head.payload(self.words(self.turns(tokens, layout, cells, known=known), observer))
+        return head.payload(self.words(self.turns(text.tokens, layout, cells, known=known), observer))
 
     def measured_tolerance(self) -> int:
         """The tolerance that a portable file by this model needs, in units of 1e-6."""
+        from llmzip.codec.arithmetic import measured_tolerance
+
         return measured_tolerance(self.session, self.tree, self.vocabulary.encode(_SAMPLE).tokens)

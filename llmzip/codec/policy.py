@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from math import isqrt
 
-import numpy as np
-
 from llmzip.codec.head import MAX_STREAMS
 from llmzip.codec.layout import Layout, Run
 from llmzip.codec.pipeline import BlockPipeline
-from llmzip.container import BlockKind, classic
+from llmzip.container import classic
+from llmzip.container.format import BlockKind
 from llmzip.model.base import Window
 from llmzip.text.tokens import TokenText
 
@@ -70,7 +69,7 @@ def unpromising(data: bytes, classic_length: int, pipeline: BlockPipeline) -> bo
     starts = [len(data) * (2 * i + 1) // (2 * _SAMPLES) for i in range(_SAMPLES)]
     sample = b"".join(data[at : at + _SAMPLE] for at in starts)
     text = pipeline.vocabulary.encode(sample)
-    if len(text.tokens) < _UNLIKE_TEXT * len(sample):
+    if len(text) < _UNLIKE_TEXT * len(sample):
         return False
     by_zstd = len(classic.encode(BlockKind.ZSTD, sample))
     return _hopeless(len(pipeline.encode(text, False, 1)), by_zstd, len(sample))
@@ -107,6 +106,8 @@ def network_pays(text: TokenText, bits: float, alone: BlockPipeline, network: Ca
 
 def _bits_behind(start: int, turns: Iterable[tuple[Run, bytes, bytes]]) -> float:
     """Bits of the turns of rows from `start` on."""
+    import numpy as np
+
     total = 0.0
     for run, bits, probabilities in turns:
         if run.start >= start:

@@ -29,15 +29,15 @@ class Quantiser:
         margin = math.exp(tolerance * 1e-6)
         # With none at the ends.
         self._edges = tuple(
-            np.concatenate([[-np.inf], edges / cells.UNIT, [np.inf]])
+            np.concatenate([[-np.inf], np.array(edges) / cells.UNIT, [np.inf]])
             for edges in (cells.BASE_EDGES, cells.SHIFTED_EDGES)
         )
         self._grids = tuple(
             (
                 first,
-                np.exp(edges / cells.UNIT),
-                np.exp(edges / cells.UNIT) * margin,
-                np.exp(edges / cells.UNIT) / margin,
+                np.exp(np.array(edges) / cells.UNIT),
+                np.exp(np.array(edges) / cells.UNIT) * margin,
+                np.exp(np.array(edges) / cells.UNIT) / margin,
             )
             for first, edges in ((cells.BASE, cells.BASE_EDGES), (cells.SHIFTED, cells.SHIFTED_EDGES))
         )

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from llmzip.codec.context import Context
 from llmzip.codec.head import MAX_STREAMS
-from llmzip.container import MAX_BLOCK
-from llmzip.container.format import MAX_CONTEXT
+from llmzip.container.format import MAX_BLOCK, MAX_CONTEXT
 from llmzip.errors import UsageError
 from llmzip.model import BUILT_IN
 from llmzip.model.base import LanguageModel

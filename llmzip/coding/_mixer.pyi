@@ -1,8 +1,9 @@
+from array import array
 from typing import Any
 
 from numpy.typing import NDArray
 
-Buffer = bytes | bytearray | memoryview | NDArray[Any]
+Buffer = bytes | bytearray | memoryview | array[int] | NDArray[Any]
 
 PARTS: tuple[str, ...]
 

@@ -15,8 +15,7 @@ format: edges and centres decide the cell of every turn and the bits it costs.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from array import array
 
 UNIT = 256  # edges and centres are integers in units of 1/256 of log odds
 
@@ -26,8 +25,8 @@ _CENTRES = (34, 101, 170, 242, 316, 394, 477, 568, 668, 781, 912, 1067, 1261, 15
 _OUTERMOST = 3289  # centre of the shifted grid's last cell
 
 
-def _mirrored(half: tuple[int, ...], middle: tuple[int, ...] = ()) -> NDArray[np.int16]:
-    return np.array([-x for x in reversed(half)] + list(middle) + list(half), np.int16)
+def _mirrored(half: tuple[int, ...], middle: tuple[int, ...] = ()) -> array[int]:
+    return array("h", [*(-x for x in reversed(half)), *middle, *half])
 
 
 BASE_EDGES = _mirrored(_EDGES, (0,))
@@ -37,7 +36,7 @@ SHIFTED = len(BASE_EDGES) + 1
 NEUTRAL = SHIFTED + len(SHIFTED_EDGES) + 1
 
 # Centre of every cell by its number, int16 in units of 1/UNIT: what the mixer starts from.
-CENTRES = np.concatenate([SHIFTED_EDGES, _mirrored((*_EDGES, _OUTERMOST), (0,)), np.zeros(1, np.int16)])
+CENTRES = SHIFTED_EDGES + _mirrored((*_EDGES, _OUTERMOST), (0,)) + array("h", [0])
 
 # How a token's cells were chosen.
 SAFE, HALF_SHIFTED, ESCAPED = 0, 1, 2

@@ -12,17 +12,20 @@ format: the order of coding, the cells' table and every probability decide the b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
+from array import array
+from typing import TYPE_CHECKING, TypeAlias
 
 from llmzip.coding import _mixer
 from llmzip.coding.cells import CENTRES
 from llmzip.coding.start_file import Start
 
 if TYPE_CHECKING:
-    from llmzip.coding.rangecoder import TurnDecoder
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from llmzip.coding.turndecoder import TurnDecoder
+
+    Ranks: TypeAlias = array[int] | NDArray[np.uint32]
 
 MOST_LEAVES = 1 << 18
 """Of a vocabulary's tree."""
@@ -64,7 +67,7 @@ class Mixer:
         table: Table | None = None,
         traits: bytes | None = None,
         start: Start | None = None,
-        seen: NDArray[np.uint32] | None = None,
+        seen: Ranks | None = None,
     ) -> None:
         known = len(seen) if seen is not None and mix else 0
         self._mixer = _mixer.Mixer(
@@ -84,13 +87,13 @@ class Mixer:
             self._observe(seen)
             self.next_block(streams, tokens)
 
-    def _observe(self, ranks: NDArray[np.uint32]) -> None:
+    def _observe(self, ranks: Ranks) -> None:
         """Learn a block of one stream as if it had been coded, without cells.
 
         format: it is learnt as blocks without a network are, whatever comes.
         """
         for first in range(0, len(ranks), _OBSERVED):
-            some = np.ascontiguousarray(ranks[first : first + _OBSERVED], np.uint32)
+            some = ranks[first : first + _OBSERVED]
             self._mixer.encode_steps(some, bytes(len(some)), None, 1)
 
     @property
@@ -108,7 +111,7 @@ class Mixer:
         self._mixer.next_block(streams, tokens)
 
     def encode_steps(
-        self, ranks: NDArray[np.uint32], states: NDArray[np.uint8], cells: NDArray[np.uint8] | None, active: int
+        self, ranks: Ranks, states: bytes | NDArray[np.uint8], cells: NDArray[np.uint8] | None, active: int
     ) -> tuple[bytes, bytes]:
         """Bits (uint8) and probabilities (uint16) of all turns of whole steps, in coding order, as raw bytes.
 
@@ -122,13 +125,13 @@ class Mixer:
         """What was learnt so far, as the data of a `Start`. Raises RuntimeError where it began without one."""
         return self._mixer.learnt()
 
-    def decode_steps(self, coder: TurnDecoder, count: int, cells: object | None = None) -> NDArray[np.uint32]:
-        """Ranks of the next tokens, in coding order: whole steps, at most `count` ranks.
+    def decode_steps(self, coder: TurnDecoder, count: int, cells: object | None = None) -> array[int]:
+        """Ranks of the next tokens, in coding order, four bytes each: whole steps, at most `count` ranks.
 
         cells: capsule of a source of the network's cells (cellsource.h), which knows them for one step: `count` must be `active`
         then. None where there is no model but the table. Raises CorruptError, and what the source raises.
         """
-        ranks = np.empty(count, np.uint32)
+        ranks = array("I", bytes(4 * count))
         done = self._mixer.decode_steps(coder.native, ranks, cells)
         coder.check()
         return ranks[:done]

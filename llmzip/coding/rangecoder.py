@@ -13,7 +13,7 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.coding import _mixer
+from llmzip.coding.turndecoder import TurnDecoder
 from llmzip.errors import CorruptError
 
 # `perfect` must be given: without it the library prints a warning on stdout, which may be the user's pipe, and its
@@ -91,22 +91,3 @@ def _padded(data: bytes) -> bytes:
 def from_shortest(data: bytes) -> bytes:
     """What a TurnDecoder reads, of what `shortest` made."""
     return np.frombuffer(_padded(data), ">u4").astype(_WORD).tobytes()
-
-
-class TurnDecoder:
-    """Reads back what a TurnEncoder wrote, given the same probabilities. The loop is native; `native` is its object."""
-
-    def __init__(self, data: bytes) -> None:
-        self.native = _mixer.Decoder(data)
-
-    def decode(self, probabilities: NDArray[np.uint16]) -> NDArray[np.uint8]:
-        """Bits (n,) of the next turns. Raises CorruptError where the data cannot come from an encoder."""
-        bits = np.frombuffer(self.native.decode(np.ascontiguousarray(probabilities, np.uint16)), np.uint8)
-        self.check()
-        return bits
-
-    def check(self) -> None:
-        """Raises CorruptError where the data so far cannot come from an encoder."""
-        # An encoder's words stand for all turns but for zeros at the end, and the state looks two words ahead.
-        if self.native.broken:
-            raise CorruptError("the coded text is damaged: the range coder met data that no encoder writes")

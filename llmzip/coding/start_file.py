@@ -7,9 +7,6 @@ import zlib
 from functools import cache, cached_property
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from llmzip.coding import packaged
 from llmzip.errors import ModelError
 
@@ -37,13 +34,16 @@ class Start:
         return cls(MAGIC + _SHAPE.pack(len(lengths), 0, 0, 0, 0, 0) + lengths)
 
     @cached_property
-    def lengths(self) -> NDArray[np.uint8]:
-        """Turns on the way to each leaf, (leaves,)."""
-        return np.frombuffer(self.data, np.uint8, self.leaves, len(MAGIC) + _SHAPE.size)
+    def lengths(self) -> bytes:
+        """Turns on the way to each leaf, one byte each."""
+        at = len(MAGIC) + _SHAPE.size
+        return self.data[at : at + self.leaves]
 
     def resting(self, visits: int, observations: int) -> Start:
         """The same, with no row of weights visited and no state of a map observed more often than that, so that what comes weighs
         more."""
+        import numpy as np
+
         at = len(MAGIC) + _SHAPE.size + self.leaves
         visited = np.minimum(np.frombuffer(self.data, "<u2", self.rows, at), visits).astype("<u2").tobytes()
         end = len(self.data) - 2 * self.maps
@@ -54,12 +54,12 @@ class Start:
 def open_start(path: Path, identity: bytes) -> Start:
     """A start from its file. Raises ModelError where it is missing, damaged or another one."""
     try:
-        packed, found = packaged.read(path)
+        packed, found, unpacked = packaged.read(path)
     except (OSError, ValueError) as error:
         raise ModelError(f"the start of the mixer cannot be read ({path}: {error}); reinstall llmzip") from None
     if found != identity:
         raise ModelError(f"{path} is damaged; reinstall llmzip")
-    return Start(zlib.decompress(packed))
+    return Start(unpacked or zlib.decompress(packed))
 
 
 @cache

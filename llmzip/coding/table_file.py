@@ -21,7 +21,7 @@ IDENTITY = packaged.identity_of(TABLE_IDENTITY + start_file.IDENTITY)
 def open_table(path: Path, identity: bytes) -> Table:
     """A table from its file. Raises ModelError where it is missing, damaged, of another version or another one."""
     try:
-        data, found = packaged.read(path)
+        data, found, _ = packaged.read(path)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"the table of n-grams {identity.hex()} cannot be read ({path}: {error}); reinstall llmzip"
@@ -63,7 +63,7 @@ def _earlier(identity: bytes) -> tuple[Table, start_file.Start]:
             f"made with the table of n-grams {identity.hex()}, which this llmzip does not have (its own is {IDENTITY.hex()}): "
             "use the version of llmzip that made the file"
         )
-    table, start = (packaged.read(file)[1] for file in files)
+    table, start = (packaged.read(file).identity for file in files)
     if packaged.identity_of(table + start) != identity:
         raise ModelError(f"{folder} is not the table of n-grams {identity.hex()}, or is damaged; reinstall llmzip")
     return open_table(files[0], table), start_file.open_start(files[1], start)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # format: bits of a token's kind, as in turn.h.
 FIELD, LINE, NUMBER, EDGE = 1, 2, 4, 8
@@ -36,7 +40,7 @@ class VocabularyTree:
     """A balanced binary tree over the tokens sorted by their bytes, so that a subtree is a common prefix.
 
     Leaf r (a token's *rank*) is the token `order[r]`; `ranks` is the inverse, `traits` holds
-    what the mixer is told of the leaves' tokens. A path has `depth` = ceil(log2 V) turns,
+    what the mixer is told of the leaves' tokens. `ranks_of` and `tokens_of` need no arrays. A path has `depth` = ceil(log2 V) turns,
     the bits of the rank from the highest down (1 = right). Where a node's right child holds no leaf the turn is forced.
 
     format: the order of the leaves decides what every turn means.
@@ -46,16 +50,39 @@ class VocabularyTree:
         if len(pieces) < 2:
             raise ValueError("a vocabulary needs at least two tokens")
         order = sorted(range(len(pieces)), key=pieces.__getitem__)  # of equal pieces the lower token comes first
-        self.order: NDArray[np.int32] = np.array(order, np.int32)
-        self.ranks: NDArray[np.uint32] = np.empty(len(order), np.uint32)
-        self.ranks[self.order] = np.arange(len(order), dtype=np.uint32)
-        self.traits = b"".join(trait_of(pieces[token]) for token in order)
+        ranks = [0] * len(order)
+        for rank, token in enumerate(order):
+            ranks[token] = rank
+        self._order, self._ranks = order, ranks
+        self.traits = b"".join([trait_of(pieces[token]) for token in order])
         self.leaves = len(order)
         self.depth = (self.leaves - 1).bit_length()
 
+    @cached_property
+    def order(self) -> NDArray[np.int32]:
+        """The token of each leaf, (leaves,)."""
+        import numpy as np
+
+        return np.array(self._order, np.int32)
+
+    @cached_property
+    def ranks(self) -> NDArray[np.uint32]:
+        """The leaf of each token, (leaves,)."""
+        import numpy as np
+
+        return np.array(self._ranks, np.uint32)
+
+    def ranks_of(self, tokens: Iterable[int]) -> array[int]:
+        """The leaves of tokens, four bytes each."""
+        return array("I", map(self._ranks.__getitem__, tokens))
+
+    def tokens_of(self, ranks: Iterable[int]) -> array[int]:
+        """The tokens of leaves, four bytes each."""
+        return array("i", map(self._order.__getitem__, ranks))
+
     def coded(self, level: int, ranks: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Whether the turn at this level is coded, on the way to each of these leaves, (n,)."""
-        node = ranks.astype(np.int64) >> (self.depth - level)
+        node = ranks.astype("i8") >> (self.depth - level)
         return (2 * node + 1) << (self.depth - level - 1) < self.leaves
 
 
@@ -65,11 +92,14 @@ class LeaningTree(VocabularyTree):
     The mixer knows the paths; here ranks stay places in the order of leaves.
     """
 
-    def __init__(self, pieces: Sequence[bytes], lengths: NDArray[np.uint8]) -> None:
+    def __init__(self, pieces: Sequence[bytes], lengths: bytes) -> None:
         super().__init__(pieces)
         self.lengths = lengths
-        self.depth = int(lengths.max())
+        self.depth = max(lengths)
 
     def coded(self, level: int, ranks: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Whether the turn at this level is coded, on the way to each of these leaves, (n,)."""
-        return self.lengths[ranks] > level
+        import numpy as np
+
+        coded: NDArray[np.bool_] = np.frombuffer(self.lengths, np.uint8)[ranks] > level
+        return coded

@@ -14,7 +14,7 @@ PIECES = 30  # in a window at most
 _POSITIONS = 32
 
 # Probability of a right turn in units of 2^-16, by cell: integers, the same everywhere.
-RIGHT = np.clip(np.rint(65536 / (1 + np.exp(-cells.CENTRES / cells.UNIT))), 1, 65535).astype(np.int64)
+RIGHT = np.clip(np.rint(65536 / (1 + np.exp(-np.array(cells.CENTRES) / cells.UNIT))), 1, 65535).astype(np.int64)
 
 
 def turned(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,8 @@ def config_file() -> Path:
 
 def store_json(target: Path, document: Any) -> None:
     """Write a document whole or not at all: readers see the old one or the new one. Raises OSError."""
+    import json
+
     target.parent.mkdir(parents=True, exist_ok=True)
     atomic.store(target, json.dumps(document, indent=2).encode())
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from llmzip.text.tokens import TokenText
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_DIGITS = b"0123456789"
 
 MANY = 0.06  # of the bytes are digits: then it pays
 
@@ -27,6 +31,8 @@ class DigitSpeller:
     )
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
+        import numpy as np
+
         tokens = {piece: token for token, piece in reversed(list(enumerate(pieces))) if 0 < len(piece) <= 2}
         # Two spellings of every token: decimal numbers digit by digit, and everything character by character.
         decimal: list[list[int]] = []
@@ -47,6 +53,8 @@ class DigitSpeller:
 
     def spell(self, text: TokenText, data: bytes) -> TokenText:
         """The same text, which says `data`; literals stay where they are."""
+        import numpy as np
+
         chosen = text.tokens + self._count * self._within_hexadecimal(text, data)
         lengths = self._lengths[chosen]
         ends = np.cumsum(lengths)
@@ -57,7 +65,9 @@ class DigitSpeller:
 
     def _within_hexadecimal(self, text: TokenText, data: bytes) -> NDArray[np.bool_]:
         """Whether each token, but for a space before it, is part of a long hexadecimal number, (n,)."""
-        found = np.zeros(len(text.tokens), np.bool_)
+        import numpy as np
+
+        found = np.zeros(len(text), np.bool_)
         if text.literals:  # bytes and tokens are not side by side
             return found
         ends = np.cumsum(self._bytes[text.tokens])
@@ -71,5 +81,4 @@ class DigitSpeller:
 
 def many_digits(data: bytes) -> bool:
     """Whether a text has so many digits that they are better spelt one by one."""
-    values = np.frombuffer(data, np.uint8)
-    return bool(np.count_nonzero((values >= 0x30) & (values <= 0x39)) > MANY * len(values))
+    return len(data) - len(data.translate(None, _DIGITS)) > MANY * len(data)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+from array import array
 from functools import cache
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from llmzip.text.digits import DigitSpeller
 from llmzip.text.tokens import Vocabulary
@@ -47,9 +45,9 @@ def _bytes_of_characters() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
 
 
-def tokenize(text: bytes) -> NDArray[np.int32]:
-    """Tokens of valid UTF-8."""
-    return np.array(_tokenizer().encode(text.decode(), add_special_tokens=False).ids, np.int32)
+def tokenize(text: bytes) -> array[int]:
+    """Tokens of valid UTF-8, four bytes each."""
+    return array("i", _tokenizer().encode(text.decode(), add_special_tokens=False).ids)
 
 
 @cache

@@ -8,28 +8,46 @@ stands for travel beside the tokens as literals. Decoding is the joining of piec
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    # A block without a network is read back without NumPy, which takes longer to import than a short file to decode.
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Ids: TypeAlias = array[int] | NDArray[np.int32]
 
 STRETCH = 16384  # bytes handed to the tokenizer at once: bounds memory and the cost of a tokenizer's worst case
 _SMALLEST = 64  # a stretch of this length that does not round-trip is matched by pieces
+_AT_ONCE = 1 << 16  # tokens made objects of Python at once: bounds the memory for them
 _UNDECODABLE = re.compile("[\udc80-\udcff]+")
 
 
 @dataclass
 class TokenText:
-    """A block's tokens, shape (n,), and literals: (number of tokens before it, bytes), in order of position.
+    """A block's tokens and literals: (number of tokens before it, bytes), in order of position.
 
-    spaced: whether the first token begins with a space that the tokenizer added and that the text has not.
+    ids: n tokens, four bytes each. spaced: whether the first token begins with a space that the tokenizer added and that the text has not.
     """
 
-    tokens: NDArray[np.int32]
+    ids: Ids
     literals: list[tuple[int, bytes]] = field(default_factory=list)
     spaced: bool = False
+
+    @cached_property
+    def tokens(self) -> NDArray[np.int32]:
+        """The tokens for calculations, shape (n,)."""
+        import numpy as np
+
+        return np.asarray(self.ids, np.int32)
+
+    def __len__(self) -> int:
+        """Tokens."""
+        return len(self.ids)
 
 
 class Vocabulary:
@@ -43,11 +61,11 @@ class Vocabulary:
     def __init__(
         self,
         pieces: Sequence[bytes],
-        tokenize: Callable[[bytes], NDArray[np.int32]],
+        tokenize: Callable[[bytes], Ids],
         spare: Collection[int] = (),
     ) -> None:
         self.pieces = list(pieces)
-        self._lengths = np.array([len(piece) for piece in pieces], np.int64)
+        self._lengths = [len(piece) for piece in pieces]
         self._tokenize = tokenize
         self._spare = spare
 
@@ -66,8 +84,8 @@ class Vocabulary:
     def _longest(self) -> int:
         return max(map(len, self._ids), default=0)
 
-    def _join(self, tokens: NDArray[np.int32]) -> bytes:
-        return b"".join([self.pieces[token] for token in tokens.tolist()])
+    def _join(self, tokens: Ids) -> bytes:
+        return b"".join(map(self.pieces.__getitem__, tokens.tolist()))
 
     def encode(self, data: bytes) -> TokenText:
         """Tokens and literals of any bytes; `decode` gives the same bytes back (checked here).
@@ -75,18 +93,16 @@ class Vocabulary:
         Of plain text the tokens are the tokenizer's own, a space that it adds to the beginning included. Only a text that begins with
         a space has one token less: the added space is taken for it.
         """
-        runs: list[NDArray[np.int32]] = []
+        ids = array("i")
         literals: list[tuple[int, bytes]] = []
-        count = 0
         for part, is_text in _text_runs(data):
             for stretch in _stretches(part) if is_text else [part]:
-                begins = self._adds_space and not runs
+                begins = self._adds_space and not ids and not literals
                 for tokens, literal in self._encode_stretch(stretch, begins) if is_text else self._match(stretch):
                     if literal:
-                        literals.append((count, literal))
-                    runs.append(tokens)
-                    count += len(tokens)
-        result = TokenText(np.concatenate(runs) if runs else np.empty(0, np.int32), literals)
+                        literals.append((len(ids), literal))
+                    ids.frombytes(tokens.tobytes())
+        result = TokenText(ids, literals)
         joined = self._joined(result)
         result.spaced = joined != data and joined == b" " + data
         if joined != data and not result.spaced:
@@ -100,21 +116,21 @@ class Vocabulary:
 
     def length(self, text: TokenText) -> int:
         """Bytes that `decode` would give, without making them."""
-        return int(self._lengths[text.tokens].sum()) + sum(len(literal) for _, literal in text.literals) - text.spaced
+        length = sum(len(literal) for _, literal in text.literals) - text.spaced
+        for some in _some(text.ids, 0, len(text)):
+            length += sum(map(self._lengths.__getitem__, some.tolist()))
+        return length
 
     def _joined(self, text: TokenText) -> bytes:
-        pieces = self.pieces
-        if not text.literals:
-            return b"".join([pieces[token] for token in text.tokens.tolist()])
-        parts, done = [], 0
-        for position, literal in text.literals:
-            parts += [pieces[token] for token in text.tokens[done:position].tolist()]
+        parts: list[bytes] = []
+        done = 0
+        for position, literal in [*text.literals, (len(text), b"")]:
+            parts += map(self._join, _some(text.ids, done, position))
             parts.append(literal)
             done = position
-        parts += [pieces[token] for token in text.tokens[done:].tolist()]
         return b"".join(parts)
 
-    def _encode_stretch(self, stretch: bytes, begins: bool) -> Iterator[tuple[NDArray[np.int32], bytes]]:
+    def _encode_stretch(self, stretch: bytes, begins: bool) -> Iterator[tuple[Ids, bytes]]:
         """Pairs (tokens, literal before them) for valid UTF-8; begins: nothing is before it, so it may be `spaced`."""
         # Where the tokenizer adds a space, one that is there already is left to it.
         tokens = self._tokenize(stretch.removeprefix(b" ") if self._adds_space else stretch)
@@ -132,7 +148,7 @@ class Vocabulary:
             yield from self._encode_stretch(stretch[:middle], begins)
             yield from self._encode_stretch(stretch[middle:], False)
 
-    def _match(self, data: bytes) -> Iterator[tuple[NDArray[np.int32], bytes]]:
+    def _match(self, data: bytes) -> Iterator[tuple[Ids, bytes]]:
         """Longest match over the pieces, for any bytes; what no piece matches becomes a literal."""
         tokens: list[int] = []
         literal = bytearray()
@@ -146,7 +162,7 @@ class Vocabulary:
                     break
             if token is None:
                 if tokens:
-                    yield np.array(tokens, np.int32), pending
+                    yield array("i", tokens), pending
                     tokens, pending = [], b""
                 literal.append(data[at])
                 at += 1
@@ -156,9 +172,15 @@ class Vocabulary:
             tokens.append(token)
             at += length
         if tokens:
-            yield np.array(tokens, np.int32), pending
+            yield array("i", tokens), pending
         if literal:
-            yield np.empty(0, np.int32), bytes(literal)
+            yield array("i"), bytes(literal)
+
+
+def _some(ids: Ids, start: int, stop: int) -> Iterator[Ids]:
+    """Tokens start .. stop-1, few at once."""
+    for at in range(start, stop, _AT_ONCE):
+        yield ids[at : min(at + _AT_ONCE, stop)]
 
 
 def _text_runs(data: bytes) -> Iterator[tuple[bytes, bool]]:
