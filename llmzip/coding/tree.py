@@ -17,6 +17,9 @@ FIELD, LINE, NUMBER, EDGE = 1, 2, 4, 8
 
 _HEX_LETTERS = frozenset(bytes([letter]) for letter in b"abcdefABCDEF")
 _PLAIN = [byte < 128 and not chr(byte).isalnum() for byte in range(256)]  # neither letter, digit nor beyond ASCII
+_BEGINS, _ENDS = [FIELD * plain for plain in _PLAIN], [EDGE * plain for plain in _PLAIN]
+_LAST_OF_NUMBERS = frozenset(b"0123456789 \t\n\r\v\f")
+_LAST_BYTES = 8
 
 
 def kind_of(piece: bytes) -> int:
@@ -25,15 +28,22 @@ def kind_of(piece: bytes) -> int:
     may be a hexadecimal one: it seldom is a token of its own otherwise)."""
     if not piece:
         return 0
-    number = piece.strip().isdigit() or piece in _HEX_LETTERS
-    begins, edge = _PLAIN[piece[0]], _PLAIN[piece[-1]]
-    return EDGE * edge | FIELD * begins | LINE * (b"\n" in piece or b"}" in piece) | NUMBER * number
+    last = piece[-1]
+    kind = _BEGINS[piece[0]] | _ENDS[last]
+    if b"\n" in piece or b"}" in piece:
+        kind |= LINE
+    if (last in _LAST_OF_NUMBERS and piece.strip().isdigit()) or piece in _HEX_LETTERS:
+        kind |= NUMBER
+    return kind
 
 
-def trait_of(piece: bytes) -> bytes:
-    """What the mixer knows of a token, 10 bytes: its kind, the number of its last bytes, at most 8, and those, at the end."""
-    last = piece[-8:]
-    return bytes([kind_of(piece), len(last)]) + last.rjust(8, b"\0")
+def traits_of(pieces: Iterable[bytes]) -> bytes:
+    """What the mixer knows of tokens, 10 bytes each: its kind, the number of its last bytes, at most 8, and those, at the end."""
+    heads = [[bytes([kind, count]) for count in range(_LAST_BYTES + 1)] for kind in range(2 * EDGE)]
+    padding = bytes(_LAST_BYTES)
+    return b"".join(
+        [heads[kind_of(piece)][min(len(piece), _LAST_BYTES)] + (padding + piece)[-_LAST_BYTES:] for piece in pieces]
+    )
 
 
 class VocabularyTree:
@@ -54,7 +64,7 @@ class VocabularyTree:
         for rank, token in enumerate(order):
             ranks[token] = rank
         self._order, self._ranks = order, ranks
-        self.traits = b"".join([trait_of(pieces[token]) for token in order])
+        self.traits = traits_of([pieces[token] for token in order])
         self.leaves = len(order)
         self.depth = (self.leaves - 1).bit_length()
 

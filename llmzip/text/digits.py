@@ -8,14 +8,12 @@ otherwise, and random digits cost more than they carry. Tokens are the encoder's
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain, islice
 
 from llmzip.text.tokens import TokenText
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _DIGITS = b"0123456789"
 
@@ -31,52 +29,55 @@ class DigitSpeller:
     )
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
-        import numpy as np
-
         tokens = {piece: token for token, piece in reversed(list(enumerate(pieces))) if 0 < len(piece) <= 2}
         # Two spellings of every token: decimal numbers digit by digit, and everything character by character.
-        decimal: list[list[int]] = []
-        each: list[list[int]] = []
+        self._decimal: list[tuple[int, ...]] = []
+        self._each: list[tuple[int, ...]] = []
+        self._bytes = [len(piece) for piece in pieces]
         for token, piece in enumerate(pieces):
             digits = piece.removeprefix(b" ")
             first = len(piece) - len(digits) + 1
             parts = [piece[:first], *(piece[at : at + 1] for at in range(first, len(piece)))]
             known = len(digits) > 1 and all(part in tokens for part in parts)
-            each.append([tokens[part] for part in parts] if known else [token])
-            decimal.append(each[-1] if digits.isdigit() else [token])
-        spelt = decimal + each
-        self._count = len(pieces)
-        self._bytes = np.array([len(piece) for piece in pieces])
-        self._lengths = np.array([len(parts) for parts in spelt])
-        self._starts = np.cumsum(self._lengths) - self._lengths
-        self._spelt = np.array([token for parts in spelt for token in parts], np.int32)
+            self._each.append(tuple(tokens[part] for part in parts) if known else (token,))
+            self._decimal.append(self._each[-1] if digits.isdigit() else (token,))
 
     def spell(self, text: TokenText, data: bytes) -> TokenText:
         """The same text, which says `data`; literals stay where they are."""
-        import numpy as np
+        ids, literals = array("i"), []
+        done = 0
 
-        chosen = text.tokens + self._count * self._within_hexadecimal(text, data)
-        lengths = self._lengths[chosen]
-        ends = np.cumsum(lengths)
-        offsets = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)
-        places = np.concatenate([[0], ends])
-        literals = [(int(places[position]), literal) for position, literal in text.literals]
-        return TokenText(self._spelt[np.repeat(self._starts[chosen], lengths) + offsets], literals, text.spaced)
+        def go_on(stop: int, spellings: list[tuple[int, ...]]) -> None:
+            nonlocal done
+            for some in text.some(done, stop):
+                ids.extend(chain.from_iterable(map(spellings.__getitem__, some.tolist())))
+            done = stop
 
-    def _within_hexadecimal(self, text: TokenText, data: bytes) -> NDArray[np.bool_]:
-        """Whether each token, but for a space before it, is part of a long hexadecimal number, (n,)."""
-        import numpy as np
+        for position, literal in text.literals:
+            go_on(position, self._decimal)
+            literals.append((len(ids), literal))
+        for first, last in self._hexadecimals(text, data):
+            go_on(first, self._decimal)
+            go_on(last, self._each)
+        go_on(len(text), self._decimal)
+        return TokenText(ids, literals, text.spaced)
 
-        found = np.zeros(len(text), np.bool_)
+    def _hexadecimals(self, text: TokenText, data: bytes) -> Iterator[tuple[int, int]]:
+        """First and last + 1 of the tokens of each long hexadecimal number, without a space before it, in the order of the text."""
         if text.literals:  # bytes and tokens are not side by side
-            return found
-        ends = np.cumsum(self._bytes[text.tokens])
+            return
+        ends = array("q")
         for number in self._HEXADECIMAL.finditer(data):
-            first, last = np.searchsorted(ends, [number.start(), number.end()], "right")
-            begins = ends[first] - self._bytes[text.tokens[first]] if first < len(ends) else 0
+            if not ends:
+                for some in text.some(0, len(text)):
+                    lengths = map(self._bytes.__getitem__, some.tolist())
+                    ends.extend(islice(accumulate(lengths, initial=ends[-1] if ends else 0), 1, None))
+            first, last = bisect_right(ends, number.start()), bisect_right(ends, number.end())
+            begins = ends[first] - self._bytes[text.ids[first]] if first < len(ends) else 0
             space = begins == number.start() - 1 and data[begins] == 0x20
-            found[first + (begins < number.start() and not space) : last] = True
-        return found
+            first += begins < number.start() and not space
+            if first < last:
+                yield first, last
 
 
 def many_digits(data: bytes) -> bool:

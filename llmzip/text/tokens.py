@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STRETCH = 16384  # bytes handed to the tokenizer at once: bounds memory and the cost of a tokenizer's worst case
 _SMALLEST = 64  # a stretch of this length that does not round-trip is matched by pieces
-_AT_ONCE = 1 << 16  # tokens made objects of Python at once: bounds the memory for them
+_AT_ONCE = 1 << 16  # tokens
 _UNDECODABLE = re.compile("[\udc80-\udcff]+")
 
 
@@ -48,6 +48,11 @@ class TokenText:
     def __len__(self) -> int:
         """Tokens."""
         return len(self.ids)
+
+    def some(self, start: int, stop: int) -> Iterator[Ids]:
+        """Tokens start .. stop-1, few at once: as objects of Python they take ten times their memory."""
+        for at in range(start, stop, _AT_ONCE):
+            yield self.ids[at : min(at + _AT_ONCE, stop)]
 
 
 class Vocabulary:
@@ -117,7 +122,7 @@ class Vocabulary:
     def length(self, text: TokenText) -> int:
         """Bytes that `decode` would give, without making them."""
         length = sum(len(literal) for _, literal in text.literals) - text.spaced
-        for some in _some(text.ids, 0, len(text)):
+        for some in text.some(0, len(text)):
             length += sum(map(self._lengths.__getitem__, some.tolist()))
         return length
 
@@ -125,7 +130,7 @@ class Vocabulary:
         parts: list[bytes] = []
         done = 0
         for position, literal in [*text.literals, (len(text), b"")]:
-            parts += map(self._join, _some(text.ids, done, position))
+            parts += map(self._join, text.some(done, position))
             parts.append(literal)
             done = position
         return b"".join(parts)
@@ -175,12 +180,6 @@ class Vocabulary:
             yield array("i", tokens), pending
         if literal:
             yield array("i"), bytes(literal)
-
-
-def _some(ids: Ids, start: int, stop: int) -> Iterator[Ids]:
-    """Tokens start .. stop-1, few at once."""
-    for at in range(start, stop, _AT_ONCE):
-        yield ids[at : min(at + _AT_ONCE, stop)]
 
 
 def _text_runs(data: bytes) -> Iterator[tuple[bytes, bool]]:
