@@ -35,6 +35,33 @@ def test_the_package_holds_the_model_it_says():
     assert model_identity(embedded.PACKED) == embedded.IDENTITY
 
 
+def test_the_vocabulary_is_the_models(corpora):
+    """Without llama.cpp the same pieces, and the same tokens of any text."""
+    from llmzip.model.llama import LlamaModel
+    from llmzip.text import embedded_vocabulary as kept
+
+    model = embedded.load_embedded(1)
+    try:
+        assert isinstance(model, LlamaModel) and tuple(model.pieces) == kept.pieces()
+        for name in ("carnet.txt", "gezeiten.txt", "parser.c", "orders.csv"):
+            data = text(corpora, name, 8000)
+            assert kept.tokenize(data).tolist() == model.tokenize(data).tolist()
+    finally:
+        model.close()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\0" * 31740])
+def test_a_vocabulary_that_is_missing_or_damaged(monkeypatch, tmp_path, content):
+    from llmzip.text import embedded_vocabulary as kept
+
+    path = tmp_path / "vocabulary.bin"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setattr(kept, "FILE", path)
+    with pytest.raises(ModelError, match="reinstall"):
+        kept.pieces.__wrapped__()
+
+
 @pytest.mark.parametrize(
     ("name", "length"),
     [

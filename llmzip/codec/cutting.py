@@ -33,7 +33,9 @@ class Cutter:
             view = view[room:]
             if len(self._held) <= self._size:
                 return
-            *whole, last = _by_kind(bytes(self._held[: self._size]))
+            with memoryview(self._held) as held:
+                block = bytes(held[: self._size])
+            *whole, last = _by_kind(block)
             following = self._held[self._size :]
             # The last stretch may go on in what has not come yet.
             if not whole:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from llmzip.text.tokens import Ids
 
-CODED_ROWS = 1 << 15
+CODED_ROWS = 1 << 13
 """Rows whose turns are coded at once: bounds the memory for their probabilities."""
 
 

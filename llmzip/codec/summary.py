@@ -33,7 +33,9 @@ class Summary:
         """Add one block of the original."""
         self.original += len(data)
         self.blocks += 1
-        if self.characters is not None:
+        if self.characters is not None and data.isascii():
+            self.characters += len(data)
+        elif self.characters is not None:
             try:
                 self.characters += len(data.decode())
             except UnicodeDecodeError:

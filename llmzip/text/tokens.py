@@ -184,6 +184,9 @@ class Vocabulary:
 
 def _text_runs(data: bytes) -> Iterator[tuple[bytes, bool]]:
     """Cut bytes into valid UTF-8 (True) and bytes that are no part of any (False)."""
+    if data.isascii():  # no text beside the bytes, which would take up to four times their memory
+        yield from [(data, True)] * bool(data)
+        return
     text = data.decode("utf-8", "surrogateescape")
     done = 0
     for match in _UNDECODABLE.finditer(text):
