@@ -17,12 +17,12 @@ import numpy as np
 from measure import bench_text
 from numpy.typing import NDArray
 
-from llmzip.codec.agreement import Coding
+from llmzip.codec.agreement import PORTABLE_TOLERANCE, Coding
 from llmzip.codec.evaluation import Session, in_steps, prefill
 from llmzip.codec.layout import Layout
 from llmzip.codec.locate import load_model
 from llmzip.codec.pipeline import BlockPipeline
-from llmzip.codec.quantiser import PORTABLE_TOLERANCE, Quantiser
+from llmzip.codec.quantiser import Quantiser
 from llmzip.model import embedded
 
 WINDOW = embedded.WINDOW

@@ -20,12 +20,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.codec.agreement import Coding
+from llmzip.codec.agreement import PORTABLE_TOLERANCE, Coding
 from llmzip.codec.evaluation import Session, in_steps, prefill
 from llmzip.codec.layout import Layout
 from llmzip.codec.locate import load_model
 from llmzip.codec.pipeline import BlockPipeline
-from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.model import embedded
 
 RESOLUTION = 1e-8

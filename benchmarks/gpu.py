@@ -22,14 +22,13 @@ from large_vocabulary import write_model
 from speed import bare_lock_step, bare_prefill, seconds
 from texts import texts
 
-from llmzip.codec.agreement import Coding
+from llmzip.codec.agreement import PORTABLE_TOLERANCE, Coding
 from llmzip.codec.codec import Codec
 from llmzip.codec.decoding import decode_block
 from llmzip.codec.evaluation import Session
 from llmzip.codec.layout import Layout
 from llmzip.codec.locate import load, resolve
 from llmzip.codec.pipeline import BlockPipeline
-from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.errors import LlmzipError
 from llmzip.model import embedded
 from llmzip.model.threads import usable_cores

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from texts import CORPORA
 
 from llmzip.codec import policy
-from llmzip.codec.agreement import Coding
+from llmzip.codec.agreement import PORTABLE_TOLERANCE, Coding
 from llmzip.codec.evaluation import Session
 from llmzip.codec.head import BlockHead
 from llmzip.codec.layout import Layout
 from llmzip.codec.observer import Observer
 from llmzip.codec.pipeline import BlockPipeline, Cells
-from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.container import BlockKind, Header, MemberWriter
 from llmzip.model import embedded
 

@@ -17,13 +17,12 @@ import numpy as np
 from measure import bench_text, peak_memory, stages
 from texts import texts
 
-from llmzip.codec.agreement import Coding
+from llmzip.codec.agreement import PORTABLE_TOLERANCE, Coding
 from llmzip.codec.decoding import decode_block
 from llmzip.codec.evaluation import ROWS, Session, prefill
 from llmzip.codec.layout import Layout
 from llmzip.codec.locate import load_model
 from llmzip.codec.pipeline import BlockPipeline
-from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.model import embedded
 from llmzip.model.schedule import spans
 

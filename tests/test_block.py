@@ -9,13 +9,12 @@ from fakes import PIECES, FakeModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmzip.codec.agreement import Coding
+from llmzip.codec.agreement import PORTABLE_TOLERANCE, Coding
 from llmzip.codec.decoding import decode_block
 from llmzip.codec.evaluation import ROWS, Session, prefill
 from llmzip.codec.head import MAX_STREAMS, BlockHead
 from llmzip.codec.layout import Layout
 from llmzip.codec.pipeline import BlockPipeline
-from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.errors import CorruptError
 from llmzip.model.base import Window
 

@@ -69,7 +69,7 @@ def test_what_a_reviewer_writes_counts_and_what_it_raises_comes_out():
     source = Cells(masses, Quantiser(TOLERANCE).grids, certain)
     mixer = Mixer(LEAVES, STREAMS, STEPS * STREAMS, mix=False)
     left = mixer.decode_steps(TurnDecoder(words), STREAMS, source.capsule)
-    assert left.tolist() != ranks[0].tolist() and not left.all(), "every turn was said to go left"
+    assert left.tolist() != ranks[0].tolist() and not all(left), "every turn was said to go left"
 
     def fails(level, odds, states, found):
         if level == 4:

@@ -72,6 +72,29 @@ def test_no_network_is_named_or_loaded(fast):
     subprocess.run([sys.executable, "-c", program], input=TEXT, check=True)
 
 
+def test_what_takes_long_to_import_is_left_out(fast, tmp_path):
+    """Decompression needs no arrays, no tokenizer and no encoder."""
+    (tmp_path / "packed").write_bytes(fast.compress(TEXT))
+    program = (
+        "import sys\nfrom llmzip.cli.main import main\ntry: main()\nexcept SystemExit as end: code = end.code\n"
+        "left = {'numpy', 'tokenizers', 'constriction', 'brotli', 'concurrent.futures'} & set(sys.modules)\n"
+        "sys.exit(code or ', '.join(left))"
+    )
+    arguments = [sys.executable, "-c", program, "-dc", str(tmp_path / "packed")]
+    assert subprocess.run(arguments, check=True, stdout=subprocess.PIPE).stdout == TEXT
+
+
+def test_a_fork_waits_for_what_is_imported_meanwhile(tmp_path):
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(0.3)\n")
+    program = (
+        "import os, sys\nsys.path.insert(0, sys.argv[1])\nfrom llmzip.codec.meanwhile import import_meanwhile\n"
+        "import_meanwhile('slow'); import_meanwhile('slow'); import_meanwhile('there is no such module')\n"
+        "child = os.fork()\nimport slow\nif not child: os._exit(0)\n"
+        "sys.exit(os.waitpid(child, 0)[1])"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program, str(tmp_path)], check=True, timeout=60)
+
+
 @pytest.mark.parametrize("name", ["fast.txt", "lines.log"])
 def test_golden_bytes_of_level_1(fast, name):
     """format: nothing in these files depends on the machine."""

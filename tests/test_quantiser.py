@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmzip.codec.quantiser import PORTABLE_TOLERANCE, Quantiser
+from llmzip.codec.agreement import PORTABLE_TOLERANCE
+from llmzip.codec.quantiser import Quantiser
 from llmzip.coding import cells
 
 edges = np.concatenate([cells.BASE_EDGES, cells.SHIFTED_EDGES]) / cells.UNIT

@@ -38,13 +38,13 @@ def odds_file(folder: Path, build: str, threads: int, streams: int, way: str, si
 
 def inside(options: argparse.Namespace) -> None:
     """In the process of one build: compute the odds of all cells, make blocks, open those of others."""
-    from llmzip.codec.agreement import Coding
+    from llmzip.codec.agreement import PORTABLE_TOLERANCE, Coding
     from llmzip.codec.decoding import decode_block
     from llmzip.codec.evaluation import Session, in_steps, prefill
     from llmzip.codec.layout import Layout
     from llmzip.codec.locate import load_model
     from llmzip.codec.pipeline import BlockPipeline
-    from llmzip.codec.quantiser import PORTABLE_TOLERANCE, Quantiser
+    from llmzip.codec.quantiser import Quantiser
     from llmzip.errors import LlmzipError
     from llmzip.model import embedded
     from llmzip.model.llama import arithmetic
@@ -111,7 +111,8 @@ class Build:
 
 def compared(maker: dict[str, NDArray[np.float64]], reader: dict[str, NDArray[np.float64]]) -> tuple[float, int, int]:
     """Largest drift within reach, turns, and misread turns, where `reader` opens what `maker` made."""
-    from llmzip.codec.quantiser import PORTABLE_TOLERANCE, Quantiser
+    from llmzip.codec.agreement import PORTABLE_TOLERANCE
+    from llmzip.codec.quantiser import Quantiser
 
     one, other = maker["odds"], reader["odds"]
     coded = one > 0

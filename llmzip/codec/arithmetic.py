@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from llmzip.codec.agreement import PORTABLE_TOLERANCE
 from llmzip.codec.evaluation import Disagreement, Session, in_steps, prefill
 from llmzip.codec.layout import Layout
-from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.coding.cells import BASE_EDGES, UNIT
 from llmzip.coding.tree import VocabularyTree
 from llmzip.container import Fields

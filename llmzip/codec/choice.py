@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llmzip.codec.agreement import Agreement, Coding, coding_of
+from llmzip.codec.agreement import PORTABLE_TOLERANCE, Agreement, Coding, coding_of
 from llmzip.codec.context import MOST_KEPT, Context, Named
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.codec.settings import Settings
@@ -260,8 +260,6 @@ class ModelChoice:
             )
             warnings.warn(message, LlmzipWarning, stacklevel=2)
         window = Window(context, window.parts) if context else window
-        from llmzip.codec.quantiser import PORTABLE_TOLERANCE
-
         return Coding(window, PORTABLE_TOLERANCE, self._settings.mix, context=self._named())
 
     def _is_default(self, held: _Held) -> bool:

@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 from llmzip.codec._cells import Grids
 from llmzip.coding import cells
 
-# format: drift of a turn's log odds that a portable file tolerates, in units of 1e-6 (docs/portability.md).
-PORTABLE_TOLERANCE = 30
-
 
 class Quantiser:
     """Cells of turns, such that any odds within `tolerance` of the encoder's fall into the same cell.

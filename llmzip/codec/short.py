@@ -14,14 +14,13 @@ from typing import BinaryIO
 from zlib import crc32
 
 from llmzip.codec import policy
-from llmzip.codec.agreement import Agreement, Coding
+from llmzip.codec.agreement import PORTABLE_TOLERANCE, Agreement, Coding
 from llmzip.codec.choice import ModelChoice
 from llmzip.codec.context import Part
 from llmzip.codec.decoding import decode_block, decode_words
 from llmzip.codec.head import MAX_LITERALS, BlockHead
 from llmzip.codec.layout import Layout
 from llmzip.codec.pipeline import BlockPipeline
-from llmzip.codec.quantiser import PORTABLE_TOLERANCE
 from llmzip.codec.settings import Settings
 from llmzip.codec.summary import BytesDone, Summary
 from llmzip.coding.rangecoder import from_shortest, shortest

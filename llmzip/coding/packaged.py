@@ -46,7 +46,8 @@ class _Reading(threading.Thread):
         for path in self.paths:
             with contextlib.suppress(OSError, ValueError, zlib.error):
                 found = _hashed(path)
-                self.found[path] = found._replace(unpacked=zlib.decompress(found.data)) if path == START else found
+                unpacked = zlib.decompress(found.data) if path == START else None
+                self.found[path] = Found(found.data, found.identity, unpacked)
 
 
 _reading: _Reading | None = None
