@@ -78,7 +78,7 @@ def test_what_takes_long_to_import_is_left_out(fast, tmp_path):
     program = (
         "import sys\nfrom llmzip.cli.main import main\ntry: main()\nexcept SystemExit as end: code = end.code\n"
         "left = {'numpy', 'tokenizers', 'constriction', 'brotli', 'concurrent.futures'} & set(sys.modules)\n"
-        "sys.exit(code or ', '.join(left))"
+        "sys.exit(code or ', '.join(left) or 0)"
     )
     arguments = [sys.executable, "-c", program, "-dc", str(tmp_path / "packed")]
     assert subprocess.run(arguments, check=True, stdout=subprocess.PIPE).stdout == TEXT

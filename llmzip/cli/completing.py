@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 def _beginning(names: list[str], incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
@@ -19,6 +25,8 @@ def registered(context: click.Context, parameter: click.Parameter, incomplete: s
 
 def models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Whatever names a model: a file, the built-in one, the user's own."""
+    from click.shell_completion import CompletionItem
+
     from llmzip.model import BUILT_IN
 
     files = CompletionItem(incomplete, type="file")  # first: bash starts anew at files
