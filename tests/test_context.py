@@ -203,7 +203,7 @@ def test_a_block_may_not_build_on_what_the_header_does_not_name():
 
 
 def test_streams_with_a_context_need_larger_caches():
-    head = BlockHead(False, 256 * 10, 256, [])
+    head = BlockHead(False, 8 * 10, 8, [])
     assert head.affords(Window(512, 4), 0)
     head.part = Part()
     assert not head.affords(Window(512, 4), 0)

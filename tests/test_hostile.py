@@ -1,8 +1,14 @@
 """Small files that claim much, with checks that hold: refused before memory or time is spent on the claim."""
 
 import io
+import os
+import shlex
+import subprocess
+import sys
 from binascii import crc_hqx
+from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import FakeModel
 from hypothesis import given, settings
@@ -17,12 +23,14 @@ from llmzip.codec.evaluation import Session
 from llmzip.codec.head import MAX_LITERALS, MAX_STREAMS, BlockHead
 from llmzip.codec.locate import find
 from llmzip.codec.pipeline import BlockPipeline
+from llmzip.coding.tree import VocabularyTree
 from llmzip.container import MAX_BLOCK, BlockKind, Header, classic, read_members
 from llmzip.container.fields import encode_varint
 from llmzip.errors import ArithmeticMismatchError, CorruptError, ModelError
 from llmzip.model.base import Window
 from llmzip.text.tokens import Vocabulary
 
+ROOT = Path(__file__).parent.parent
 WORDS = bytes(range(1, 41))
 
 
@@ -44,11 +52,21 @@ def refused(payload, context=512, length=MAX_BLOCK, says=None):
         (100_000, 1, 1 << 20, "windows of 1048576 tokens, more than its 40 bytes justify"),
         (100_000, MAX_STREAMS, 512, "256 streams"),
         (4_000_000, 64, 512, "64 streams"),
+        (6_000_000, 1, 512, "claims 6000000 tokens, more than 40 bytes can stand for"),
     ],
 )
 def test_claims_are_refused_before_anything_is_made(tokens, streams, context, says):
     payload = BlockHead(False, tokens, streams, []).payload(WORDS)
     assert refused(payload, context, says=says).evaluated == 0
+
+
+def test_fewest_turns():
+    """No token takes fewer, so that what is refused is not what an encoder wrote."""
+    for leaves in (2, 3, 5, 8, 9, 277, 1000):
+        tree = VocabularyTree([b"%d" % i for i in range(leaves)])
+        ranks = np.arange(leaves, dtype=np.uint32)
+        turns = sum(tree.coded(level, ranks).astype(int) for level in range(tree.depth))
+        assert turns.min() == tree.fewest_turns
 
 
 def test_words_run_out_long_before_the_claim():
@@ -122,6 +140,27 @@ def test_memory_of_a_small_block_is_small():
     """So many streams take a gigabyte of caches with the embedded model; a few bytes do not justify it."""
     payload = BlockHead(False, MAX_BLOCK // 16, MAX_STREAMS, []).payload(bytes(1 << 14))
     assert refused(payload, 512, says="256 streams").evaluated == 0
+
+
+SMALL_FILES = {
+    "model-tokens-words": "can stand for",
+    "model-tokens-network": "can stand for",
+    "model-words-much": "range coder",
+    "model-caches": "streams",
+    "model-window": "windows",
+}
+
+
+@pytest.mark.parametrize("name", SMALL_FILES)
+def test_memory_of_the_command_is_small(name, tmp_path):
+    """What it really takes, and under a limit of its address space."""
+    words = tmp_path / "words"
+    run = f"ulimit -v {1500 << 10}; exec {shlex.quote(sys.executable)} -m llmzip test tests/files/bad-{name}.llmz"
+    with open(words, "wb") as sink, subprocess.Popen(["sh", "-c", run], cwd=ROOT, stderr=sink) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 3 and SMALL_FILES[name] in words.read_text()
+    assert used.ru_maxrss < 300 << 10
 
 
 def test_a_vocabulary_beyond_the_format_is_told():

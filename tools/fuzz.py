@@ -1,9 +1,9 @@
 """Fuzz what reads files (tests/fuzzing.py): coverage-guided with atheris where it is installed, and by blind mutation.
 
-    python tools/fuzz.py [--seconds N] [--blind] [TARGET]...
+    python tools/fuzz.py [--seconds N] [--blind] [--share OF_A_CORE] [TARGET]...
 
 Every input must be read, or end in an error made for it, within two seconds and a fixed bound of memory. A failing one is
-stored in tests/fuzz_corpus/TARGET, and is a test from then on. Each run adds a line to build/fuzz/tally.tsv.
+stored in tests/fuzz_corpus/TARGET, and is a test from then on. Each minute of a run adds a line to build/fuzz/tally.tsv; `--tally` adds them up.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ import resource
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import fuzzing
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 CORPUS, WORK = ROOT / "tests" / "fuzz_corpus", ROOT / "build" / "fuzz"
 MEMORY_MB = 1024  # of the process, with the fuzzer and everything that it has imported
 TIME = 2.0  # seconds of processor time for one input
-TARGETS = ("header", "structure", "whole", "payloads", "head", "decoder", "files")
+TARGETS = ("header", "structure", "whole", "payloads", "head", "decoder", "repair", "files")
+WANDERING = 30  # inputs beside the seeds that the decoder's are made from
 REAL = "real"  # the embedded model; blind, since each input takes a tenth of a second
 REAL_TIME = 20.0  # repair included
 
@@ -36,22 +42,47 @@ def store(target: str, data: bytes) -> Path:
     return path
 
 
-def tally(target: str, way: str, inputs: int, seconds: float) -> None:
+def tally(target: str, way: str, inputs: int, seconds: float, reached: str = "") -> None:
     """Add a line to what was tried."""
     WORK.mkdir(parents=True, exist_ok=True)
     with open(WORK / "tally.tsv", "a") as file:
-        file.write(f"{target}\t{way}\t{inputs}\t{seconds:.0f}\n")
-    print(f"{target}: {inputs:,} inputs in {seconds:.0f} s, {way}", flush=True)
+        file.write(f"{target}\t{way}\t{inputs}\t{seconds:.0f}\t{reached}\n")
+    print(f"{target}: {inputs:,} inputs in {seconds:.0f} s, {way} {reached}", flush=True)
 
 
-def blind(name: str, seconds: float, seed: int) -> None:
-    """Mutate seeds and what was accepted, without looking at coverage."""
+def add_up() -> None:
+    """Print the sums of the tally."""
+    inputs: Counter[tuple[str, str]] = Counter()
+    spent: Counter[tuple[str, str]] = Counter()
+    reached: dict[tuple[str, str], Counter[str]] = {}
+    for line in (WORK / "tally.tsv").read_text().splitlines():
+        target, way, count, seconds, *rest = line.split("\t")
+        inputs[target, way] += int(count)
+        spent[target, way] += int(seconds)
+        for word in rest[0].split() if rest else []:
+            how, _, number = word.partition("=")
+            reached.setdefault((target, way), Counter())[how] += int(number)
+    for key, count in sorted(inputs.items()):
+        print(f"{' '.join(key)}: {count:,} in {spent[key]:,} s", dict(reached.get(key, {})))
+
+
+def told(target: fuzzing.Target) -> str:
+    """How far the inputs since the last time got, where the target counts that."""
+    reached: Counter[str] = getattr(target, "reached", Counter())
+    words = " ".join(f"{how}={count}" for how, count in sorted(reached.items()))
+    reached.clear()
+    return words
+
+
+def blind(name: str, seconds: float, seed: int, share: float = 1.0) -> None:
+    """Mutate seeds and what was accepted, without looking at coverage. share: of a core, at most."""
     import fuzzing
 
     target, chance = fuzzing.target(name), random.Random(seed)
     pool = [*fuzzing.seeds(name), *(path.read_bytes() for path in sorted((CORPUS / name).glob("*")))]
-    began, inputs, told = time.monotonic(), 0, time.monotonic()
-    data = b""
+    seeds = len(pool)
+    began = last = time.monotonic()
+    inputs, used, data = 0, time.process_time(), b""
     try:
         while time.monotonic() - began < seconds:
             for _ in range(20 if name == REAL else 200):
@@ -61,16 +92,23 @@ def blind(name: str, seconds: float, seed: int) -> None:
                 spent = time.process_time() - start
                 assert spent < (REAL_TIME if name == REAL else TIME), f"took {spent:.1f} s"
                 inputs += 1
-                if accepted and len(pool) < 500 and len(data) < 4000:
+                if name == "decoder":  # where nearly every input gets to the end: go on from any
+                    if chance.random() < 0.002 and len(data) < 100:
+                        pool.append(data)
+                        del pool[seeds : len(pool) - WANDERING]
+                elif accepted and len(pool) < 500 and len(data) < 4000:
                     pool.append(data)
-            if time.monotonic() - told > 60:
-                tally(name, "blind", inputs, time.monotonic() - told)
-                inputs, told = 0, time.monotonic()
+            if time.monotonic() - last > 60:
+                tally(name, "blind", inputs, time.monotonic() - last, told(target))
+                inputs, last = 0, time.monotonic()
+            if share < 1:
+                time.sleep((time.process_time() - used) * (1 / share - 1))
+                used = time.process_time()
             assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < MEMORY_MB << 10, "too much memory"
     except Exception:
         print(f"finding: {store(name, data)}", file=sys.stderr)
         raise
-    tally(name, "blind", inputs, time.monotonic() - told)
+    tally(name, "blind", inputs, time.monotonic() - last, told(target))
 
 
 def guided(name: str, seconds: float) -> None:
@@ -120,11 +158,16 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30, help="for each target and way (default: 30)")
     parser.add_argument("--blind", action="store_true", help="only by blind mutation")
     parser.add_argument("--seed", type=int, default=None, help="of blind mutation (default: another one each time)")
+    parser.add_argument("--share", type=float, default=1.0, help="of a core that blind mutation may take (default: 1)")
+    parser.add_argument("--tally", action="store_true", help="only add up what was tried so far")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     chosen = options.targets or TARGETS
     if wrong := set(chosen) - {*TARGETS, REAL}:
         parser.error(f"there is no target {', '.join(sorted(wrong))}")
+    if options.tally:
+        add_up()
+        return 0
     if options.inside:
         guided(chosen[0], options.seconds)
         return 0
@@ -138,7 +181,7 @@ def main() -> int:
         if not options.blind and name != REAL:
             failed |= watch(name, options.seconds)
         seed = time.time_ns() if options.seed is None else options.seed
-        blind(name, options.seconds, seed)
+        blind(name, options.seconds, seed, options.share)
     return failed
 
 

@@ -547,6 +547,12 @@ def _model(wrong: object) -> Iterator[Case]:
         "256 streams of 512 tokens in 40 bytes",
     )  # type: ignore[operator, arg-type]
     yield wrong(
+        "model-tokens-network",
+        member(header(**ours), block(MODEL, bytes(1 << 22), model_payload(tokens=varint((1 << 22) - 1)))),
+        "more than 40 bytes can stand for",
+        "more tokens of a network than the words can stand for",
+    )  # type: ignore[operator, arg-type]
+    yield wrong(
         "model-window",
         member(header(**ours, context=varint(1 << 20)), block(MODEL, bytes(100_000), window)),
         "windows of 1048576",
@@ -566,6 +572,7 @@ def _model(wrong: object) -> Iterator[Case]:
         "neither a network nor a table",
         "a block of the table in a member without",
     )  # type: ignore[operator, arg-type]
+    much = model_payload(flags=4, tokens=varint((1 << 26) - 1), words=bytes(range(1, 201)) * 6)
     garbage = model_payload(flags=4, tokens=varint(60), words=bytes([0xFF]) * 8)
     with_table = header(extras=extra(5, _table()), context=b"\0", parts=b"\0", tolerance=b"\0", model=bytes(8))
     yield wrong(
@@ -573,6 +580,12 @@ def _model(wrong: object) -> Iterator[Case]:
         member(with_table, block(MODEL, bytes(60), garbage)),
         "range coder|check does not match",
         "words that no encoder writes",
+    )  # type: ignore[operator]
+    yield wrong(
+        "model-words-much",
+        member(with_table, block(MODEL, bytes(1 << 26), much)),
+        "range coder",
+        "1200 bytes of words that claim 64 Mi tokens of the table",
     )  # type: ignore[operator]
 
 

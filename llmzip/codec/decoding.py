@@ -60,6 +60,7 @@ def decode_words(
     """The same for a block taken apart; original_length: the most bytes that it may have."""
     if head.network != pipeline.network:
         raise RuntimeError("the block is for another pipeline")
+    head.plausible(head.tokens, len(words), pipeline.fewest_turns)
     if head.network and not head.affords(pipeline.window, len(words)):
         raise CorruptError(
             f"a model block claims {head.streams} streams and windows of {pipeline.window.context} tokens, more than its "
@@ -85,6 +86,7 @@ def decode_words(
     from llmzip.codec.repair import Astray, readings
 
     reached = layout.steps
+    reading: LockStep | None = None
     try:
         drift = shaken * pipeline.coding.tolerance * 1e-6
         reading = LockStep(pipeline, words, layout, head.part, known, shaken=drift)
@@ -95,7 +97,8 @@ def decode_words(
         if data is not None and fits(data):
             return data, False
     except CorruptError as error:
-        failure = error
+        failure = error.with_traceback(None)  # which would keep the first reading's memory beside that of the others
+    reading = None
     if not (patience and pipeline.coding.tolerance):
         raise failure
     # Whoever made the block may have made it for the time that repair would take.

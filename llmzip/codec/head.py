@@ -15,10 +15,10 @@ from llmzip.model.base import Window
 # format: limits, flags and check of a model block's head.
 MAX_STREAMS = 256
 MAX_LITERALS = 1 << 16
-# A turn takes 1/45,000 bits at least, so few bytes cannot stand for more tokens; behind the end of the words a decoder takes zeros.
-MOST_TOKENS_A_BYTE, _ZEROS_TAKEN = 1 << 16, 32
+# A turn takes -log2(65535 / 65536) bits at least, so few bytes cannot stand for many; behind the end of the words a decoder takes zeros.
+_MOST_TURNS_A_BYTE, _ZEROS_TAKEN = 363_409, 32
 # Positions of the caches of all streams together, and how many more each byte of the payload allows.
-_POSITIONS, _POSITIONS_A_BYTE = 1 << 14, 2
+_POSITIONS, _POSITIONS_A_BYTE = 1 << 11, 2
 _CRLF = 1
 _LITERALS = 2
 _TABLE_ALONE = 4
@@ -125,9 +125,9 @@ class BlockHead:
         return cls(bool(flags & _CRLF), tokens, streams, literals, network, spaced, part), words
 
     @staticmethod
-    def plausible(tokens: int, words: int) -> None:
-        """Raises CorruptError for more tokens than so many bytes of words can stand for."""
-        if tokens > (words + _ZEROS_TAKEN) * MOST_TOKENS_A_BYTE:
+    def plausible(tokens: int, words: int, turns: int = 1) -> None:
+        """Raises CorruptError for more tokens, of so many turns each at least, than so many bytes of words can stand for."""
+        if tokens * turns > (words + _ZEROS_TAKEN) * _MOST_TURNS_A_BYTE:
             raise CorruptError(f"a model block claims {tokens} tokens, more than {words} bytes can stand for: damaged")
 
     def affords(self, window: Window, words: int) -> bool:

@@ -7,7 +7,7 @@ takes a small part of the time of the network; the caches of the network are cop
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,19 @@ from llmzip.coding.turndecoder import TurnDecoder
 from llmzip.model._masses import Masses
 from llmzip.model.schedule import span_at
 
+_T = TypeVar("_T", bound=np.generic)
 _MARK_STEPS, _MARK_ROWS, _MARKS = (
     32,
     256,
     16,
 )  # between two copies of the caches at least, but for short blocks so many copies
-_MARKS_BYTES, _FEWEST, _MOST = 192 << 20, 3, 12  # of all copies, and how many there are
+_MARKS_BYTES, _MARKS_FREE, _MARKS_A_BYTE = (
+    192 << 20,
+    32 << 20,
+    1 << 14,
+)  # of all copies; in small blocks, and for each byte of the words
+_FEWEST, _MOST = 3, 12  # how many there are
+_ROWS = 1 << 12  # that there is room for at first
 _REPLAYED = 24  # times as fast as the network: going back to a mark
 
 
@@ -47,7 +54,7 @@ class LockStep:
         shaken: float = 0,
     ) -> None:
         self._pipeline, self._words, self._layout, self._known = pipeline, words, layout, known
-        self._shaken, self._noise = np.float32(shaken), np.random.default_rng(layout.count)
+        self._shaken, self._noise = np.float32(shaken), np.random.default_rng(layout.count) if shaken else None
         self._masses = Masses(pipeline.tree.order, layout.streams)
         self._doubts: Doubts | None = None
         source = Cells(self._masses, pipeline.quantiser.grids, self._review if keeping else None)
@@ -56,9 +63,9 @@ class LockStep:
         self._evaluation = Steps(
             pipeline.session, layout.streams, layout.steps, pipeline.window, pipeline.coding.rows, lead
         )
-        self._ranks = np.empty(layout.count, np.uint32)
-        self._states = np.empty(layout.count if keeping else 0, np.uint8)
-        self._cells = np.empty((len(self._states), pipeline.tree.depth), np.uint8)
+        self._ranks = np.empty(0, np.uint32)
+        self._states = np.empty(0, np.uint8)
+        self._cells = np.empty((0, pipeline.tree.depth), np.uint8)
         self._begin()
 
     def _begin(self) -> None:
@@ -76,11 +83,12 @@ class LockStep:
             inputs = np.full(active, self._evaluation.first_input, np.int32)
         span = span_at(step, self._pipeline.window, self._evaluation.known)
         logits = self._evaluation.evaluate(span, inputs)
-        if self._shaken:
+        if self._noise:
             # The odds of two sums change by no more than the factors of their terms, one way up and the other way down.
             logits = logits + (self._noise.random(logits.shape, np.float32) - np.float32(0.5)) * self._shaken
         self._masses.load(logits)
         self._doubts = doubts
+        self._ranks = self._with_room(self._ranks, done + active)
         self._ranks[done : done + active] = self._mixer.decode_steps(self._coder, active, self._source)
         self.step += 1
         if doubts:
@@ -91,12 +99,26 @@ class LockStep:
         if self._doubts:
             self._doubts.review(self.step, level, np.frombuffer(odds), of_tokens, found)
         rows = slice(self.step * self._layout.streams, self.step * self._layout.streams + len(found))
+        self._states, self._cells = self._with_room(self._states, rows.stop), self._with_room(self._cells, rows.stop)
         self._states[rows], self._cells[rows, level] = of_tokens, found
+
+    @property
+    def room(self) -> int:
+        """Bytes that marks may take: a small block may have been made to take much."""
+        return min(_MARKS_BYTES, _MARKS_FREE + _MARKS_A_BYTE * len(self._words))
 
     @property
     def tokens(self) -> NDArray[np.int32]:
         """All tokens in the order of the text, (count,), once all steps are done."""
-        return self._pipeline.tree.order[self._ranks][self._layout.rows]
+        return self._pipeline.tree.order[self._ranks[: self._layout.count]][self._layout.rows]
+
+    def _with_room(self, found: NDArray[_T], rows: int) -> NDArray[_T]:
+        """The same for so many rows at least: what is claimed is not allocated before it has come."""
+        if len(found) >= rows:
+            return found
+        grown = np.empty((min(max(2 * rows, _ROWS), self._layout.count), *found.shape[1:]), found.dtype)
+        grown[: len(found)] = found
+        return grown
 
     def mark(self) -> Mark:
         """Where it is now."""
@@ -154,7 +176,7 @@ class Rereader:
             if reading.step >= last + apart:
                 last = reading.step
                 self._marks.append(reading.mark())
-                self._thin()
+                self._thin(reading.room)
             self.left -= 1
             reading.advance(doubts)
         return reading.tokens
@@ -174,10 +196,10 @@ class Rereader:
         self._misread = misread
         return self._reading
 
-    def _thin(self) -> None:
+    def _thin(self, room: int) -> None:
         """Keep few marks, closer to each other the later they are."""
         marks = self._marks
-        most = min(_MOST, max(_FEWEST, _MARKS_BYTES // max(1, marks[-1].caches.nbytes)))
+        most = min(_MOST, max(_FEWEST, room // max(1, marks[-1].caches.nbytes)))
         if len(marks) > most:
             end = marks[-1].step
             before = [0, *(mark.step for mark in marks)]

@@ -124,6 +124,11 @@ class BlockPipeline:
             raise RuntimeError("a pipeline without a network has no window")
         return self.coding.window
 
+    @property
+    def fewest_turns(self) -> int:
+        """Turns, and bits of its state, that a token takes at least."""
+        return self.tree.fewest_turns + (2 if self.network and self.coding.tolerance else 0)
+
     def mixer(self, layout: Layout, mixing: bool | None = None, known: NDArray[np.int32] | None = None) -> Mixer:
         """The mixer of a block, fresh, or gone over the tokens `known`; mixing: None = as the coding says."""
         return Mixer(

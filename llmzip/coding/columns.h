@@ -59,7 +59,7 @@ static inline uint64_t columns_above(const ColumnsLane *lane, const History *his
 /* The token that the line began with. */
 static inline uint32_t columns_first(ColumnsLane *lane, const Tables *tables, uint32_t position) {
     uint32_t start = columns_line(lane, 0)->start[0];
-    return lane->lines == 0 || start == position ? TOKEN_UNKNOWN : tables->history.tokens[start];
+    return lane->lines == 0 || start == position ? TOKEN_UNKNOWN : history_get(&tables->history, start);
 }
 
 /* A row of weights by it and by the field. */

@@ -35,12 +35,15 @@ int history_extend(History *history, uint32_t tokens) {
     if (tokens > UINT32_MAX / 8 - history->length) return -1;
     uint32_t length = history->length + tokens;
     if (length > history->capacity || !history->tokens) {
-        uint32_t *grown = realloc(history->tokens, ((size_t)length + 1) * sizeof(uint32_t));
+        uint32_t *grown = calloc((size_t)length + 1, sizeof(uint32_t));
         if (!grown) return -1;
+        if (history->tokens) memcpy(grown, history->tokens, history->length * sizeof(uint32_t));
+        free(history->tokens);
         history->tokens = grown;
         history->capacity = length;
+    } else {
+        memset(history->tokens + history->length, 0, tokens * sizeof(uint32_t));
     }
-    for (uint32_t i = history->length; i < length; i++) history->tokens[i] = TOKEN_UNKNOWN;
     history->length = length;
     return 0;
 }
@@ -50,13 +53,13 @@ static uint32_t agreement(const History *history, uint32_t a, uint32_t b) {
     uint32_t n = 0, limit = a < b ? a : b;
     if (limit > MATCH_VERIFY) limit = MATCH_VERIFY;
     const uint32_t *t = history->tokens;
-    while (n < limit && t[a - 1 - n] == t[b - 1 - n] && t[a - 1 - n] != TOKEN_UNKNOWN) n++;
+    while (n < limit && t[a - 1 - n] == t[b - 1 - n] && t[a - 1 - n]) n++;
     return n;
 }
 
 void history_advance(History *history, uint32_t position, Match *match) {
     uint32_t here = position + 1;
-    if (match->length > 0 && history_expected(history, match) == history->tokens[position]) {
+    if (match->length > 0 && history_expected(history, match) == history_get(history, position)) {
         match->next++;
         if (match->length < 65535) match->length++;
     } else {
@@ -72,7 +75,7 @@ void history_advance(History *history, uint32_t position, Match *match) {
     if (match->length < MATCH_SETTLED)
         for (int i = 0; i < MATCH_ORDERS; i++) {
             uint32_t next = *slot[i];
-            if (next == 0 || next >= history->length || history->tokens[next] == TOKEN_UNKNOWN) continue;
+            if (next == 0 || next >= history->length || !history->tokens[next]) continue;
             uint32_t length = agreement(history, next, here);
             if (length > match->length) *match = (Match){next, length};
         }

@@ -8,8 +8,10 @@
 #define MATCH_ORDERS 4 /* how many table look-ups a search makes */
 
 typedef struct {
-    uint32_t *tokens; /* places of leaves (tree.h), in file order; TOKEN_UNKNOWN = not coded yet */
-    uint32_t length;  /* positions laid out so far */
+    uint32_t *
+        tokens; /* complements of places of leaves (tree.h), in file order; 0 = not coded yet, so that only what is coded
+                         takes memory */
+    uint32_t length; /* positions laid out so far */
     uint32_t capacity;
     uint32_t *last[MATCH_ORDERS]; /* per order: position after the latest occurrence of a hash, 0 = none */
     uint32_t bits;
@@ -29,14 +31,19 @@ void history_clear(History *history);
 /* Lay out `tokens` unknown positions more; 0, or -1 when there is no memory. */
 int history_extend(History *history, uint32_t tokens);
 
+static inline uint32_t history_get(const History *history, uint32_t position) { return ~history->tokens[position]; }
+static inline void history_put(History *history, uint32_t position, uint32_t place) {
+    history->tokens[position] = ~place;
+}
+
 /* The token `back` positions before `position`, or TOKEN_UNKNOWN. */
 static inline uint32_t history_before(const History *history, uint32_t position, uint32_t back) {
-    return back <= position ? history->tokens[position - back] : TOKEN_UNKNOWN;
+    return back <= position ? history_get(history, position - back) : TOKEN_UNKNOWN;
 }
 
 /* The token at a position, or TOKEN_UNKNOWN. */
 static inline uint32_t history_at(const History *history, uint32_t position) {
-    return position < history->length ? history->tokens[position] : TOKEN_UNKNOWN;
+    return position < history->length ? history_get(history, position) : TOKEN_UNKNOWN;
 }
 
 /* After the token at `position` is known: move its stream's match on to position + 1, or to a longer one, and note the

@@ -385,7 +385,7 @@ void predictor_end(Predictor *p, uint32_t *places) {
     for (uint32_t s = 0; s < p->active; s++) {
         Lane *lane = p->lanes + s;
         uint32_t place = places[s] = lane->turn.node - (1u << p->tables.tree->depth);
-        p->tables.history.tokens[lane->position] = place;
+        history_put(&p->tables.history, lane->position, place);
 #define END(name, ...) name##_end(&p->name, &lane->name, &p->tables, lane->position, place);
         INPUT_PARTS(END)
 #undef END

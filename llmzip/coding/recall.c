@@ -41,7 +41,8 @@ void recall_end(Recall *part, RecallLane *lane, Tables *tables, uint32_t positio
     int turns = !lane->next || kind_at(tables, rank) & KIND_EDGE || kind_at(tables, next) & KIND_FIELD;
     for (int i = 1; turns && i >= 0; i--) {
         uint32_t at = *slot[i];
-        if (at < 2 || at >= history->length || history->tokens[at - 1] != rank || history->tokens[at - 2] != lane->t[0])
+        if (at < 2 || at >= history->length || history_get(history, at - 1) != rank
+            || history_get(history, at - 2) != lane->t[0])
             continue;
         if (at != lane->next) {
             lane->next = at;

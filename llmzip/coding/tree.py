@@ -90,6 +90,11 @@ class VocabularyTree:
         """The tokens of leaves, four bytes each."""
         return array("i", map(self._order.__getitem__, ranks))
 
+    @property
+    def fewest_turns(self) -> int:
+        """Coded turns on the way to a leaf at least: those of the last one, all of whose turns to the left are forced."""
+        return (self.leaves - 1).bit_count()
+
     def coded(self, level: int, ranks: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Whether the turn at this level is coded, on the way to each of these leaves, (n,)."""
         node = ranks.astype("i8") >> (self.depth - level)
@@ -106,6 +111,11 @@ class LeaningTree(VocabularyTree):
         super().__init__(pieces)
         self.lengths = lengths
         self.depth = max(lengths)
+
+    @property
+    def fewest_turns(self) -> int:
+        """Turns of the shortest path."""
+        return min(self.lengths)
 
     def coded(self, level: int, ranks: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Whether the turn at this level is coded, on the way to each of these leaves, (n,)."""
