@@ -33,7 +33,7 @@ def codec(model, window=Window(32, 4), tolerance=PORTABLE_TOLERANCE, mixing=True
 
 def decode(pipeline, payload, original):
     """The block as it is read at first; CorruptError where that is not what was encoded."""
-    return decode_block(pipeline, payload, len(original), original.__eq__, done, repairing=False)[0]
+    return decode_block(pipeline, payload, len(original), original.__eq__, done, patience=0)[0]
 
 
 def encode(data, streams, model=None, **coding):
