@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 
 import numpy as np
 
@@ -24,6 +25,11 @@ class FakeEvaluator:
         assert 0 < len(tokens) == len(positions) == len(streams) <= self.rows
         self.largest_batch = max(self.largest_batch, len(tokens))
         self._model.evaluated += len(tokens)
+        self._model.at_work += 1
+        self._model.most_at_once = max(self._model.most_at_once, self._model.at_work)
+        if self._model.pause:
+            time.sleep(self._model.pause)
+        self._model.at_work -= 1
         rows = []
         for token, position, stream in zip(tokens.tolist(), positions.tolist(), streams.tolist(), strict=True):
             held = self._held[stream]
@@ -62,7 +68,9 @@ class FakeEvaluator:
 
 
 class FakeModel:
-    """drift: each logit moves by up to this much, differently on every call, so log odds move by up to twice that."""
+    """drift: each logit moves by up to this much, differently on every call, so log odds move by up to twice that.
+
+    lanes: evaluators that may work at once; `most_at_once`: how many did. pause: seconds that a batch takes at least."""
 
     identity = b"fake0001"
     name = "fake"
@@ -71,7 +79,8 @@ class FakeModel:
     byte_tokens = frozenset()
     arithmetic = "fake arithmetic"
 
-    def __init__(self, drift=0.0, seed=0, window=Window(32, 4), pieces=PIECES, tokenize=None):
+    def __init__(self, drift=0.0, seed=0, window=Window(32, 4), pieces=PIECES, tokenize=None, lanes=1, pause=0.0):
+        self.lanes, self.pause, self.at_work, self.most_at_once = lanes, pause, 0, 0
         self.window, self.pieces, self.noisiness = window, list(pieces), drift
         self.trained = self.drift = 0
         self.start = len(self.pieces) - 1
@@ -84,7 +93,7 @@ class FakeModel:
     def tokenize(self, text):
         return self._tokenize(text)
 
-    def evaluator(self, streams, context, rows):
+    def evaluator(self, streams, context, rows, threads=0):
         self.open_evaluators += 1
         return FakeEvaluator(self, streams, context, rows)
 

@@ -149,10 +149,10 @@ def test_only_what_needs_no_model_goes_to_other_threads(fast):
     (block,) = blocks(packed)
     network = replace(block, payload=BlockHead(False, 3, 1, []).payload(b"abc"))
     raw = replace(block, kind=BlockKind.RAW)
-    assert fast._needs_no_network(header, block) and fast._needs_no_network(header, raw)
-    assert not fast._needs_no_network(header, network)
+    assert fast._for_threads(header, block) and fast._for_threads(header, raw)
+    assert not fast._for_threads(header, network)
     exact = replace(header, exact=True, tolerance=0)
-    assert not any(fast._needs_no_network(exact, each) for each in (block, raw, network))
+    assert not any(fast._for_threads(exact, each) for each in (block, raw, network))
 
 
 def test_giving_up_ends_the_threads(corpora):

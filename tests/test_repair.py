@@ -61,11 +61,11 @@ NOISE = np.random.default_rng(11).uniform(-1, 1, (4999, len(FakeModel().pieces))
 class LongTailed(FakeModel):
     """Drifts as machines do: the same wherever the same is evaluated; mostly little, now and then beyond the tolerance."""
 
-    def __init__(self, tail, size=1.3, rare=0.05):
-        super().__init__()
+    def __init__(self, tail, size=1.3, rare=0.05, lanes=1):
+        super().__init__(lanes=lanes)
         self.tail, self.size, self.rare = tail, size, rare
 
-    def evaluator(self, streams, context, rows):
+    def evaluator(self, streams, context, rows, threads=0):
         self.open_evaluators += 1
         return LongTailedEvaluator(self, streams, context, rows)
 
@@ -94,11 +94,11 @@ def reads(decoder, payload):
         return False
 
 
-@pytest.mark.parametrize("streams", [1, 7])
-def test_what_drift_misled_is_put_right(streams, spare):
+@pytest.mark.parametrize(("streams", "lanes"), [(1, 1), (7, 1), (20, 2)])
+def test_what_drift_misled_is_put_right(streams, lanes, spare):
     coder = codec(FakeModel())
     payload = coder.encode(*coder.tokens_of(TEXT), streams)
-    misled = [d for d in (codec(LongTailed(tail)) for tail in range(40)) if not reads(d, payload)]
+    misled = [d for d in (codec(LongTailed(tail, lanes=lanes)) for tail in range(40)) if not reads(d, payload)]
     assert misled, "nothing to put right: the test shows nothing"
     for decoder in misled:
         assert decode_block(decoder, payload, len(TEXT), TEXT.__eq__) == (TEXT, True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Generic, NoReturn, TypeVar
 
 from llmzip.model.threads import bounded, usable_cores
@@ -17,15 +20,20 @@ Result = TypeVar("Result")
 Job = Callable[[Callable[[float], None]], Result]
 """What is done for a block; is given where to tell the share that is done."""
 
-_BY_DEFAULT = 2  # blocks at once: each takes some 130 MB
+_FEW, _EACH = 2, 400 << 20  # blocks at once by default at least, and bytes that one takes with the network
 
 
 class _Stopped(Exception):
     """Nobody waits for this job any more."""
 
 
+def always() -> bool:
+    """That no other block is in work."""
+    return True
+
+
 def workers(wanted: int, source: BinaryIO) -> int:
-    """Blocks of a source to work on at once; wanted: 0 = as many as there are cores, but for memory's sake no more than two.
+    """Blocks of a source to work on at once; wanted: 0 = as `at_once` says.
 
     One where the source is no file: whoever reads from a pipe waits for every block.
     """
@@ -35,8 +43,20 @@ def workers(wanted: int, source: BinaryIO) -> int:
 
 
 def at_once(wanted: int) -> int:
-    """Blocks to work on at once where nobody waits for one; wanted: 0 = as `workers` says."""
-    return bounded(wanted) or min(_BY_DEFAULT, usable_cores())
+    """Blocks to work on at once where nobody waits for one; wanted: 0 = as many as there are cores, but more than two only while
+    they take no more than a quarter of the machine's memory."""
+    return bounded(wanted) or min(usable_cores(), max(_FEW, _memory() // 4 // _EACH))
+
+
+def _memory() -> int:
+    """Bytes of memory that this process may come to use; 0 if unknown."""
+    try:
+        found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
+    with contextlib.suppress(OSError, ValueError):
+        found = min(found, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return found
 
 
 def _settled(job: Job[Result], report: Callable[[float], None]) -> Callable[[], Result]:
@@ -63,6 +83,7 @@ class Ahead(Generic[Result]):
         self._jobs: deque[Callable[[], Result]] = deque()
         self._first: tuple[Job[Result], Callable[[float], None]] | None = None  # the only job, not begun
         self._pool: ThreadPoolExecutor | None = None
+        self._unfinished, self._counting = 0, threading.Lock()
         self._stop = threading.Event()
 
     @property
@@ -70,8 +91,14 @@ class Ahead(Generic[Result]):
         """Whether a result has to be taken before more is put in."""
         return len(self._jobs) + bool(self._first) >= self.most
 
+    def alone(self) -> bool:
+        """Whether no more than one job is in work or waits for that. For the jobs' own threads."""
+        return self._unfinished <= 1
+
     def put(self, job: Job[Result], report: Callable[[float], None], *, here: bool = False) -> None:
         """Add a job. here: it is no work for another thread, so it runs now."""
+        self._count(1)
+        job = partial(self._counted, job)
         if self.most == 1 or here:
             self._begin_first()
             self._jobs.append(_settled(job, report))
@@ -95,6 +122,16 @@ class Ahead(Generic[Result]):
             self._pool.shutdown(cancel_futures=True)
         self._jobs.clear()
         self._first = None
+
+    def _count(self, more: int) -> None:
+        with self._counting:
+            self._unfinished += more
+
+    def _counted(self, job: Job[Result], report: Callable[[float], None]) -> Result:
+        try:
+            return job(report)
+        finally:
+            self._count(-1)
 
     def _begin_first(self) -> None:
         if self._first:

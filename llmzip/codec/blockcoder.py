@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmzip.codec import policy
 from llmzip.codec.agreement import Agreement
+from llmzip.codec.ahead import always
 from llmzip.codec.choice import ModelChoice
 from llmzip.codec.context import Part
 from llmzip.codec.head import MAX_LITERALS, BlockHead
@@ -18,6 +20,9 @@ from llmzip.container import classic
 from llmzip.container.format import MAX_BLOCK, BlockKind
 from llmzip.errors import CorruptError
 from llmzip.text.tokens import TokenText
+
+Network = Callable[[], BlockPipeline]
+"""Gives the pipeline with the network, which is had for the whole block from the first time on."""
 
 _SHAKEN = 0.5  # of the tolerance; the rest is left to the drift of this machine itself
 _ENCODING = 0.3  # about the share of encoding in the time of encoding and decoding
@@ -35,10 +40,7 @@ class CodedBlock:
 
 
 class BlockCoder:
-    """Codes blocks one at a time, each alike whatever was coded before it.
-
-    With a network, blocks of one codec wait for each other: it is one, and has threads of its own.
-    """
+    """Codes blocks, each alike whatever was coded before it; several threads may do so at once."""
 
     def __init__(
         self, settings: Settings, choice: ModelChoice, agreement: Agreement, observer: Observer = SILENT
@@ -47,26 +49,43 @@ class BlockCoder:
         self._agreement, self._coding = agreement, agreement.coding
 
     def network(self) -> BlockPipeline:
-        """The pipeline with everything that the member may use; loads the model."""
+        """The pipeline with everything that the member may use; loads the model. Not for several threads."""
         return self._choice.resume(self._agreement)
 
-    def code(self, data: bytes, report: ShareDone = silent) -> CodedBlock:
-        """What is stored of a block; verified, where the settings want that. Raises ModelError."""
-        with self._choice.lock if self._coding.window else contextlib.nullcontext():
-            return self._code(data, report)
+    def prepare(self) -> None:
+        """Make what several threads share before they do."""
+        if self._coding.alone.table:
+            self._choice.pipeline(self._coding.alone)
 
-    def _code(self, data: bytes, report: ShareDone) -> CodedBlock:
+    def code(self, data: bytes, report: ShareDone = silent, alone: Callable[[], bool] = always) -> CodedBlock:
+        """What is stored of a block; verified, where the settings want that. Raises ModelError.
+
+        alone: whether no other block is in work, so that this one may use all cores.
+        """
+        with contextlib.ExitStack() as stack:
+            lent: list[BlockPipeline] = []
+
+            def network() -> BlockPipeline:
+                if not lent:
+                    lent.append(stack.enter_context(self._choice.lent(self.network, alone)))
+                return lent[0]
+
+            return self._code(data, network, report)
+
+    def _code(self, data: bytes, network: Network, report: ShareDone) -> CodedBlock:
         encoding = portion(report, 0, _ENCODING) if self._settings.verify else report
-        coded = self._smallest(data, encoding)
-        if self._settings.verify and coded.kind is BlockKind.MODEL and not self._restores(coded.payload, data, report):
-            return CodedBlock(*classic.smallest(data), verified=False)
-        return coded
+        coded = self._smallest(data, network, encoding)
+        if not self._settings.verify or coded.kind is not BlockKind.MODEL:
+            return coded
+        if self._restores(coded.payload, data, network, report):
+            return coded
+        return CodedBlock(*classic.smallest(data), verified=False)
 
-    def _smallest(self, data: bytes, report: ShareDone) -> CodedBlock:
+    def _smallest(self, data: bytes, network: Network, report: ShareDone) -> CodedBlock:
         """The smallest of the model's and the classic codecs' work."""
         by_zstd = classic.quick_length(data)
         alone = self._choice.pipeline(self._coding.alone) if self._coding.table else None
-        first = alone or self.network()
+        first = alone or network()
         context = first.context
         if policy.unpromising(data, by_zstd, first) and not (context and context.knows(data)):
             return CodedBlock(*classic.smallest(data))
@@ -78,11 +97,11 @@ class BlockCoder:
         if (
             self._coding.window
             and not hopeless
-            and (not alone or self._network_pays(text, 8 * len(payload) / len(data), alone))
+            and (not alone or self._network_pays(text, 8 * len(payload) / len(data), alone, network))
         ):
             # The network knows numbers as its tokenizer cuts them.
-            text, crlf = self.network().tokens_of(data)
-            by_network = self._by_network(data, text, crlf, report)
+            text, crlf = network().tokens_of(data)
+            by_network = self._by_network(data, text, crlf, network(), report)
             if not payload or len(by_network) < len(payload):
                 payload = by_network
         if policy.beyond_classic(by_zstd, len(payload)):
@@ -100,12 +119,14 @@ class BlockCoder:
         share = portion(report, 0, _TABLE_SHARE) if self._coding.window else report
         return alone.encode(text, crlf, 1, part=self._part(data, alone), progress=share)
 
-    def _network_pays(self, text: TokenText, bits: float, alone: BlockPipeline) -> bool:
-        return self._settings.thorough or policy.network_pays(text, bits, alone, self.network)
+    def _network_pays(self, text: TokenText, bits: float, alone: BlockPipeline, network: Network) -> bool:
+        return self._settings.thorough or policy.network_pays(text, bits, alone, network)
 
-    def _by_network(self, data: bytes, text: TokenText, crlf: bool, report: ShareDone) -> bytes:
+    def _by_network(
+        self, data: bytes, text: TokenText, crlf: bool, pipeline: BlockPipeline, report: ShareDone
+    ) -> bytes:
         """The payload with the network."""
-        pipeline, settings = self.network(), self._settings
+        settings = self._settings
         part = self._part(data, pipeline)
         stream_bytes = pipeline.session.model.stream_bytes(pipeline.window.context)
         wanted = settings.streams or (1 if settings.thorough else None)
@@ -119,12 +140,12 @@ class BlockCoder:
             payload = pipeline.encode(text, crlf, streams, part=part, observer=self._observer, progress=share)
         return payload
 
-    def _restores(self, payload: bytes, data: bytes, report: ShareDone) -> bool:
+    def _restores(self, payload: bytes, data: bytes, network: Network, report: ShareDone) -> bool:
         """Whether a model block decodes to its data here as it is, and under drift that this machine may never show."""
         from llmzip.codec.decoding import decode_block
 
         alone = BlockHead.leaves_network_out(payload)
-        pipeline = self._choice.pipeline(self._coding.alone) if alone else self.network()
+        pipeline = self._choice.pipeline(self._coding.alone) if alone else network()
         shakes = (0.0,) if alone or self._coding.exact else (0.0, _SHAKEN)
         share = (1 - _ENCODING) / len(shakes)
         try:

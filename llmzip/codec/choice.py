@@ -11,7 +11,7 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from llmzip.container.format import NO_MODEL, TAG_NAME, Header
 from llmzip.errors import ArithmeticMismatchError, ContextError, CorruptError, LlmzipWarning, ModelError
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel, Window
-from llmzip.model.threads import bounded
+from llmzip.model.threads import bounded, usable_cores
 from llmzip.text.embedded_vocabulary import pieces
 
 if TYPE_CHECKING:
@@ -54,8 +54,35 @@ class Place:
 
     def __init__(self) -> None:
         self.held: _Held | None = None
-        self.lock = threading.RLock()
+        self.make_lock()
         _places.add(self)
+
+    def make_lock(self) -> None:
+        """A lock that nobody holds."""
+        self.lock = threading.RLock()
+        self.borrowers = self._leaving = 0  # threads that work with the model without the lock; that wait to let it go
+        self._change = threading.Condition(self.lock)
+
+    def borrow(self, most: int) -> None:
+        """Wait until fewer than `most` work with the model, and nobody wants another one. The lock is held, but not meanwhile."""
+        while self._leaving or self.borrowers >= most:
+            self._change.wait()
+
+    def give_back(self) -> None:
+        """Somebody who was counted in `borrowers` is done."""
+        with self.lock:
+            self.borrowers -= 1
+            self._change.notify_all()
+
+    def await_borrowers(self) -> None:
+        """Wait until nobody works with the model. The lock is held, but not meanwhile."""
+        self._leaving += 1
+        try:
+            while self.borrowers:
+                self._change.wait()
+        finally:
+            self._leaving -= 1
+            self._change.notify_all()
 
 
 _places: weakref.WeakSet[Place] = weakref.WeakSet()
@@ -66,7 +93,8 @@ def _forked() -> None:
     """A forked process loads its own: threads that held a lock or were at work with a model are not there any more."""
     for place in _places:
         _left.append(place.held)  # not to be freed either
-        place.held, place.lock = None, threading.RLock()
+        place.held = None
+        place.make_lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -76,8 +104,8 @@ if hasattr(os, "register_at_fork"):
 class ModelChoice:
     """Answers `for_writing` and `for_reading`, and loads models when an answer or a pipeline needs one.
 
-    Whoever works with the model or asks for one holds `lock`, from the question on until the block is done: another thread,
-    or another file of the same thread, may need another model next. Pipelines without a network need no lock.
+    Whoever works with the model or asks for one holds `lock`, from the question on until the block is done, or has the model
+    lent: another thread, or another file of the same thread, may need another model next. Pipelines without a network need no lock.
     """
 
     def __init__(self, settings: Settings, place: Place | None = None) -> None:
@@ -210,8 +238,40 @@ class ModelChoice:
             held.pipeline = BlockPipeline(held.session, coding, self._context_of(coding))
         return held.pipeline
 
+    @contextlib.contextmanager
+    def lent(self, ask: Callable[[], BlockPipeline], alone: Callable[[], bool]) -> Iterator[BlockPipeline]:
+        """The pipeline that `ask` gives, called with the lock held, for one block.
+
+        Several threads may have one model at once, each with caches of its own, where it has lanes for them; else the lock is held
+        all the time. alone: whether no other block is in work, so that this one may use all lanes.
+        """
+        with self.lock:
+            self.place.borrow(bounded(self._settings.threads) or usable_cores())
+            pipeline = ask()
+            if not (pipeline.network and pipeline.session.shared) or pipeline.coding.exact:
+                yield pipeline
+                return
+            self.place.borrowers += 1
+        try:
+            with pipeline.session.branch(pipeline.session.lanes if alone() else 1) as session:
+                yield pipeline.on(session)
+        finally:
+            self.place.give_back()
+
+    def shares(self, identity: bytes) -> bool:
+        """Whether several threads can have this model at once, as far as is known before it is loaded."""
+        held, settings = self._held, self._settings
+        if held and held.serves(identity, False):
+            return held.session.shared
+        if settings.loaded:
+            return settings.loaded.identity == identity and getattr(settings.loaded, "lanes", 1) > 1
+        if settings.gpu_layers:
+            return False
+        return identity == embedded.IDENTITY and (bounded(settings.threads) or usable_cores()) > 1
+
     def close(self) -> None:
-        """Let go of the model; a later question loads one again."""
+        """Let go of the model, when all to whom it is lent are done; a later question loads one again."""
+        self.place.await_borrowers()
         if self._held is None:
             return
         if self._held.session.model is self._settings.loaded:

@@ -6,20 +6,20 @@ import contextlib
 import io
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from llmzip.codec.ahead import Ahead, at_once, workers
+from llmzip.codec.ahead import Ahead, always, at_once, workers
 from llmzip.codec.blockcoder import BlockCoder
 from llmzip.codec.choice import ModelChoice
 from llmzip.codec.compressing import MemberCompressor
 from llmzip.codec.head import BlockHead
 from llmzip.codec.observer import SILENT, Observer
-from llmzip.codec.pipeline import ShareDone, silent
+from llmzip.codec.pipeline import BlockPipeline, ShareDone, silent
 from llmzip.codec.settings import Settings
 from llmzip.codec.summary import BytesDone, Reporter, Summary
 from llmzip.container.format import SHORT_LEADS, BlockKind, Header
@@ -125,7 +125,7 @@ class Codec:
         return MemberCompressor(self.settings, self.choice, sink, progress, observer, most)
 
     def _at_once(self, source: BinaryIO) -> int:
-        """Blocks to work on at the same time, where they need no network."""
+        """Blocks to work on at the same time, where several can have what they need."""
         return workers(self.settings.threads, source)
 
     def block_coder(self) -> BlockCoder:
@@ -211,17 +211,18 @@ class Codec:
                 if isinstance(event, Header):
                     header = event
                 elif isinstance(event, Block):
-                    alone = self._needs_no_network(header, event)
+                    shared = self._for_threads(header, event)
                     promised += event.original_length
-                    if not alone or (most is not None and promised > most):
+                    if not shared or (most is not None and promised > most):
                         settle()
                     if most is not None and promised > most:
                         raise LlmzipError(
                             f"{event.where}: the original is larger than the {most} bytes that --max-size allows; no more is decoded"
                         )
                     begun.append((event, Reporter(progress, event.original_length)))
-                    ahead.put(partial(self.decode_block, header, event), begun[-1][1], here=not alone)
-                    while begun and (ahead.full or not alone):
+                    job = partial(self.decode_block, header, event, alone=ahead.alone)
+                    ahead.put(job, begun[-1][1], here=not shared)
+                    while begun and (ahead.full or not shared):
                         take()
                 elif isinstance(event, Footer):
                     summary.compressed = event.end
@@ -248,61 +249,72 @@ class Codec:
             progress(len(data))
         return data
 
-    def _needs_no_network(self, header: Header, block: Block) -> bool:
-        """Whether another thread can decode a block: nothing has to be loaded or kept for it."""
+    def _for_threads(self, header: Header, block: Block) -> bool:
+        """Whether several threads can decode blocks like this one at once."""
         if header.exact:  # whose arithmetic is proven with the model
             return False
+        return self._needs_no_network(block) or self.choice.shares(header.model)
+
+    def _needs_no_network(self, block: Block) -> bool:
         return block.kind is not BlockKind.MODEL or BlockHead.leaves_network_out(block.payload)
 
-    def decode_block(self, header: Header, block: Block, progress: ShareDone | None = None) -> tuple[bytes, bool]:
+    def decode_block(
+        self, header: Header, block: Block, progress: ShareDone | None = None, alone: Callable[[], bool] = always
+    ) -> tuple[bytes, bool]:
         """The original of one block of a member, and whether drift had to be put right (`repair`).
 
-        Nothing is returned that the block's check was not made from. Raises CorruptError, ModelError,
-        ArithmeticMismatchError, naming the block.
+        alone: whether no other block is in work, so that this one may use all cores. Nothing is returned that the block's check was
+        not made from. Raises CorruptError, ModelError, ArithmeticMismatchError, naming the block.
         """
-        alone = self._needs_no_network(header, block)
-        with contextlib.nullcontext() if alone else self.choice.lock:
-            return self._decode_block(header, block, progress or silent)
-
-    def _decode_block(self, header: Header, block: Block, progress: ShareDone) -> tuple[bytes, bool]:
         from llmzip.codec.decoding import decode_block
         from llmzip.container import classic
 
         limit = self.settings.memory_limit
-        if limit:
-            from llmzip.codec import resources
-        try:
-            if block.kind is not BlockKind.MODEL:
+        with contextlib.ExitStack() as stack:
+            try:
+                pipeline = self._pipeline_for(header, block, alone, stack)
                 if limit:
-                    resources.require(limit, resources.needed(block, None), block.where)
-                if header.exact:
-                    self.choice.for_reading(header)  # refused before the first byte, whatever block it is in
-                data = classic.decode(block.kind, block.payload, block.original_length)
-            elif header.continued:
-                raise CorruptError("uses a feature that this llmzip cannot decode (continued mixing): update it")
-            else:
-                network = BlockHead.unpack(block.payload, block.original_length)[0].network
-                coding = self.choice.for_reading(header, network or header.exact)
-                pipeline = self.choice.pipeline(coding if network else coding.alone)
-                if limit:
+                    from llmzip.codec import resources
+
                     resources.require(limit, resources.needed(block, pipeline), block.where)
-        except CorruptError as error:
-            raise CorruptError(f"{block.where}: {error}") from None
+                if pipeline is None:
+                    data = classic.decode(block.kind, block.payload, block.original_length)
+            except CorruptError as error:
+                raise CorruptError(f"{block.where}: {error}") from None
+            if pipeline is None:
+                block.verify(data)
+                return data, False
+            try:
+                with self.choice.unless_replaced():
+                    return decode_block(
+                        pipeline,
+                        block.payload,
+                        block.original_length,
+                        block.fits,
+                        progress or silent,
+                        patience=self.settings.patience,
+                    )
+            except (CorruptError, ArithmeticMismatchError) as error:
+                raise type(error)(f"{block.where}: {error}") from None
+
+    def _pipeline_for(
+        self, header: Header, block: Block, alone: Callable[[], bool], stack: contextlib.ExitStack
+    ) -> BlockPipeline | None:
+        """What decodes a block, to be had until `stack` is closed; None for a classic codec."""
         if block.kind is not BlockKind.MODEL:
-            block.verify(data)
-            return data, False
-        try:
-            with self.choice.unless_replaced():
-                return decode_block(
-                    pipeline,
-                    block.payload,
-                    block.original_length,
-                    block.fits,
-                    progress,
-                    patience=self.settings.patience,
-                )
-        except (CorruptError, ArithmeticMismatchError) as error:
-            raise type(error)(f"{block.where}: {error}") from None
+            if header.exact:  # refused before the first byte, whatever block it is in
+                with self.choice.lock:
+                    self.choice.for_reading(header)
+            return None
+        if header.continued:
+            raise CorruptError("uses a feature that this llmzip cannot decode (continued mixing): update it")
+        network = BlockHead.unpack(block.payload, block.original_length)[0].network
+
+        def ask() -> BlockPipeline:
+            coding = self.choice.for_reading(header, network or header.exact)
+            return self.choice.pipeline(coding if network else coding.alone)
+
+        return stack.enter_context(self.choice.lent(ask, alone)) if network or header.exact else ask()
 
     def decode_indexed(self, file: BinaryIO, member: MemberEntry[BlockPlace], number: int) -> bytes:
         """The original of block `number` (from 0) of a member of a seekable file; `member` is from `read_index` or `read_places`.

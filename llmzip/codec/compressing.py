@@ -21,7 +21,7 @@ from llmzip.container.writer import MemberWriter
 class MemberCompressor:
     """Compresses data as it comes into one member: `feed` any number of times, then `finish`; `close` in any case.
 
-    at_once: blocks to work on at the same time, where they need no network; each is then written later. header, coder: of
+    at_once: blocks to work on at the same time, where several can have the network; each is then written later. header, coder: of
     somebody who can work on several blocks at once whatever they need, in place of the choice's.
     """
 
@@ -44,9 +44,9 @@ class MemberCompressor:
             with choice.lock:
                 agreement = choice.for_writing()
             header, coder = agreement.header(), BlockCoder(settings, choice, agreement, observer)
-            # The network is one, and has threads of its own.
-            if agreement.coding.window is None and observer is SILENT:
-                coder.network()  # made here, before the threads share it
+            shared = agreement.coding.window is None or (not header.exact and choice.shares(agreement.identity))
+            if shared and observer is SILENT:
+                coder.prepare()
             else:
                 at_once = 1
         self._coder = coder
@@ -78,7 +78,7 @@ class MemberCompressor:
         report = Reporter(self._progress, len(data))
         self._observer.begins(data, self._coder.network)
         self._begun.append((data, report))
-        self._ahead.put(partial(self._coder.code, data), report)
+        self._ahead.put(partial(self._coder.code, data, alone=self._ahead.alone), report)
         while self._ahead.full:
             self._write()
 

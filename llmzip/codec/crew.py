@@ -16,6 +16,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, BinaryIO, TextIO
 
+from llmzip.codec.ahead import always
 from llmzip.codec.blockcoder import BlockCoder, CodedBlock
 from llmzip.codec.codec import Codec
 from llmzip.codec.compressing import MemberCompressor
@@ -255,10 +256,12 @@ class CrewCodec(Codec):
     def _at_once(self, source: BinaryIO) -> int:
         return 2 * self.count  # so that nobody waits for the oldest
 
-    def _needs_no_network(self, header: Header, block: Block) -> bool:
-        return True  # of this process
+    def _for_threads(self, header: Header, block: Block) -> bool:
+        return True
 
-    def decode_block(self, header: Header, block: Block, progress: ShareDone | None = None) -> tuple[bytes, bool]:
+    def decode_block(
+        self, header: Header, block: Block, progress: ShareDone | None = None, alone: Callable[[], bool] = always
+    ) -> tuple[bytes, bool]:
         """As of `Codec`."""
         decoded: tuple[bytes, bool] = self._crew.call("decode", header, block, report=progress or silent)
         return decoded
@@ -270,7 +273,7 @@ class _Coder(BlockCoder):
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
 
-    def code(self, data: bytes, report: ShareDone = silent) -> CodedBlock:
+    def code(self, data: bytes, report: ShareDone = silent, alone: Callable[[], bool] = always) -> CodedBlock:
         """What is stored of a block. Raises ModelError."""
         coded: CodedBlock = self._crew.call("code", data, report=report)
         return coded

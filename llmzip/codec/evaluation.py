@@ -6,18 +6,22 @@ with rows that are taken back at once, where that makes them agree with prefill;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.codec.layout import Layout
-from llmzip.model.base import Evaluator, LanguageModel, Window
+from llmzip.model.base import BranchingEvaluator, Evaluator, LanguageModel, Window
 from llmzip.model.schedule import Span, spans
+from llmzip.model.team import Team
 
 ROWS = 512  # rows of one evaluation: large enough for the speed of matrix products, small enough for the cache
 _LOGITS = 1 << 25  # logits of one evaluation at most: bounds the memory for large vocabularies
 _FEWEST_ROWS = 64
+_FEWEST_STREAMS = 8  # of an evaluator beside others: each reads all weights in every step
 
 
 class Disagreement(Exception):
@@ -25,28 +29,84 @@ class Disagreement(Exception):
 
 
 class Session:
-    """A loaded model with its evaluators kept from block to block (making one allocates and clears its caches)."""
+    """A loaded model with its evaluator kept from block to block (making one allocates and clears its caches).
 
-    def __init__(self, model: LanguageModel) -> None:
+    lanes: cores that a block may use, each with an evaluator of its own; 0 = all that the model has use for.
+    """
+
+    def __init__(self, model: LanguageModel, lanes: int = 0) -> None:
         self.model = model
-        self._evaluator: Evaluator | None = None
-        self._shape: tuple[int, int, int] | None = None
+        self.most_lanes: int = getattr(model, "lanes", 1)
+        self.lanes = lanes or self.most_lanes
+        self._held: Evaluator | None = None
+        self._shape: tuple[object, ...] = ()
+        self._branches: list[Session] = []
 
-    def evaluator(self, streams: int, context: int, rows: int) -> Evaluator:
-        """An evaluator of this shape with empty caches; the one given out before is no longer valid."""
-        shape, held = (streams, context, rows), self._evaluator
+    @property
+    def shared(self) -> bool:
+        """Whether several threads may work with the model, each with a branch of its own."""
+        return self.most_lanes > 1
+
+    def evaluator(self, streams: int, context: int, rows: int) -> BranchingEvaluator:
+        """An evaluator of this shape with empty caches; what was given out before is no longer valid."""
+        # One core is all that a lane has; by itself a model knows how many help.
+        threads = (1,) if self.lanes < self.most_lanes else ()
+        shape = (streams, context, rows, *threads)
+        return cast(BranchingEvaluator, self._kept(shape, lambda: self.model.evaluator(*shape)))
+
+    def team(self, streams: int, context: int, rows: int) -> Evaluator:
+        """The same for streams that advance together, which are parted where there are cores for the parts."""
+        count = min(self.lanes, streams // _FEWEST_STREAMS)
+        if count < 2:
+            return self.evaluator(streams, context, rows)
+
+        def make() -> Team:
+            each = -(-streams // count)
+            members: list[Evaluator] = []
+            try:
+                for first in range(0, streams, each):
+                    part = min(each, streams - first)
+                    members.append(self.model.evaluator(part, context, -(-rows * part // streams), 1))
+                return Team(members, each, rows, len(self.model.pieces))
+            except BaseException:
+                for member in members:
+                    member.close()
+                raise
+
+        return self._kept((streams, context, rows, "team", count), make)
+
+    def _kept(self, shape: tuple[object, ...], make: Callable[[], Evaluator]) -> Evaluator:
+        held = self._held
         if held is None or self._shape != shape:
-            self.release()
-            held = self.model.evaluator(*shape)
-            self._evaluator, self._shape = held, shape
+            self._let_go()
+            held = make()
+            self._held, self._shape = held, shape
         held.clear()
         return held
 
+    @contextlib.contextmanager
+    def branch(self, lanes: int) -> Iterator[Session]:
+        """A session of the same model for another thread, with evaluators of its own; kept for the next one."""
+        try:
+            one = self._branches.pop()
+        except IndexError:
+            one = Session(self.model)
+        one.lanes = lanes
+        try:
+            yield one
+        finally:
+            self._branches.append(one)
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.close()
+        self._held, self._shape = None, ()
+
     def release(self) -> None:
-        """Free the caches."""
-        if self._evaluator is not None:
-            self._evaluator.close()
-        self._evaluator = self._shape = None
+        """Free the caches, those of branches that nobody uses, too."""
+        self._let_go()
+        for branch in self._branches:
+            branch.release()
 
     def close(self) -> None:
         """Free caches and model."""
@@ -80,7 +140,8 @@ class Steps:
         self._slots, self._positions = np.arange(streams, dtype=np.int32), np.empty(streams, np.int32)
         context = min(window.context, len(before) + steps) + rows - 1
         self._before, self._at_once = before, min(len(before), max(1, _rows_at_once(session) // streams))
-        self._evaluator = session.evaluator(
+        # The bits of exact files depend on the rows of a step.
+        self._evaluator = (session.evaluator if session.model.exact or rows > 1 else session.team)(
             streams, context, max(most, rows + streams if rows > 1 else 0, streams * self._at_once)
         )
         _read(self._evaluator, before, streams, self._at_once)
@@ -140,6 +201,7 @@ def prefill(
     window: Window,
     rows: int = 1,
     lead: NDArray[np.int32] | None = None,
+    groups: Iterable[slice] | None = None,
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
     """Logits of every token of a block, as pairs (indices, logits).
 
@@ -149,20 +211,21 @@ def prefill(
     cut a batch of unequal ones into pieces of any size), and the last row of each span is evaluated once more in a
     step, and must come out the same to the bit. Raises Disagreement if not.
     lead: what every stream is fed first, the start token and more; None: the start token. Not in exact files.
+    groups: streams to evaluate, of those that `groups_of` gives; None: all.
     """
     if not layout.count:
         return
     before, first_input = _led(session.model.start, lead)
     inputs, starts, lengths = layout.inputs(tokens, first_input), layout.starts, layout.lengths
     most = _rows_at_once(session)
-    group = max(1, min(layout.streams, most // window.drop)) if rows == 1 else 1
+    all_groups = groups_of(session, layout, window, rows)
+    group = all_groups[0].stop
     most = min(most // group, window.context)
     context = min(window.context, len(before) + layout.steps)
     evaluator = session.evaluator(group, context + rows - 1, max(group * most, rows))
-    for first in range(0, layout.streams, group):
-        members = slice(first, min(first + group, layout.streams))
-        if first:
-            evaluator.clear()
+    for members in all_groups if groups is None else groups:
+        first = members.start
+        evaluator.clear()
         _read(evaluator, before, members.stop - first, most)
         for span in spans(int(lengths[first]), window, most, len(before)):
             if span.slide:
@@ -179,6 +242,13 @@ def prefill(
             again = _evaluate_padded(evaluator, inputs[indices[-1:]], at, rows, session.model.start)
             if not np.array_equal(again[0].view(np.uint32), last.view(np.uint32)):
                 raise Disagreement
+
+
+def groups_of(session: Session, layout: Layout, window: Window, rows: int = 1, lanes: int = 1) -> list[slice]:
+    """The streams that `prefill` evaluates together; lanes: at least so many groups, where there are streams for them."""
+    most = _rows_at_once(session) // window.drop if rows == 1 else 1
+    group = max(1, min(most, -(-layout.streams // lanes)))
+    return [slice(first, min(first + group, layout.streams)) for first in range(0, layout.streams, group)]
 
 
 def _led(start: int, lead: NDArray[np.int32] | None) -> tuple[NDArray[np.int32], int]:

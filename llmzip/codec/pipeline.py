@@ -9,6 +9,8 @@ Without a network there are no logits and no cells: the table of n-grams inside 
 
 from __future__ import annotations
 
+import copy
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from llmzip.codec.evaluation import Session
+    from llmzip.codec.lanes import Check
     from llmzip.codec.quantiser import Quantiser
     from llmzip.model.base import Window
     from llmzip.text.tokens import Ids
@@ -129,6 +132,12 @@ class BlockPipeline:
         """Turns, and bits of its state, that a token takes at least."""
         return self.tree.fewest_turns + (2 if self.network and self.coding.tolerance else 0)
 
+    def on(self, session: Session) -> BlockPipeline:
+        """The same with another session of its model, for a thread of its own."""
+        one = copy.copy(self)
+        one._session = session
+        return one
+
     def mixer(self, layout: Layout, mixing: bool | None = None, known: NDArray[np.int32] | None = None) -> Mixer:
         """The mixer of a block, fresh, or gone over the tokens `known`; mixing: None = as the coding says."""
         return Mixer(
@@ -204,11 +213,15 @@ class BlockPipeline:
         return np.concatenate([[self.session.model.start], before]).astype(np.int32)
 
     def evaluate(
-        self, tokens: NDArray[np.int32], layout: Layout, lead: NDArray[np.int32] | None = None
+        self,
+        tokens: NDArray[np.int32],
+        layout: Layout,
+        lead: NDArray[np.int32] | None = None,
+        groups: Iterable[slice] | None = None,
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """What the model predicts for each token: pairs (indices, logits (rows, V)), valid until the next pair.
 
-        Some tokens may come twice: the last one counts. lead: as of `lead`.
+        Some tokens may come twice: the last one counts. lead: as of `lead`. groups: of streams, as of `groups_of`, in portable files.
         """
         from llmzip.codec.evaluation import Disagreement, in_steps, prefill
 
@@ -217,7 +230,7 @@ class BlockPipeline:
             yield from in_steps(self.session, tokens, layout, window, 1)
             return
         try:
-            yield from prefill(self.session, tokens, layout, window, rows, lead)
+            yield from prefill(self.session, tokens, layout, window, rows, lead, groups)
         except Disagreement:
             yield from in_steps(self.session, tokens, layout, window, rows)
 
@@ -254,14 +267,31 @@ class BlockPipeline:
         found = Cells(np.empty(count, np.uint8), np.empty((count, self.tree.depth), np.uint8))
         if not count:
             return found
-        done = 0
+        done, alone = 0, threading.Lock()
 
         def keep(indices: NDArray[np.intp], odds: NDArray[np.float64]) -> None:
             nonlocal done
             rows = layout.rows[indices]
             found.states[rows], found.cells[rows] = self.quantiser.encode(odds)
-            done += len(indices)
-            progress(min(1.0, done / count))
+            with alone:
+                done += len(indices)
+                progress(min(1.0, done / count))
+
+        lanes = 1 if self.coding.exact or observer is not SILENT else min(self.session.lanes, layout.streams)
+        if lanes > 1:
+            from llmzip.codec.evaluation import groups_of
+            from llmzip.codec.lanes import on_lanes
+
+            # Whoever is done with a group takes the next one.
+            groups = iter(groups_of(self.session, layout, self.window, lanes=lanes))
+
+            def work(session: Session, check: Check) -> None:
+                for indices, logits in self.on(session).evaluate(tokens, layout, lead, groups):
+                    check()
+                    self.odds(tokens, [(indices, logits)], keep)
+
+            on_lanes(self.session, lanes, work)
+            return found
 
         def shown() -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
             for indices, logits in self.evaluate(tokens, layout, lead):

@@ -50,7 +50,8 @@ def _close() -> None:
     """Free the models while the libraries that own them are still there."""
     for codec in _codecs.values():
         if codec.choice.lock.acquire(blocking=False):  # else a thread that nobody waits for is at work
-            codec.close()
+            if not codec.choice.place.borrowers:
+                codec.close()
             codec.choice.lock.release()
 
 

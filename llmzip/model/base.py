@@ -56,9 +56,6 @@ class Evaluator(Protocol):
     def discard(self, streams: int, position: int) -> None:
         """Take back the rows at `position` and later of streams 0 .. streams-1, as if they had not been evaluated."""
 
-    def copy(self, source: int, first: int, stop: int) -> None:
-        """Let streams first .. stop-1 go on from what stream `source` holds; what they held before is forgotten."""
-
     def save(self) -> NDArray[np.uint8]:
         """A copy of all streams' caches, (bytes,); not between a `slide` and the next evaluation."""
 
@@ -70,6 +67,13 @@ class Evaluator(Protocol):
 
     def close(self) -> None:
         """Free the caches."""
+
+
+class BranchingEvaluator(Evaluator, Protocol):
+    """One whose streams can go on from each other."""
+
+    def copy(self, source: int, first: int, stop: int) -> None:
+        """Let streams first .. stop-1 go on from what stream `source` holds; what they held before is forgotten."""
 
 
 class LanguageModel(Protocol):
@@ -85,13 +89,14 @@ class LanguageModel(Protocol):
     drift: int  # of log odds between builds, in units of 1e-6, that portable files must tolerate at least
     exact: bool  # quantised weights evaluated as they are: results must be reproduced exactly
     rewinds: bool  # evaluators can `discard`
+    lanes: int  # evaluators of one thread that work well at the same time, each called by a thread of its own
     arithmetic: str  # what the last digits of a logit depend on, in words
 
     def tokenize(self, text: bytes) -> NDArray[np.int32]:
         """Tokens of valid UTF-8 text. May fail to round-trip: the caller checks."""
 
-    def evaluator(self, streams: int, context: int, rows: int) -> Evaluator:
-        """Fresh caches for `streams` streams of `context` positions, fed at most `rows` rows a call."""
+    def evaluator(self, streams: int, context: int, rows: int, threads: int = 0) -> BranchingEvaluator:
+        """Fresh caches for `streams` streams of `context` positions, fed at most `rows` rows a call. threads: 0 = the model's own."""
 
     def stream_bytes(self, context: int) -> int:
         """Memory that the cache of one stream takes, in bytes."""

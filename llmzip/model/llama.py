@@ -27,6 +27,7 @@ _F32 = 0  # ggml_type
 _FLASH_ATTENTION_OFF = 0
 _DEFAULT_CONTEXT = 2048
 _SMALLEST_CONTEXT = 16
+_SHARED_WEIGHTS = 256 << 20  # bytes: weights of which several evaluators at once are worth their memory
 _SPARE_POSITIONS = 8  # of a model that has no others, for the rows that pad a step
 
 # llama.cpp logs to stderr, which is the user's: stay silent, keep the errors for our own message.
@@ -145,6 +146,9 @@ class LlamaModel:
             self._described("general.architecture"), llama_cpp.llama_model_n_layer(self._model), recurrent=recurrent
         )
         self.weight_bytes = int(llama_cpp.llama_model_size(self._model))
+        # Each reads all weights in every step. The bits of exact files depend on the rows of a step.
+        small = self.weight_bytes <= _SHARED_WEIGHTS and not exact and gpu_layers == 0
+        self.lanes = (threads or usable_cores()) if small else 1
         trained = llama_cpp.llama_model_n_ctx_train(self._model)
         self._positions = trained if learned_positions else None
         self.window = window or self._default_window(trained)
@@ -213,14 +217,14 @@ class LlamaModel:
             raise ModelError(f"the tokenizer of {self.name} gives more tokens than bytes")
         return tokens[:count]
 
-    def evaluator(self, streams: int, context: int, rows: int) -> LlamaEvaluator:
+    def evaluator(self, streams: int, context: int, rows: int, threads: int = 0) -> LlamaEvaluator:
         if self._positions is not None and context > self._positions:
             raise UsageError(
                 f"{self.name} knows {self._positions} positions, and {_SPARE_POSITIONS} are kept free: "
                 f"use --ctx {self._positions - _SPARE_POSITIONS} or less"
             )
         return LlamaEvaluator(
-            self._model, len(self.pieces), streams, context, rows, self._threads, self._gpu_layers != 0
+            self._model, len(self.pieces), streams, context, rows, threads or self._threads, self._gpu_layers != 0
         )
 
     def close(self) -> None:

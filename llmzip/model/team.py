@@ -1,0 +1,102 @@
+"""One set of streams over several evaluators, each worked by a thread of its own.
+
+Several contexts of one thread do more than one context of several threads, whose threads wait for each other at every operation of the
+network, and whose steps take a hundred times as long where a thread has to wait for a processor (docs/scale.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.model.base import Evaluator
+
+
+class Team:
+    """Evaluators that share the streams of one set: `each` for every member, fewer for the last. See `llmzip.model.base.Evaluator`.
+
+    rows: the most of one call; every member must take its part of them. Rows of a call come stream by stream.
+    """
+
+    def __init__(self, members: Sequence[Evaluator], each: int, rows: int, vocabulary: int) -> None:
+        self.rows = rows
+        self._members, self._each = members, each
+        self._firsts = [number * each for number in range(len(members))]
+        self._logits = np.empty((rows, vocabulary), np.float32)
+        self._pool = ThreadPoolExecutor(len(members) - 1, "streams")
+
+    def evaluate(
+        self, tokens: NDArray[np.int32], positions: NDArray[np.int32], streams: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        bounds = [*np.searchsorted(streams, self._firsts).tolist(), len(tokens)]
+        jobs = [
+            partial(self._part, member, tokens[start:stop], positions[start:stop], streams[start:stop] - first, start)
+            for member, first, start, stop in zip(self._members, self._firsts, bounds, bounds[1:], strict=False)
+            if start < stop
+        ]
+        self._together(jobs)
+        return self._logits[: len(tokens)]
+
+    def _part(
+        self,
+        member: Evaluator,
+        tokens: NDArray[np.int32],
+        positions: NDArray[np.int32],
+        streams: NDArray[np.int32],
+        start: int,
+    ) -> None:
+        self._logits[start : start + len(tokens)] = member.evaluate(tokens, positions, streams)
+
+    def _together(self, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+        """What the jobs give, the first one done by this thread. No job is at work any more when one of them raises."""
+        others = [self._pool.submit(job) for job in jobs[1:]]
+        try:
+            first = jobs[0]()
+        finally:
+            try:
+                wait(others)
+            except BaseException:  # a signal, and a step is soon done
+                wait(others)
+                raise
+        return [first, *(other.result() for other in others)]
+
+    def _parts(self, streams: int) -> list[tuple[Evaluator, int]]:
+        """Members that have some of streams 0 .. streams-1, and how many."""
+        return [
+            (member, min(self._each, streams - first))
+            for member, first in zip(self._members, self._firsts, strict=True)
+            if first < streams
+        ]
+
+    def slide(self, streams: int, drop: int) -> None:
+        for member, count in self._parts(streams):
+            member.slide(count, drop)
+
+    def discard(self, streams: int, position: int) -> None:
+        for member, count in self._parts(streams):
+            member.discard(count, position)
+
+    def save(self) -> NDArray[np.uint8]:
+        caches = [member.save() for member in self._members]
+        sizes = np.array([len(cache) for cache in caches], np.int64)
+        return np.concatenate([sizes.view(np.uint8), *caches])
+
+    def restore(self, caches: NDArray[np.uint8]) -> None:
+        start = 8 * len(self._members)
+        for member, size in zip(self._members, caches[:start].copy().view(np.int64).tolist(), strict=True):
+            member.restore(np.ascontiguousarray(caches[start : start + size]))
+            start += size
+
+    def clear(self) -> None:
+        for member in self._members:
+            member.clear()
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        for member in self._members:
+            member.close()
