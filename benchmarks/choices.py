@@ -3,19 +3,26 @@
 usage: choices.py [FILE...]
 
 Without files, texts of corpora/ and data made here. *lost*: bytes above the smallest of model and classic codecs; *refused in*: for
-blocks that the model is not tried on, the time of the decision as a share of the time that coding them takes.
+blocks that a classic codec has, the time of finding out as a share of the time that coding them takes; "all of it" where the model was
+tried.
 """
 
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
 import io
 import json
+import lzma
+import math
 import random
+import sqlite3
+import struct
 import sys
 import tarfile
 import time
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +34,7 @@ from llmzip.codec import policy
 from llmzip.codec.codec import Codec
 from llmzip.coding import _mixer
 from llmzip.container import classic
+from llmzip.model.embedded import PACKED
 
 SIZE = 40_000
 
@@ -88,6 +96,8 @@ def made() -> Iterator[tuple[str, bytes]]:
     yield "machine code", Path(umath.__file__).read_bytes()[2_000_000 : 2_000_000 + SIZE]
     yield "library", Path(_mixer.__file__).read_bytes()[:SIZE]
     yield "Python bytecode", compile(code, "decoder.py", "exec").co_code * 4 + code[:2000]
+    yield "program", Path(sys.executable).resolve().read_bytes()[:SIZE]
+    yield "program of 20 kB", Path(umath.__file__).read_bytes()[1_000_000:1_020_000]
     yield "gzip of prose", gzip.compress(prose, mtime=0)[:SIZE]
     picture = b"".join(b"\0" + bytes((x * y // 97 + chance.randrange(3)) & 255 for x in range(200)) for y in range(200))
     yield "picture, raw", picture
@@ -140,7 +150,57 @@ def made() -> Iterator[tuple[str, bytes]]:
             chr(0x430 + ord(c) % 32) if c.isalpha() else c for c in prose[:20_000].decode("utf-8", "ignore")
         ).encode(),
     )
+    yield from binaries(chance, prose)
     yield "emoji", "".join(chr(0x1F600 + chance.randrange(64)) for _ in range(10_000)).encode()
+
+
+def byte(value: float) -> int:
+    """A sample of a picture."""
+    return max(0, min(255, round(value)))
+
+
+def binaries(chance: random.Random, prose: bytes) -> Iterator[tuple[str, bytes]]:
+    """Pictures, sound, numbers, databases, archives."""
+    points = [(x, y) for y in range(200) for x in range(200)]
+    yield (
+        "photo, grey",
+        bytes(byte(128 + 100 * math.sin(x / 20) * math.cos(y / 15) + chance.gauss(0, 6)) for x, y in points),
+    )
+    waves = (
+        lambda x, y: 128 + 100 * math.sin(x / 20),
+        lambda x, y: 128 + 90 * math.cos(y / 15),
+        lambda x, y: 100 + 60 * math.sin((x + y) / 25),
+    )
+    yield "photo, RGB", bytes(byte(wave(x, y) + chance.gauss(0, 8)) for x, y in points[: SIZE // 3] for wave in waves)
+    tones = (8000 * math.sin(i / 17) + 3000 * math.sin(i / 5.3) + chance.gauss(0, 200) for i in range(SIZE // 2))
+    yield "sound", b"".join(struct.pack("<h", int(tone)) for tone in tones)
+    yield "sound of noise", b"".join(struct.pack("<h", int(chance.gauss(0, 3000))) for _ in range(SIZE // 2))
+    yield "floats, 4 bytes", b"".join(struct.pack("<f", chance.gauss(0, 1)) for _ in range(SIZE // 4))
+    yield "floats, 8 bytes", b"".join(struct.pack("<d", i / 10 + chance.random()) for i in range(SIZE // 8))
+    yield "integers", b"".join(struct.pack("<I", chance.randrange(100_000)) for _ in range(SIZE // 4))
+    yield "a counter", b"".join(struct.pack("<I", 3 * i) for i in range(SIZE // 4))
+    yield (
+        "records",
+        b"".join(struct.pack("<IHBBd", i, chance.randrange(500), i % 4, 0, chance.random()) for i in range(SIZE // 16)),
+    )
+    yield "four values", bytes(chance.choices((0, 1, 2, 7), k=SIZE))
+    yield "weights of a network", PACKED.read_bytes()[4_000_000 : 4_000_000 + SIZE]
+    database = sqlite3.connect(":memory:")
+    database.execute("create table t (a integer, b text, c real)")
+    rows = [(i, prose[20 * i : 20 * i + 15].decode("latin-1"), chance.random()) for i in range(900)]
+    database.executemany("insert into t values (?, ?, ?)", rows)
+    database.commit()
+    yield "SQLite", database.serialize()[:SIZE]
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(8):
+            archive.writestr(f"part-{number}.txt", prose[number * 11_000 : (number + 1) * 11_000])
+    yield "zip", packed.getvalue()[:SIZE]
+    yield "zip of 20 kB", packed.getvalue()[:20_000]
+    yield "bzip2", bz2.compress(prose)[:SIZE]
+    yield "xz", lzma.compress(prose)[:SIZE]
+    yield "encrypted, 200 kB", chance.randbytes(200_000)
+    yield "base64 of noise, 200 kB", base64.encodebytes(chance.randbytes(150_000))
 
 
 def main() -> None:
@@ -161,7 +221,7 @@ def main() -> None:
             coding = time.process_time() - began
             began = time.process_time()
             refused = policy.unpromising(data, classic.quick_length(data), pipeline)
-            share = f"{(time.process_time() - began) / coding:.0%}" if refused else ""
+            share = f"{(time.process_time() - began) / coding:.1%}" if refused else "all of it"
             by_model = not refused and (policy.beyond_classic(classic.quick_length(data), model) or model <= len(best))
             more = (model if by_model else len(best)) - min(model, len(best))
             wrong, lost, total = (
@@ -171,7 +231,7 @@ def main() -> None:
             )
             chosen = "model" if by_model else kind.name.lower()
             print(
-                f"| {name} | {len(data):,} | {len(best):,} | {model:,} | {chosen} | {more or ''} | {share} |",
+                f"| {name} | {len(data):,} | {len(best):,} | {model:,} | {chosen} | {more or ''} | {'' if by_model else share} |",
                 flush=True,
             )
     print(

@@ -1,6 +1,12 @@
 """What the encoder decides on its own: streams, and blocks that the model is spared."""
 
+import gzip
+import math
 import random
+import re
+import struct
+import sys
+from pathlib import Path
 
 import pytest
 from fakes import FakeModel
@@ -9,6 +15,7 @@ from llmzip.codec import policy
 from llmzip.codec.agreement import Coding
 from llmzip.codec.codec import Codec
 from llmzip.codec.evaluation import Session
+from llmzip.codec.noise import is_noise, is_text, told
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.coding.table_file import IDENTITY as TABLE
 from llmzip.container import BlockKind, classic
@@ -44,6 +51,57 @@ def test_what_is_no_text_is_spared_after_a_few_samples(kinds):
     pieces = [source.randbytes(512) for _ in range(kinds)]
     rows, spared = evaluated(b"".join(source.choices(pieces, k=500)))
     assert spared and rows <= 4 * 2048
+
+
+def smooth(chance):
+    """Sound, two bytes a sample."""
+    return (int(9000 * math.sin(i / 17) + chance.gauss(0, 200)) for i in range(10_000))
+
+
+NOISE = {
+    "encrypted": lambda chance: chance.randbytes(20_000),
+    "compressed": lambda chance: gzip.compress(" ".join(str(chance.random()) for _ in range(4000)).encode()),
+    "samples of noise": lambda chance: b"".join(struct.pack("<h", int(chance.gauss(0, 3000))) for _ in range(10_000)),
+    "floats": lambda chance: b"".join(struct.pack("<f", chance.gauss(0, 1)) for _ in range(5000)),
+    "few values": lambda chance: bytes(chance.choices((0, 1, 2, 7), k=20_000)),
+}
+OTHERS = {
+    "program": lambda chance: Path(sys.executable).resolve().read_bytes()[:20_000],
+    "sound": lambda chance: b"".join(struct.pack("<h", sample) for sample in smooth(chance)),
+    "picture": lambda chance: bytes(int(128 + 90 * math.sin(i % 140 / 20) + chance.gauss(0, 6)) for i in range(20_000)),
+    "records": lambda chance: b"".join(struct.pack("<IHHI", i, chance.randrange(9), 7, i % 99) for i in range(1700)),
+    "digits": lambda chance: "".join(chance.choices("0123456789", k=20_000)).encode(),
+    "UTF-16": lambda chance: " ".join(chance.choices(["the", "ships", "of", "a sea"], k=3000)).encode("utf-16"),
+    "zeros": lambda chance: bytes(20_000),
+}
+
+
+@pytest.mark.parametrize("kind", [*NOISE, *OTHERS])
+def test_noise_is_told_from_what_has_a_shape(kind):
+    data = (NOISE | OTHERS)[kind](random.Random(kind))
+    assert is_noise(data, classic.quick_length(data)) == (kind in NOISE)
+
+
+def test_noise_is_spared_at_once():
+    """Not one row of the network, and none of the table, which alone would code it."""
+    assert evaluated(random.Random(9).randbytes(20_000)) == (0, True)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 5])
+def test_few_bytes_tell_nothing(length):
+    assert all(abs(told(b"abcdefg"[:length], lag)) < 9 for lag in range(1, 5)) and not is_noise(b"", 0)
+
+
+def test_what_is_text():
+    controls = re.compile(b"[\x01-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
+    chance = random.Random(4)
+    for number in range(500):
+        data = bytearray("".join(chance.choices("A é中😀\t\n\x00\x1b", k=100)).encode())
+        for _ in range(number % 30):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        escaped = data.decode("utf-8", "surrogateescape")
+        odd = sum("\udc80" <= c <= "\udcff" for c in escaped) + len(controls.findall(data))
+        assert is_text(bytes(data)) == (odd <= 0.1 * len(data))
 
 
 def test_what_repeats_itself_is_spared_at_once():

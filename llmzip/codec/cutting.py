@@ -6,15 +6,13 @@ pictures, the classic codecs on the texts. All of this is the encoder's choice; 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from llmzip.codec.noise import is_text
 from llmzip.container.format import Bytes
 
 _PAGE = 4096
 _SHORTEST_RUN = 4 * _PAGE  # shorter stretches of the other kind stay where they are: blocks cost bytes and context
-_STRANGE = 0.1  # share of a page's bytes that no text holds
-_CONTROLS = re.compile(b"[\x01-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 class Cutter:
@@ -51,18 +49,10 @@ class Cutter:
             yield from _by_kind(held)
 
 
-def _is_text(page: bytes) -> bool:
-    """Whether a page is mostly UTF-8 without control characters. NUL counts as neither: tar pads with it."""
-    undecodable = (
-        sum(0xDC80 <= ord(c) <= 0xDCFF for c in page.decode("utf-8", "surrogateescape")) if not page.isascii() else 0
-    )
-    return undecodable + len(_CONTROLS.findall(page)) <= _STRANGE * len(page)
-
-
 def _by_kind(data: bytes) -> list[bytes]:
     """Cut where long stretches of text and of anything else meet."""
     pages = range(0, len(data), _PAGE)
-    kinds = [_is_text(data[at : at + _PAGE]) for at in pages]
+    kinds = [is_text(data[at : at + _PAGE]) for at in pages]
     starts = [0]
     at = 0
     current: bool | None = None

@@ -7,6 +7,7 @@ from math import isqrt
 
 from llmzip.codec.head import MAX_STREAMS
 from llmzip.codec.layout import Layout, Run
+from llmzip.codec.noise import is_noise
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.container import classic
 from llmzip.container.format import BlockKind
@@ -21,8 +22,8 @@ _CACHES = 1 << 30  # bytes for the caches of all streams
 _PRIMED, _PRIMED_THOROUGH = 1 << 20, 4 << 20
 
 _JUDGED = 1 << 8  # bytes: what becomes of shorter blocks says little, and the network is done with them at once
-_SAMPLED = 1 << 16  # bytes: shorter blocks take the table hardly longer than their samples
-_SAMPLED_BY_NETWORK = 1 << 14
+_LOOKED_AT = 1 << 14  # bytes: shorter blocks are tried at once
+_SAMPLED = 160 << 10  # bytes: of shorter blocks the samples would take the table more than a twentieth of the whole
 _SAMPLE, _SAMPLES = 2048, 4
 _REPETITIVE = 200  # zstd shrinks the block to one part in so many: a network would take minutes for next to nothing
 _UNLIKE_TEXT = 0.45  # tokens a byte; English has 0.28
@@ -56,12 +57,16 @@ def context_bytes(block: int, thorough: bool) -> int:
 
 
 def unpromising(data: bytes, classic_length: int, pipeline: BlockPipeline) -> bool:
-    """True for blocks that would take long, only to lose against a classic codec: no text (programs, images, archives), by
-    a few samples, or for a network what repeats itself all over.
+    """True for blocks that would take long, only to lose against a classic codec: noise; of long ones, and where there is a
+    network alone, also what is found out by a few samples; for a network what repeats itself all over.
 
     classic_length: what zstd makes of the block. pipeline: what codes the samples.
     """
-    if len(data) < (_SAMPLED_BY_NETWORK if pipeline.network else _SAMPLED):
+    if len(data) < _LOOKED_AT:
+        return False
+    if is_noise(data, classic_length):
+        return True
+    if not pipeline.network and len(data) < _SAMPLED:
         return False
     if pipeline.network and classic_length * _REPETITIVE < len(data):
         return True
