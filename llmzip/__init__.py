@@ -11,9 +11,6 @@ subclasses of `LlmzipError`, and of Python's own where Python has one.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from llmzip.errors import (
     ArithmeticMismatchError,
     ContextError,
@@ -25,7 +22,12 @@ from llmzip.errors import (
 )
 from llmzip.version import __version__
 
+TYPE_CHECKING = (
+    False  # as in `typing`, which takes a while: the sooner this module is there, the sooner the command hears Ctrl-C
+)
 if TYPE_CHECKING:
+    from typing import Any
+
     from typing_extensions import Buffer
 
     from llmzip.codec.codec import Codec
@@ -88,6 +90,8 @@ def decompress(data: Buffer, **options: Any) -> bytes:
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
+        import importlib
+
         value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

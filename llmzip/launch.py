@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import atexit
 import gc
-import signal
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from signal import SIG_DFL, SIGINT, default_int_handler, getsignal, signal
+    from typing import NoReturn
+else:
+    from _signal import SIG_DFL, SIGINT, default_int_handler, getsignal, signal  # built in; `signal` imports much
 
 
 def main() -> NoReturn:
     """Entry point of the command."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if getsignal(SIGINT) is default_int_handler:
+        signal(SIGINT, SIG_DFL)
     # What imports make stays: the collector need not look it through every few hundred objects, nor at the end once more.
     gc.set_threshold(50_000, 20, 100)
     atexit.register(gc.freeze)

@@ -15,6 +15,7 @@ from llmzip.cli import main
 from llmzip.codec import Codec
 from llmzip.container import BlockKind, Header, MemberWriter, classic, read_index
 from llmzip.errors import LlmzipError
+from llmzip.model import threads
 
 ROOT = Path(__file__).parent.parent
 TEXT = b"".join(b"line %d of the ledger, %d crowns\n" % (i, i * i % 97) for i in range(700))
@@ -192,3 +193,25 @@ def test_under_ulimit() -> None:
 
     done = run(512 << 20)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("limit", [70, 110, 150])
+def test_too_little_address_space_is_told_in_one_line(limit: int) -> None:
+    """Whichever library meets the limit first: some end the process in their own words."""
+    done = subprocess.run(
+        [sys.executable, "-m", "llmzip", "-t", str(ROOT / "tests" / "files" / "good-model-network.llmz")],
+        env={name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+        | {"PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit << 20, limit << 20)),
+        capture_output=True,
+        timeout=60,
+    )
+    (line,) = done.stderr.decode().splitlines()
+    assert done.returncode == 1 and f"not enough memory in the {limit} MiB of address space" in line
+
+
+def test_threads_have_room_in_the_address_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(64))
+    for limit, cores in ((resource.RLIM_INFINITY, 64), (256 << 20, 1), (1 << 30, 5)):
+        monkeypatch.setattr(resource, "getrlimit", lambda kind, limit=limit: (limit, limit))
+        assert threads.usable_cores() == cores

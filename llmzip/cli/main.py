@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from llmzip.cli import run
+from llmzip.cli import limits, run
 from llmzip.cli.files import printable, remove_leftovers
 from llmzip.cli.options import filter_options, version_option
 from llmzip.cli.program import BARE, EXIT_CODES, SETTINGS, Program
@@ -152,6 +152,7 @@ def _outcome(arguments: list[str], debug: bool) -> int:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point of the command; ends the process with the exit code."""
     _occupy_standard_descriptors()
+    limits.watch()
     try:
         raise_on_signals()
         code = _execute(sys.argv[1:] if arguments is None else arguments)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from llmzip.cli import limits
 from llmzip.cli.files import (
     Input,
     Nowhere,
@@ -327,8 +328,8 @@ def explain(error: BaseException) -> str:
         text = str(error)
     elif isinstance(error, BrokenPipeError):
         text = ""
-    elif isinstance(error, MemoryError):
-        text = "not enough memory: use a smaller --block-size or model, or fewer --streams"
+    elif limits.out_of_memory(error):
+        text = limits.advice()
     elif isinstance(error, OSError) and error.errno is not None:
         text = os.strerror(error.errno)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

@@ -16,11 +16,24 @@ from collections.abc import Callable
 # The share of time spent on finding out whether the next fewer, or the next more, threads have become faster.
 _PROBING = 0.015
 _SMOOTHING = 0.2
+_THREAD, _BESIDE_THREADS = 136 << 20, 300 << 20  # bytes of address space: its stack and arena; all else that is mapped
+
+
+def address_space() -> int | None:
+    """Bytes that the process may have mapped (`ulimit -v`); None: as many as there are."""
+    try:
+        import resource
+    except ImportError:  # not Unix
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def usable_cores() -> int:
-    """Cores this process may run on: the default number of threads."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores this process may run on, and whose threads have room in its address space: the default number of threads."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = address_space()
+    return cores if limit is None else max(1, min(cores, (limit - _BESIDE_THREADS) // _THREAD))
 
 
 def bounded(wanted: int) -> int:
