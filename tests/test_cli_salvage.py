@@ -102,9 +102,9 @@ def test_test_of_the_rest_decodes_nothing_twice(
     decoded = []
     decode = Codec.decode_block
 
-    def counting(self: Codec, header: Header, block: object, *more: object) -> object:
+    def counting(self: Codec, header: Header, block: object, *more: object, **how: object) -> object:
         decoded.append(block.offset)  # type: ignore[attr-defined]
-        return decode(self, header, block, *more)  # type: ignore[arg-type]
+        return decode(self, header, block, *more, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Codec, "decode_block", counting)
     assert main._execute(["test", "-T1", "a.llmz"]) == 3
