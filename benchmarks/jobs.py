@@ -1,6 +1,6 @@
 """`--jobs 2` beside one process, both ways, on a set of files: seconds by the clock, in turns, medians. Needs two idle cores.
 
-    python benchmarks/jobs.py [--rounds N] [--levels 6,1] [FILE...]
+    python benchmarks/jobs.py [--rounds N] [--levels 1,6] [FILE...]
 
 Every file is restored and compared. One process is measured with its default threads and with one.
 """
@@ -44,7 +44,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--levels", default="6,1")
+    parser.add_argument("--levels", default="1,6")
+    parser.add_argument("--most", type=float, default=200, help="begin no round after so many seconds (default: 200)")
     given = parser.parse_args()
     files = given.files or sorted(
         path for path in CORPORA.iterdir() if path.suffix != ".py" or path.name == "planner.py"
@@ -52,10 +53,13 @@ def main() -> None:
     print(f"{len(files)} files, {sum(path.stat().st_size for path in files):,} bytes")
     print("| level | | seconds to compress | to decompress | as a share of one process | |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
+    began = time.monotonic()
     for level in map(int, given.levels.split(",")):
         there_and_back(files[:1], [], level)
         found: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
-        for _ in range(given.rounds):
+        for done in range(given.rounds):
+            if done and time.monotonic() - began > given.most:
+                break
             for way, options in WAYS.items():
                 found[way].append(there_and_back(files, options, level))
         times = {way: [median(column) for column in zip(*rows, strict=True)] for way, rows in found.items()}

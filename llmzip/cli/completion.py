@@ -17,7 +17,7 @@ def completion(context: click.Context, shell: str) -> None:
 
     \b
     bash:  eval "$(llmzip completion bash)"      in ~/.bashrc
-    zsh:   eval "$(llmzip completion zsh)"       in ~/.zshrc
+    zsh:   eval "$(llmzip completion zsh)"       in ~/.zshrc, after compinit
     fish:  llmzip completion fish > ~/.config/fish/completions/llmzip.fish
     """
     made = SHELLS[shell](context.find_root().command, {}, "llmzip", VARIABLE)
