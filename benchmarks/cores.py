@@ -1,0 +1,186 @@
+"""What all cores of a machine do against one of them: the bare network, one block, a block for each core, worker processes.
+
+Parts run in turn, several rounds, so that a machine whose speed drifts slows all of them alike; medians are shown. Rows are tokens. The
+share is that of (one core's rows a second x cores), first by the clock on the wall, then by processor time, which other programs change less.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from measure import bench_text, peak_memory
+
+from llmzip.codec.codec import Codec
+from llmzip.codec.crew import CrewCodec
+from llmzip.codec.settings import Settings
+from llmzip.model import embedded
+from llmzip.model.base import BranchingEvaluator
+from llmzip.model.schedule import span_at
+from llmzip.model.threads import usable_cores
+
+WINDOW, STREAMS, ROWS, STEPS = embedded.WINDOW, 32, 512, 48
+Evaluators = list[BranchingEvaluator]
+
+
+class Clock:
+    """Rows a second of wall and of processor time, of all rounds, by the name of a part."""
+
+    def __init__(self) -> None:
+        self.rates: dict[str, list[tuple[float, float]]] = {}
+
+    def add(self, name: str, rows: int, began: tuple[float, float]) -> None:
+        """A part of so many rows, which `began` then, ends now."""
+        wall, processor = (now - then for now, then in zip(moment(), began, strict=True))
+        self.rates.setdefault(name, []).append((rows / wall, rows / processor))
+
+    def show(self, kind: str, cores: int) -> None:
+        """Medians of all parts of a kind, the first of which is that of one core."""
+        names = [name for name in self.rates if name.startswith(kind)]
+        found = {name: [statistics.median(rates) for rates in zip(*self.rates[name], strict=True)] for name in names}
+        wall, processor = found[names[0]]
+        for name in names:
+            shares = (
+                f"{found[name][0] / wall / cores:6.0%}{found[name][1] / processor:6.0%}" if name != names[0] else ""
+            )
+            print(f"  {name:52}{found[name][0]:8,.0f} rows/s{shares}")
+
+
+def moment() -> tuple[float, float]:
+    """Seconds on the wall's clock, and of processor time of this process and of those that ended."""
+    times = os.times()
+    return time.perf_counter(), times.user + times.system + times.children_user + times.children_system
+
+
+def side_by_side(
+    evaluators: Evaluators, prepare: Callable[..., object], work: Callable[..., object]
+) -> tuple[float, float]:
+    """Prepare all, then do the work by all at once, each in a thread of its own; when that began."""
+    ready = threading.Barrier(len(evaluators) + 1)
+
+    def one(evaluator: BranchingEvaluator) -> None:
+        prepare(evaluator)
+        ready.wait()
+        work(evaluator)
+
+    threads = [threading.Thread(target=one, args=(evaluator,)) for evaluator in evaluators]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    began = moment()
+    for thread in threads:
+        thread.join()
+    return began
+
+
+def fill(streams: int, evaluator: BranchingEvaluator) -> None:
+    """As many tokens in every stream as are left of a full window."""
+    count = WINDOW.context - WINDOW.drop
+    tokens, positions = tokens_of(count), np.arange(count, dtype=np.int32)
+    evaluator.clear()
+    evaluator.evaluate(tokens, positions, np.zeros(count, np.int32))
+    evaluator.copy(0, 1, streams)
+
+
+def steps(streams: int, evaluator: BranchingEvaluator) -> None:
+    """The decoder's steps behind that."""
+    first, slots = WINDOW.context - WINDOW.drop, np.arange(streams, dtype=np.int32)
+    for step in range(first, first + STEPS):
+        evaluator.evaluate(tokens_of(streams), np.full(streams, step, np.int32), slots)
+
+
+def batches(evaluator: BranchingEvaluator) -> None:
+    """The encoder's batches over a window, in groups of streams."""
+    each = WINDOW.drop
+    groups = ROWS // each
+    slots = np.repeat(np.arange(groups, dtype=np.int32), each)
+    for batch in range(WINDOW.parts):
+        span = span_at(batch * each, WINDOW)
+        if span.slide:
+            evaluator.slide(groups, WINDOW.drop)
+        evaluator.evaluate(tokens_of(ROWS), np.tile(span.position + np.arange(each, dtype=np.int32), groups), slots)
+
+
+def tokens_of(count: int) -> np.ndarray:
+    """Any tokens."""
+    return np.random.default_rng(count).integers(0, 8000, count).astype(np.int32)
+
+
+def network(clock: Clock, cores: int) -> None:
+    """One round of the network alone."""
+    model = embedded.load_embedded()
+    for name, count, streams, threads in (
+        (f"one core, {STREAMS} streams", 1, STREAMS, 1),
+        (f"one evaluator of {cores} threads", 1, STREAMS, cores),
+        (f"{cores} evaluators of one thread, {STREAMS} streams in all", cores, STREAMS // cores, 1),
+        (f"{cores} evaluators of one thread, {STREAMS} streams each", cores, STREAMS, 1),
+    ):
+        evaluators = [model.evaluator(streams, WINDOW.context, ROWS, threads) for _ in range(count)]
+        began = side_by_side(evaluators, BranchingEvaluator.clear, batches)
+        clock.add(f"prefill: {name}", WINDOW.parts * ROWS * count, began)
+        began = side_by_side(evaluators, partial(fill, streams), partial(steps, streams))
+        clock.add(f"lock step: {name}", STEPS * streams * count, began)
+        for evaluator in evaluators:
+            evaluator.close()
+    model.close()
+
+
+def files(clock: Clock, data: bytes, cores: int) -> None:
+    """One round of whole files by the codec, all of the same streams."""
+    with Codec(threads=1) as codec:
+        rows = len(codec.session.model.tokenize(data))
+    part = -(-len(data) // cores)
+    for name, size, threads, jobs in (
+        ("one core, one block", len(data), 1, 1),
+        (f"{cores} cores, one block", len(data), cores, 1),
+        (f"{cores} cores, {cores} blocks", part, cores, 1),
+        (f"{cores} processes (--jobs), {cores} blocks", part, 1, cores),
+    ):
+        settings = Settings(threads=threads, streams=STREAMS, block_size=size)
+        make = partial(Codec, settings=settings)
+        with make() if jobs == 1 else CrewCodec(jobs, make, settings) as codec:
+            if jobs == 1:
+                codec.compress(data[:2000])  # loads the model
+            packed, back = io.BytesIO(), io.BytesIO()
+            began = moment()
+            codec.compress_stream(io.BytesIO(data), packed)
+            clock.add(f"compress: {name}", rows, began)
+            packed.seek(0)
+            began = moment()
+            codec.decompress_stream(packed, back)
+            clock.add(f"decompress: {name}", rows, began)
+            assert back.getvalue() == data
+
+
+def memory(data: bytes, cores: int) -> None:
+    """Peak memory of the command, with one block in work and with one for each core."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, packed, back = (Path(folder, name) for name in ("text", "packed", "back"))
+        source.write_bytes(data)
+        for threads in (1, cores):
+            shape = [f"-T{threads}", "--streams", str(STREAMS), "--block-size", str(-(-len(data) // cores))]
+            forth = peak_memory(shape, source, packed)
+            restore = peak_memory(["-d", f"-T{threads}"], packed, back)
+            print(
+                f"  {threads} blocks of {STREAMS} streams at once: {forth:.0f} MiB to compress, {restore:.0f} to decompress"
+            )
+
+
+def show(size: int, rounds: int) -> None:
+    """All of it, on so many bytes of prose."""
+    cores, clock, data = usable_cores(), Clock(), bench_text()[:size]
+    for _ in range(rounds):
+        network(clock, cores)
+        files(clock, data, cores)
+    print(f"{len(data):,} bytes of English prose; share of {cores} times one core: wall, processor time")
+    for kind in ("prefill", "lock step", "compress", "decompress"):
+        clock.show(kind + ":", cores)
+    memory(data[: size // 4], cores)
