@@ -202,3 +202,16 @@ def test_verify_and_many_threads_of_a_user(cores, network_always):
         thread.join()
     assert found == [plain] * 6
     codec.close()
+
+
+def test_the_embedded_model_gives_the_same_bytes_in_lanes(monkeypatch, corpora):
+    for module in ("codec.ahead", "codec.choice", "model.threads", "model.llama"):
+        monkeypatch.setattr(f"llmzip.{module}.usable_cores", lambda: 2)
+    data = (corpora / "the-lighthouse-ledger.txt").read_bytes()[:6000]
+    packed = []
+    for threads, size in ((1, 1 << 20), (2, 1 << 20), (1, 4096), (2, 4096)):
+        with Codec(threads=threads, streams=16, block_size=size) as codec:
+            packed.append(codec.compress(data))
+            if threads == 2:
+                assert codec.decompress(packed[-2]) == data
+    assert packed[0] == packed[1] and packed[2] == packed[3]
