@@ -26,7 +26,18 @@ WINDOW = Window(512, 4)
 
 @pytest.mark.parametrize(
     ("tokens", "streams"),
-    [(0, 1), (100, 1), (16383, 1), (16384, 2), (25_000, 2), (45_000, 5), (10**5, 16), (10**6, 32)],
+    [
+        (0, 1),
+        (100, 1),
+        (16383, 1),
+        (16384, 2),
+        (25_000, 2),
+        (45_000, 5),
+        (10**5, 16),
+        (2 * 10**5, 32),
+        (3 * 10**5, 48),
+        (10**6, 64),
+    ],
 )
 def test_streams_grow_with_the_text(tokens, streams):
     assert policy.streams_for(tokens, WINDOW, None) == streams

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 Job = Callable[[Callable[[float], None]], Result]
 """What is done for a block; is given where to tell the share that is done."""
 
-_FEW, _EACH = 2, 400 << 20  # blocks at once by default at least, and bytes that one takes with the network
+_FEW, _EACH = 2, 500 << 20  # blocks at once by default at least, and bytes that one takes with the network
 
 
 class _Stopped(Exception):

@@ -14,8 +14,9 @@ from llmzip.container.format import BlockKind
 from llmzip.model.base import Window
 from llmzip.text.tokens import TokenText
 
-MOST_STREAMS = 32
+MOST_STREAMS = 64
 WINDOWS_ALONE = 32
+_EAGER_STREAMS, _WINDOWS_EACH = 32, 12
 
 _CACHES = 1 << 30  # bytes for the caches of all streams
 
@@ -40,15 +41,16 @@ _REGULAR = 0.3  # bits of a byte: what is so regular has little left to take off
 def streams_for(tokens: int, window: Window, wanted: int | None, stream_bytes: int = 0) -> int:
     """Streams of a block: more decode faster, but each starts without context.
 
-    By default 1 + (tokens / `WINDOWS_ALONE` windows)^1.5, at most `MOST_STREAMS`, and no more than the decoder, too, has
-    memory for; stream_bytes: what the cache of one takes.
+    By default 1 + (tokens / `WINDOWS_ALONE` windows)^1.5, but of more than 32 each has at least 12 windows; at most `MOST_STREAMS`, and no
+    more than the decoder, too, has memory for; stream_bytes: what the cache of one takes.
     """
     if wanted is not None:
         return max(1, min(wanted, tokens, MAX_STREAMS))
     affordable = _CACHES // max(1, stream_bytes)
     # More than in proportion: what a stream costs in bytes weighs less the longer a block is, and what it saves in time more.
     more = isqrt(tokens**3 // (WINDOWS_ALONE * window.context) ** 3)
-    return max(1, min(MOST_STREAMS, 1 + more, affordable))
+    many = max(_EAGER_STREAMS, tokens // (_WINDOWS_EACH * window.context))
+    return max(1, min(MOST_STREAMS, many, 1 + more, affordable))
 
 
 def context_bytes(block: int, thorough: bool) -> int:
