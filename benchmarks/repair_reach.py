@@ -18,9 +18,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from llmzip.codec.agreement import PORTABLE_TOLERANCE
 from llmzip.codec.layout import Layout
-from llmzip.codec.lockstep import Mark, Rereader
-from llmzip.codec.quantiser import PORTABLE_TOLERANCE
+from llmzip.codec.lockstep import BASE_ROWS, COPIED, REPLAYED, Mark, Rereader
 from llmzip.codec.repair import DOUBTFUL, RATE, Astray, Doubts, Turn, readings
 
 LEVELS = 13
@@ -34,7 +34,7 @@ class Simulated:
     def __init__(self, layout: Layout, misread: dict[Turn, float], seed: int) -> None:
         self.layout, self.misread, self.seed = layout, misread, seed
         self.tolerance = PORTABLE_TOLERANCE
-        self.step, self.taken = 0, set[Turn]()
+        self.step, self.base, self.taken = 0, 0, set[Turn]()
         self._chunks: dict[tuple[object, int], NDArray[np.float32]] = {}
         self._order = sorted(misread)
 
@@ -95,11 +95,20 @@ class Simulated:
         """Stands in for tokens: which turns were taken the other way."""
         return self.taken
 
-    def mark(self) -> Mark:
-        return Mark(self.step, np.empty(8 << 20, np.uint8))
+    room = 192 << 20
 
-    def back(self, mark: Mark | None) -> None:
+    def mark(self) -> Mark:
+        return Mark(self.step, np.empty(4 << 20, np.uint8))
+
+    def back(self, mark: Mark | None, alike: int) -> float:
+        """As `LockStep.back`."""
+        if alike < self.base:
+            self.base = 0
         self.step = mark.step if mark else 0
+        first, base = self.base, self.step - BASE_ROWS // self.layout.streams
+        if base > first + BASE_ROWS * 2 // self.layout.streams:
+            self.base = base
+        return (self.step - first) / REPLAYED + (COPIED if first else 0)
 
 
 def work(tokens: int, streams: int, misread: dict[Turn, float], seed: int, most: float) -> float | None:

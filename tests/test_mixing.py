@@ -219,6 +219,35 @@ def test_memory_is_bounded_and_sized_from_the_block() -> None:
     assert Mixer(1 << 18, 1, 1000, memory=8 << 20).memory <= 8 << 20
 
 
+@pytest.mark.parametrize(("mix", "streams"), [(True, 1), (True, 5), (False, 3)])
+def test_a_mixer_goes_back_to_where_it_was_saved(mix: bool, streams: int) -> None:
+    ranks, states, cells = make_block(300, 60 * streams, 8, True)
+    mixer = Mixer(300, streams, len(ranks), mix=mix)
+
+    def on(steps: range) -> tuple[bytes, bytes]:
+        rows = slice(steps.start * streams, steps.stop * streams)
+        return mixer.encode_steps(ranks[rows], states[rows], cells[rows], streams)
+
+    on(range(20))
+    early = mixer.save()
+    first = on(range(20, 40)), on(range(40, 60))
+    late = mixer.save()
+    assert mixer.active == 0
+    mixer.restore(early)
+    assert mixer.active == streams
+    rows = slice(20 * streams, 60 * streams)
+    mixer.encode_steps(ranks[rows][::-1].copy(), states[rows], cells[rows], streams)
+    mixer.restore(early)
+    assert (on(range(20, 40)), on(range(40, 60))) == first
+    assert mixer.save() == late
+    for foreign in (b"", early[:-1], Mixer(300, streams, len(ranks), mix=mix).save()):
+        with pytest.raises(ValueError, match="not what this mixer saved"):
+            mixer.restore(foreign)
+    mixer.next_block(streams, len(ranks))
+    with pytest.raises(ValueError, match="not what this mixer saved"):
+        mixer.restore(late)
+
+
 def test_wrong_calls_are_refused() -> None:
     mixer = Mixer(300, 2, 5, flags=False)
     ranks, states, cells = make_block(300, 4, 0, False)

@@ -326,8 +326,10 @@ def test_steps_are_where_spans_put_them():
         assert [span_at(row, window) for row in range(70)] == list(spans(70, window, 1))
 
 
+@pytest.mark.parametrize("base", [9, 1 << 13])
 @pytest.mark.parametrize("mark", [0, 1, 40, 100])
-def test_going_back_changes_nothing(mark):
+def test_going_back_changes_nothing(mark, base, monkeypatch):
+    monkeypatch.setattr("llmzip.codec.lockstep.BASE_ROWS", base)
     coder = codec(FakeModel(seed=2))
     text, crlf = coder.tokens_of(TEXT)
     payload = coder.encode(text, crlf, 3)
@@ -340,9 +342,27 @@ def test_going_back_changes_nothing(mark):
     for _ in range(steps - mark):
         reading.advance()
     assert (reading.tokens == text.tokens).all()
-    reading.back(here)
-    assert reading.step == mark
-    for _ in range(steps - mark):
+    for alike in (None, steps, mark, 0):
+        reading.back(here, alike)
+        assert reading.step == mark
+        for _ in range(steps - mark):
+            reading.advance()
+        assert (reading.tokens == text.tokens).all()
+
+
+def test_going_back_from_a_copy_of_the_mixer_takes_less(monkeypatch):
+    monkeypatch.setattr("llmzip.codec.lockstep.BASE_ROWS", 256)
+    coder = codec(FakeModel(seed=2))
+    text, crlf = coder.tokens_of(TEXT * 6)
+    layout = Layout(len(text.tokens), 2)
+    reading = LockStep(coder, BlockHead.unpack(coder.encode(text, crlf, 2), 1 << 20)[1], layout, keeping=True)
+    while reading.step < layout.steps - 9:
+        reading.advance()
+    here = reading.mark()
+    first, *others = [reading.back(here, alike) for alike in (None, here.step, here.step - 9, None)]
+    assert max(others) < first / 2
+    assert reading.back(here, 9) > first / 2, "the copy was of another reading"
+    while reading.step < layout.steps:
         reading.advance()
     assert (reading.tokens == text.tokens).all()
 

@@ -1,7 +1,8 @@
 """The tokens of a block as the decoder comes to know them: all streams in lock step, one token of each at a time.
 
-Repair goes back to earlier steps. What the mixer and the range coder knew there is computed anew from the cells that were found, which
-takes a small part of the time of the network; the caches of the network are copied now and then.
+Repair goes back to earlier steps. The caches of the network are copied now and then. What the mixer and the range coder knew is computed
+anew from the cells that were found, which takes a small part of the time of the network; far behind the beginning of a block from a copy
+of the mixer, of which there is one.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ _MARKS_BYTES, _MARKS_FREE, _MARKS_A_BYTE = (
 )  # of all copies; in small blocks, and for each byte of the words
 _FEWEST, _MOST = 3, 12  # how many there are
 _ROWS = 1 << 12  # that there is room for at first
-_REPLAYED = 24  # times as fast as the network: going back to a mark
+REPLAYED = 24  # times as fast as the network: going back to a mark
+BASE_ROWS = 1 << 13  # from a copy of the mixer to the mark for which it was made
+COPIED = 4  # steps of the network in whose time the mixer is copied
 
 
 class LockStep:
@@ -69,6 +72,7 @@ class LockStep:
         self._begin()
 
     def _begin(self) -> None:
+        self._base: Base | None = None
         self._mixer = self._pipeline.mixer(self._layout, known=self._known)
         self._coder = TurnDecoder(self._words)
         self.step = 0
@@ -124,19 +128,41 @@ class LockStep:
         """Where it is now."""
         return Mark(self.step, self._evaluation.save())
 
-    def back(self, mark: Mark | None) -> None:
-        """To a mark (None: to the beginning), provided that the same was read up to there since."""
-        self._begin()
+    def back(self, mark: Mark | None, alike: int | None = None) -> float:
+        """To a mark (None: to the beginning), provided that the same was read up to there since. alike: steps up to which all
+        was read alike since it went back the last time; None: all. Returns about how many steps of the network it took.
+        """
+        if self._base and alike is not None and alike < self._base.step:
+            self._base = None
         if mark is None:
+            self._begin()
             self._evaluation.clear()
-            return
-        streams, size = self._layout.streams, max(1, CODED_ROWS // self._layout.streams)
-        for step in range(0, mark.step, size):
-            rows = slice(step * streams, min(step + size, mark.step) * streams)
+            return 0
+        work = 0.0
+        if self._base and self._base.step <= mark.step:
+            self._mixer.restore(self._base.mixer)
+            self._coder.native.restore(self._base.coder)
+            self.step = self._base.step
+            work += COPIED
+        else:
+            self._begin()
+        base = mark.step - BASE_ROWS // self._layout.streams
+        if base > self.step + BASE_ROWS * 2 // self._layout.streams:
+            work += self._replay(base) + COPIED
+            self._base = Base(base, self._mixer.save(), self._coder.native.save())
+        work += self._replay(mark.step)
+        self._evaluation.restore(mark.caches)
+        return work
+
+    def _replay(self, stop: int) -> float:
+        """Mixer and range coder on to a step that was read before; returns the work."""
+        streams, size, first = self._layout.streams, max(1, CODED_ROWS // self._layout.streams), self.step
+        for step in range(first, stop, size):
+            rows = slice(step * streams, min(step + size, stop) * streams)
             _, chances = self._mixer.encode_steps(self._ranks[rows], self._states[rows], self._cells[rows], streams)
             self._coder.decode(np.frombuffer(chances, np.uint16))
-        self._evaluation.restore(mark.caches)
-        self.step = mark.step
+        self.step = stop
+        return (stop - first) / REPLAYED
 
 
 class Mark(NamedTuple):
@@ -144,6 +170,14 @@ class Mark(NamedTuple):
 
     step: int
     caches: NDArray[np.uint8]
+
+
+class Base(NamedTuple):
+    """A place to begin a replay at: the next step, and what mixer and range coder knew."""
+
+    step: int
+    mixer: bytes
+    coder: bytes
 
 
 class Rereader:
@@ -191,8 +225,7 @@ class Rereader:
             while self._marks and self._marks[-1].step > apart:
                 self._marks.pop()
             mark = self._marks[-1] if self._marks else None
-            self._reading.back(mark)
-            self.left -= mark.step / _REPLAYED if mark else 0
+            self.left -= self._reading.back(mark, apart)
         self._misread = misread
         return self._reading
 

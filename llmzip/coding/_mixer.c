@@ -246,6 +246,34 @@ static PyObject *mixer_learnt(MixerObject *m, PyObject *args) {
     return out;
 }
 
+/* What is saved: which block it is of, and the pieces. */
+static PyObject *mixer_save(MixerObject *m, PyObject *args) {
+    (void)args;
+    Turns *t = &m->turns;
+    Pieces pieces;
+    if (enter(m, t->level == t->depth && !turns_pieces(t, &pieces), "a step is not finished")) return NULL;
+    PyObject *out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(sizeof t->block + pieces_size(&pieces)));
+    if (!out) return NULL;
+    uint8_t *bytes = (uint8_t *)PyBytes_AS_STRING(out);
+    memcpy(bytes, &t->block, sizeof t->block);
+    m->busy = 1;
+    Py_BEGIN_ALLOW_THREADS pieces_save(&pieces, bytes + sizeof t->block);
+    Py_END_ALLOW_THREADS m->busy = 0;
+    return out;
+}
+
+static PyObject *mixer_restore(MixerObject *m, PyObject *saved) {
+    Turns *t = &m->turns;
+    Pieces pieces;
+    if (enter(m, !turns_pieces(t, &pieces), "not made properly")) return NULL;
+    size_t head = sizeof t->block, size = PyBytes_CheckExact(saved) ? (size_t)PyBytes_GET_SIZE(saved) : 0;
+    if (size != head + pieces_size(&pieces) || memcmp(PyBytes_AS_STRING(saved), &t->block, head))
+        return PyErr_Format(PyExc_ValueError, "not what this mixer saved in this block");
+    pieces_restore(&pieces, (const uint8_t *)PyBytes_AS_STRING(saved) + head);
+    t->level = t->depth;
+    Py_RETURN_NONE;
+}
+
 static PyObject *mixer_get_active(MixerObject *m, void *closure) {
     (void)closure;
     return PyLong_FromUnsignedLong(turns_active(&m->turns));
@@ -268,6 +296,10 @@ static PyMethodDef mixer_methods[] = {
      "encode_steps(ranks, states, cells, active)\n--\n\nWhole steps: (bits as bytes, uint16 probabilities as bytes)."},
     {"learnt", (PyCFunction)mixer_learnt, METH_NOARGS,
      "learnt()\n--\n\nWhat was learnt so far, as the start of another mixer (bytes)."},
+    {"save", (PyCFunction)mixer_save, METH_NOARGS,
+     "save()\n--\n\nAll that it knows before a step (bytes), for `restore` of the same mixer in the same block."},
+    {"restore", (PyCFunction)mixer_restore, METH_O,
+     "restore(saved)\n--\n\nBack to where it was saved. Raises ValueError."},
     {"decode_steps", (PyCFunction)mixer_decode_steps, METH_VARARGS,
      "decode_steps(decoder, ranks, cells=None)\n--\n\nWhole steps, as many as fit; how many ranks they gave.\n"
      "cells: capsule of a source of the network's cells (cellsource.h), for a single step."},

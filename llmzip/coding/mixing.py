@@ -125,6 +125,14 @@ class Mixer:
         """What was learnt so far, as the data of a `Start`. Raises RuntimeError where it began without one."""
         return self._mixer.learnt()
 
+    def save(self) -> bytes:
+        """All that it knows before a step, as large as its tables, for `restore`."""
+        return self._mixer.save()
+
+    def restore(self, saved: bytes) -> None:
+        """Back to where it was saved, earlier or later in the same block. Raises ValueError for what another mixer or block gave."""
+        self._mixer.restore(saved)
+
     def decode_steps(self, coder: TurnDecoder, count: int, cells: object | None = None) -> array[int]:
         """Ranks of the next tokens, in coding order, four bytes each: whole steps, at most `count` ranks.
 

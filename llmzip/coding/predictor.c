@@ -41,7 +41,7 @@ struct Predictor {
     uint8_t cell_coarse[256];
     Lane *lanes;
     Memory lanes_memory;
-    uint32_t active, level;
+    uint32_t streams, active, level;
     uint32_t *coded; /* lanes with an undecided turn at this level */
     uint32_t n_coded;
     uint64_t turns;
@@ -56,24 +56,6 @@ struct Predictor {
 };
 
 /* ---- making and freeing ---- */
-
-/* Room for everything that so many tokens may show, within what is left beside the history: half of it for nodes, a quarter
- * for lists, a sixteenth for matches. The rest is below 2 MB but for the largest vocabularies. */
-static int tables_create(Tables *t, uint32_t tokens, size_t memory) {
-    size_t history = (size_t)4 * tokens, left = memory - (history < memory * 7 / 8 ? history : memory * 7 / 8);
-    uint64_t want = tokens < 64 ? 64 : tokens;
-    uint32_t node_bits = log2_ceil(want * 12),
-             list_bits = log2_ceil(want * (LISTS + SPARSE + (t->traits ? COLUMNS : 0)));
-    uint32_t match_bits = log2_ceil(want);
-    while (node_bits > 8 && (sizeof(NodeBucket) << node_bits) > left / 2) node_bits--;
-    while (list_bits > 8 && (sizeof(FollowerList) << list_bits) > left / 4) list_bits--;
-    while (match_bits > 8 && (sizeof(uint32_t) * MATCH_ORDERS << match_bits) > left / 16) match_bits--;
-    match_bits = match_bits < 8 ? 8 : match_bits;
-    t->memory = (sizeof(NodeBucket) << node_bits) + (sizeof(FollowerList) << list_bits)
-                + (sizeof(uint32_t) * MATCH_ORDERS << match_bits);
-    return nodes_create(&t->nodes, node_bits) || followers_create(&t->followers, list_bits)
-           || history_create(&t->history, match_bits);
-}
 
 /* ---- what is learnt beforehand ---- */
 
@@ -176,9 +158,7 @@ void predictor_free(Predictor *p) {
 #undef FREE
     sets_free(&p->sets);
     final_free(&p->final);
-    nodes_free(&p->tables.nodes);
-    followers_free(&p->tables.followers);
-    history_free(&p->tables.history);
+    tables_free(&p->tables);
     memory_free(&p->lanes_memory);
     free(p->coded);
     free(p);
@@ -194,6 +174,7 @@ int predictor_block(Predictor *p, uint32_t streams, uint32_t tokens) {
     free(p->coded);
     p->lanes = memory_create(&p->lanes_memory, sizeof(Lane) * streams);
     p->coded = malloc(sizeof(uint32_t) * streams);
+    p->streams = streams;
     if (!p->lanes || !p->coded) return -1;
     for (uint32_t s = 0; s < streams; s++) {
         p->lanes[s].position = start;
@@ -202,6 +183,13 @@ int predictor_block(Predictor *p, uint32_t streams, uint32_t tokens) {
         start += tokens / streams + (s < tokens % streams);
     }
     return 0;
+}
+
+int predictor_pieces(Predictor *p, Pieces *pieces) {
+    *pieces = p->tables.pieces;
+    return pieces_add(pieces, p, sizeof *p) || pieces_add(pieces, p->lanes, sizeof(Lane) * p->streams)
+           || pieces_add(pieces, p->coded, sizeof(uint32_t) * p->streams)
+           || pieces_add(pieces, p->tables.history.tokens, sizeof(uint32_t) * p->tables.history.length);
 }
 
 int predictor_fits(const Start *start) {

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pieces.h"
 #include "start.h"
 #include "tree.h"
 
@@ -49,6 +50,9 @@ int predictor_fits(const Start *start);
 
 /* What was learnt, as a start: the shape without lengths; with `out` (start_size) the bytes, for these lengths, too. */
 void predictor_learnt(const Predictor *p, Start *shape, const uint8_t *lengths, uint8_t *out);
+
+/* All that it knows, for as long as the block lasts: to be put back into the same predictor. 0, or -1. */
+int predictor_pieces(Predictor *p, Pieces *pieces);
 
 /* Bytes of all tables. */
 size_t predictor_memory(const Predictor *p);

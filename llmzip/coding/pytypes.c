@@ -166,7 +166,29 @@ static PyObject *decoder_ahead(DecoderObject *self, void *closure) {
     return PyLong_FromSize_t(ahead);
 }
 
+/* Where it is in its data, which is not copied. */
+static PyObject *decoder_save(DecoderObject *self, PyObject *args) {
+    (void)args;
+    return PyBytes_FromStringAndSize((const char *)&self->decoder, sizeof self->decoder);
+}
+
+static PyObject *decoder_restore(DecoderObject *self, PyObject *saved) {
+    RangeDecoder decoder;
+    if (!PyBytes_CheckExact(saved) || PyBytes_GET_SIZE(saved) != (Py_ssize_t)sizeof decoder) goto foreign;
+    memcpy(&decoder, PyBytes_AS_STRING(saved), sizeof decoder);
+    if (decoder.data != self->decoder.data || decoder.length != self->decoder.length) goto foreign;
+    self->decoder = decoder;
+    Py_RETURN_NONE;
+foreign:
+    PyErr_SetString(PyExc_ValueError, "not what this decoder saved");
+    return NULL;
+}
+
 static PyMethodDef decoder_methods[] = {
+    {"save", (PyCFunction)decoder_save, METH_NOARGS,
+     "save()\n--\n\nWhere it is (bytes), for `restore` of the same decoder."},
+    {"restore", (PyCFunction)decoder_restore, METH_O,
+     "restore(saved)\n--\n\nBack to where it was saved. Raises ValueError."},
     {"decode", (PyCFunction)decoder_decode, METH_O,
      "decode(probabilities)\n--\n\nThe next turns (bytes of 0 and 1), for uint16 probabilities in 1/65536."},
     {NULL, NULL, 0, NULL},

@@ -1,7 +1,5 @@
 #include "turn.h"
 
-#include <stdlib.h>
-
 /* Borders and middles of the classes of |log odds|. */
 static const int32_t edge[COARSE / 2 - 1] = {180, 384, 640, 1024, 1600};
 static const int32_t middle[COARSE / 2] = {90, 280, 512, 820, 1300, 2000};
@@ -15,14 +13,4 @@ uint32_t coarse_class(int32_t logit) {
 
 int32_t coarse_middle(uint32_t coarse) {
     return coarse < COARSE / 2 ? -middle[COARSE / 2 - 1 - coarse] : middle[coarse - COARSE / 2];
-}
-
-void *part_table(Tables *tables, size_t size) {
-    tables->memory += size;
-    return calloc(size, 1);
-}
-
-void *table_lines(Tables *tables, Memory *memory, size_t size) {
-    tables->memory += size;
-    return memory_create(memory, size);
 }

@@ -9,6 +9,7 @@
 #include "history.h"
 #include "memory.h"
 #include "nodes.h"
+#include "pieces.h"
 #include "tree.h"
 
 /* format: sizes and classes below decide probabilities. */
@@ -37,6 +38,7 @@ typedef struct {
     FollowerTable followers;
     History history;
     size_t memory; /* bytes of all tables, those of the parts included */
+    Pieces pieces; /* all of them */
 } Tables;
 
 /* Rank of a token in the history; TOKEN_UNKNOWN stays. */
@@ -57,6 +59,10 @@ static inline uint32_t kind_at(const Tables *tables, uint32_t token) {
     const uint8_t *trait = trait_at(tables, token);
     return trait ? trait[TRAIT_KIND] : 0;
 }
+
+/* The shared ones, for so many tokens within so many bytes. 0, or -1 when there is no memory. */
+int tables_create(Tables *t, uint32_t tokens, size_t memory);
+void tables_free(Tables *t);
 
 /* A table of a part: `size` zeroed bytes, counted; NULL when there is no memory. */
 void *part_table(Tables *tables, size_t size);

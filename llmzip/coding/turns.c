@@ -42,6 +42,8 @@ void turns_free(Turns *t) {
     free_lanes(t);
 }
 
+static uint64_t blocks; /* under the interpreter lock */
+
 int turns_lay_out(Turns *t, uint32_t streams, uint32_t tokens) {
     t->streams = 0; /* unusable, should memory run out below */
     free_lanes(t);
@@ -56,9 +58,17 @@ int turns_lay_out(Turns *t, uint32_t streams, uint32_t tokens) {
     if (t->predictor && predictor_block(t->predictor, streams, tokens)) return -1;
     t->streams = streams;
     t->tokens = tokens;
+    t->block = ++blocks;
     t->step = 0;
     t->level = t->depth;
     return 0;
+}
+
+int turns_pieces(Turns *t, Pieces *pieces) {
+    *pieces = (Pieces){.count = 0};
+    if (t->predictor && predictor_pieces(t->predictor, pieces)) return -1;
+    return pieces_add(pieces, &t->step, sizeof t->step)
+           || pieces_add(pieces, t->flag_probability, sizeof t->flag_probability);
 }
 
 uint32_t turns_active(const Turns *t) {

@@ -28,6 +28,7 @@ typedef struct {
     uint32_t *prefixes; /* kept here when mixing is off */
     uint16_t cell_probability[256];
     uint32_t flag_probability[2]; /* MapEntry: a token is unsafe; an unsafe one is escaped */
+    uint64_t block;               /* which of all blocks of the process */
 } Turns;
 
 /* centres: n_cells log odds (1/256 nat); memory in bytes; start: what the mixer begins with, a leaning tree included, for turns that
@@ -36,6 +37,9 @@ int turns_create(Turns *t, uint32_t leaves, const int16_t *centres, uint32_t n_c
                  int flags, size_t memory, uint32_t parts, const struct Ngrams *ngrams, const uint8_t *traits,
                  const Start *start);
 void turns_free(Turns *t);
+
+/* All that it knows between steps, for as long as the block lasts. 0, or -1. */
+int turns_pieces(Turns *t, Pieces *pieces);
 
 /* Lay out a block; what was learnt stays. 0, or -1 when there is no memory, after which nothing else may be called. */
 int turns_lay_out(Turns *t, uint32_t streams, uint32_t tokens);
