@@ -1,8 +1,8 @@
 """Two builds of llama.cpp against each other: portable files must open in both, exact ones only where they were made.
 
 Builds llama-cpp-python a second time, without AVX and the like, into `.venv-portability` (some minutes, once), then has
-each build restore what the other one made. Usage: portability.py [--other PYTHON], an interpreter with llmzip's
-dependencies.
+each build restore what the other one made. Usage: portability.py [--other PYTHON] [--part levels|models]; PYTHON: an
+interpreter with llmzip's dependencies.
 Exit status 0 if all is as it should be.
 """
 
@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".venv-portability"
 PLAIN = ["NATIVE", "AVX", "AVX2", "AVX512", "FMA", "F16C", "BMI2", "SSE42"]
 QUANTISED = {"F16": 1, "Q8_0": 7, "Q4_K_M": 15}
+TEXTS = {"the-lighthouse-ledger.txt": 8000, "parser.c": 2500, "gezeiten.txt": 2500, "server.log": 6000}
+LEVELS = ("-1", "-6", "-9")
 SLOW = 30.0  # seconds; a refusal includes starting Python and loading the model, on a machine that may be busy
 
 
@@ -149,7 +151,9 @@ def main() -> int:
     """Run all checks; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--other", metavar="PYTHON", help="an interpreter with another build, instead of making one")
-    other = parser.parse_args().other or plain_build()
+    parser.add_argument("--part", choices=("levels", "models"), help="only that: the levels, or own models")
+    options = parser.parse_args()
+    other = options.other or plain_build()
     builds = (Build("native", sys.executable), Build("plain", other))
     for build in builds:
         print(f"{build.name}: {build.features()}")
@@ -159,20 +163,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="llmzip-portability-") as name:
         folder = Path(name)
         checks = Checks(folder, builds)
-        for corpus, length in (
-            ("the-lighthouse-ledger.txt", 8000),
-            ("parser.c", 2500),
-            ("gezeiten.txt", 2500),
-            ("server.log", 6000),
-        ):
+        for corpus, length in TEXTS.items() if options.part != "models" else ():
             source = folder / corpus
             source.write_bytes((ROOT / "corpora" / corpus).read_bytes()[:length])
-            for level in ("-1", "-6", "-9"):
+            for level in LEVELS:
                 checks.portable(source, level)
-        checks.portable(source, "--ctx", "64", "--streams", "4")
         source = folder / "tiny.txt"
         source.write_bytes((ROOT / "corpora" / "field-notes.txt").read_bytes()[:800])
-        for model in quantised(folder):
+        checks.portable(source, "--ctx", "64", "--streams", "4")
+        for model in quantised(folder) if options.part != "levels" else ():
             checks.portable(source, model=model)
             checks.exact(source, model)
     print("as it should be" if not checks.failed else "NOT as it should be")

@@ -8,7 +8,8 @@ a program `python` that runs everything for that processor (tools/aarch64.sh mak
 
 A cell is a build, a number of threads, a number of streams and a way of encoding: by prefill, or in the decoder's own steps. For each the
 odds of all turns are computed once. That a block opens is then told from the cells: it does if every cell that
-the encoder chose is found again from the decoder's odds, and if not, how many turns are misread. Real blocks of each build are opened by each other one, too.
+the encoder chose is found again from the decoder's odds, and if not, how many turns are misread. Real blocks of each build, and whole files at
+levels 1, 6 and 9, are opened by each other one, too; at level 1 all builds must write the same file.
 Exit status 0 if all do.
 """
 
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parent.parent
 KNOWN = ("native", "noavx", "avx2", "openblas", "fastmath", "aarch64")
 THREADS, STREAMS, WAYS = (1, 2), (1, 4, 32), ("prefill", "steps")
+LEVELS = (1, 6, 9)
 EMULATED = ("aarch64",)
 SHORT = 4  # one part in so many of the text is for two threads, which get into each other's way on busy machines, and for emulated processors
 REACH = 9.7  # log odds: beyond the outermost edge drift changes nothing
@@ -38,6 +40,7 @@ def odds_file(folder: Path, build: str, threads: int, streams: int, way: str, si
 
 def inside(options: argparse.Namespace) -> None:
     """In the process of one build: compute the odds of all cells, make blocks, open those of others."""
+    import llmzip
     from llmzip.codec.agreement import PORTABLE_TOLERANCE, Coding
     from llmzip.codec.decoding import decode_block
     from llmzip.codec.evaluation import Session, in_steps, prefill
@@ -52,21 +55,27 @@ def inside(options: argparse.Namespace) -> None:
     folder, text = options.folder, options.text.read_bytes()
     if options.open:
         pipeline = BlockPipeline(Session(load_model(None, 1)), Coding(embedded.WINDOW, PORTABLE_TOLERANCE, True))
-        for payload in sorted(folder.glob("*.block")):
-            size = int(payload.stem.split("-")[-1])
-            if payload.name.startswith(options.inside + "-") or (
+        for stored in sorted([*folder.glob("*.block"), *folder.glob("*.llmz")]):
+            size = int(stored.stem.split("-")[-1])
+            if stored.name.startswith(options.inside + "-") or (
                 options.inside in EMULATED and size > len(text) // SHORT
             ):
                 continue
-            data = text[: int(payload.stem.split("-")[-1])]
+            data, repaired = text[:size], False
             try:
-                good, repaired = decode_block(pipeline, payload.read_bytes(), len(data), data.__eq__)
-                print(payload.stem, "repaired" if repaired else "ok" if good == data else "wrong", flush=True)
+                if stored.suffix == ".llmz":
+                    good = llmzip.decompress(stored.read_bytes())
+                else:
+                    good, repaired = decode_block(pipeline, stored.read_bytes(), len(data), data.__eq__)
+                print(stored.name, "repaired" if repaired else "ok" if good == data else "wrong", flush=True)
             except LlmzipError as error:
-                print(payload.stem, f"FAILED: {error}", flush=True)
+                print(stored.name, f"FAILED: {error}", flush=True)
         return
     print(arithmetic(0), flush=True)
     emulated, short = options.inside in EMULATED, text[: len(text) // SHORT]
+    for data in [short] if emulated else [short, text]:
+        for level in LEVELS:
+            (folder / f"{options.inside}-level{level}-{len(data)}.llmz").write_bytes(llmzip.compress(data, level=level))
     for threads in THREADS[:1] if emulated else THREADS:
         pipeline = BlockPipeline(Session(load_model(None, threads)), Coding(embedded.WINDOW, PORTABLE_TOLERANCE, True))
         for data in [short] if emulated or threads > 1 else [short, text]:
@@ -190,6 +199,10 @@ def main() -> int:
             for line in build.run("--folder", folder, "--text", text, "--open"):
                 say(f"{build.name} opens {line}")
                 failed |= not line.endswith((" ok", " repaired"))
+        for size in {path.stem.split("-")[-1] for path in folder.glob("*.llmz")}:
+            written = {path.read_bytes() for path in folder.glob(f"*-level1-{size}.llmz")}
+            say(f"level 1, {size} bytes: {len(written)} different file{'s'[: len(written) > 1]}")
+            failed |= len(written) > 1
     if options.report:
         options.report.write_text("\n".join(lines) + "\n")
     say("NOT as it should be" if failed else "as it should be")
