@@ -7,8 +7,9 @@ share is that of (one core's rows a second x cores), first by the clock on the w
 from __future__ import annotations
 
 import io
-import os
+import math
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -38,9 +39,11 @@ class Clock:
         self.rates: dict[str, list[tuple[float, float]]] = {}
 
     def add(self, name: str, rows: int, began: tuple[float, float]) -> None:
-        """A part of so many rows, which `began` then, ends now."""
+        """A part of so many rows, which `began` then, ends now. What worker processes take is known when they end, which is too late."""
         wall, processor = (now - then for now, then in zip(moment(), began, strict=True))
+        processor = math.inf if "--jobs" in name else processor
         self.rates.setdefault(name, []).append((rows / wall, rows / processor))
+        print(f"{name}: {rows / wall:,.0f} rows/s", file=sys.stderr)
 
     def show(self, kind: str, cores: int) -> None:
         """Medians of all parts of a kind, the first of which is that of one core."""
@@ -48,16 +51,17 @@ class Clock:
         found = {name: [statistics.median(rates) for rates in zip(*self.rates[name], strict=True)] for name in names}
         wall, processor = found[names[0]]
         for name in names:
-            shares = (
-                f"{found[name][0] / wall / cores:6.0%}{found[name][1] / processor:6.0%}" if name != names[0] else ""
-            )
+            shares = ""
+            if name != names[0]:
+                shares = f"{found[name][0] / wall / cores:6.0%}" + (
+                    f"{found[name][1] / processor:6.0%}" if found[name][1] else ""
+                )
             print(f"  {name:52}{found[name][0]:8,.0f} rows/s{shares}")
 
 
 def moment() -> tuple[float, float]:
-    """Seconds on the wall's clock, and of processor time of this process and of those that ended."""
-    times = os.times()
-    return time.perf_counter(), times.user + times.system + times.children_user + times.children_system
+    """Seconds on the wall's clock, and of processor time."""
+    return time.perf_counter(), time.process_time()
 
 
 def side_by_side(
