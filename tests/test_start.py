@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmzip.coding import _mixer as _mixer_module
 from llmzip.coding import packaged, start_file
 from llmzip.coding.mixing import Mixer
 from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder
@@ -49,6 +50,41 @@ def test_round_trip(tree, data):
         done += active
     decoder, mixer = TurnDecoder(coder.finish()), _mixer(tree, streams, len(ranks))
     assert (mixer.decode_steps(decoder, len(ranks)) == ranks).all()
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+def test_texts_of_numbers_come_back(tree, streams):
+    """They and what follows them have contexts of their own (numbers.h), after 1,024 tokens."""
+    place = {piece: token for token, piece in enumerate(pieces())}
+    spelt = [place[bytes([byte])] for i in range(120) for byte in b"%d,%d.5,rain (x)\n" % (i * 7919 % 1000, i % 30)]
+    words = [place[piece] for piece in (b" the", b" ships", b",", b"\n")] * 300
+    ranks = tree.ranks[np.array(spelt + words + spelt)]
+    packed = []
+    for plain in (True, False):
+        _mixer_module.use_loops(plain)
+        coder, mixer, done = TurnEncoder(), _mixer(tree, streams, len(ranks)), 0
+        while active := mixer.active:
+            rows = ranks[done : done + active]
+            coder.encode(*mixer.encode_steps(rows, np.zeros(active, np.uint8), None, active))
+            done += active
+        packed.append(coder.finish())
+    assert packed[0] == packed[1]
+    decoder, mixer = TurnDecoder(packed[0]), _mixer(tree, streams, len(ranks))
+    back = [mixer.decode_steps(decoder, mixer.active * 50) for _ in iter(lambda: mixer.active, 0)]
+    assert (np.concatenate(back) == ranks).all()
+
+
+def test_a_start_at_rest_has_coarse_weights_and_few_visits():
+    whole = embedded_start()
+    rest = whole.resting(3, 2, 64)
+    at = 32 + whole.leaves
+    assert np.frombuffer(rest.data, "<u2", whole.rows, at).max() == 3
+    weights = [
+        np.frombuffer(start.data, "<i2", whole.rows * whole.inputs, at + 2 * whole.rows) for start in (whole, rest)
+    ]
+    assert (weights[1] % 64 == 0).all() and np.abs(weights[0].astype(int) - weights[1]).max() <= 32
+    assert np.frombuffer(rest.data, "<u2", whole.maps, len(rest.data) - 2 * whole.maps).max() == 2
+    assert len(rest.data) == len(whole.data)
 
 
 def test_frequent_tokens_have_short_paths(tree):

@@ -27,6 +27,7 @@ COUNTED = 3_000_000  # tokens of a source whose frequency is looked at
 STRETCH = 30_000  # tokens learnt from at a time
 VISITS = 1500  # what a row of weights counts as at most: the text at hand shall weigh more
 OBSERVATIONS = 60  # and what a state of a map does
+WEIGHT_STEP = 8  # of 2^-10: finer weights gain nothing
 SEED = 1
 
 # Shares of the tokens of each source, and how many stretches are learnt from. `records`, and a part of everything, are
@@ -73,7 +74,7 @@ def make_start(config: Config) -> bytes:
             data = b"".join(pieces()[token] for token in stretch)
             stretch = digit_speller().spell(TokenText(stretch, []), data).tokens
         start = _learnt(start, tree, tree.ranks[stretch])
-    return zlib.compress(start.resting(VISITS, OBSERVATIONS).data, 9)
+    return zlib.compress(start.resting(VISITS, OBSERVATIONS, WEIGHT_STEP).data, 9)
 
 
 def _learnt(start: Start, tree: VocabularyTree, ranks: NDArray[np.uint32]) -> Start:

@@ -56,6 +56,14 @@ static inline uint64_t columns_above(const ColumnsLane *lane, const History *his
     return hash_mix(history_at(history, lane->guess[0].up), lane->field);
 }
 
+/* In texts of numbers, contexts for counters: what stands above with the last token, and with what follows it there. */
+static inline void columns_instead(const ColumnsLane *lane, const History *history, TokenContext *token) {
+    uint32_t up = lane->guess[0].up, above = history_at(history, up);
+    uint32_t next = up == UINT32_MAX ? TOKEN_UNKNOWN : history_at(history, up + 1);
+    token->more[0] = hash_mix(hash_mix(301, above), token->t[1]);
+    token->more[1] = hash_mix(hash_mix(hash_mix(302, above), next), lane->field);
+}
+
 /* The token that the line began with. */
 static inline uint32_t columns_first(ColumnsLane *lane, const Tables *tables, uint32_t position) {
     uint32_t start = columns_line(lane, 0)->start[0];

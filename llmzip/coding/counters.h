@@ -1,4 +1,5 @@
-/* Counters: how a node was left before, alone, under the last one and two tokens, under what stands above, and under words. */
+/* Counters: how a node was left before, alone, under the last one, two and three tokens, under what stands above, under words, and
+ * under what is open; in texts of numbers what stands above takes the place of three tokens and of what is open. */
 #ifndef LLMZIP_COUNTERS_H
 #define LLMZIP_COUNTERS_H
 
@@ -31,7 +32,13 @@ static inline NodeCounter node_update(NodeCounter c, int bit, int32_t first) {
 }
 
 /* ---- the part ---- */
-enum { COUNTERS = 7, COUNTER_INPUTS = 4, COUNTERS_INPUTS = COUNTER_INPUTS * COUNTERS };
+enum {
+    COUNTERS = 9,
+    COUNTERS_SEEN = 2,
+    COUNTERS_SEEN_END = 7,
+    COUNTER_INPUTS = 4,
+    COUNTERS_INPUTS = COUNTER_INPUTS * COUNTERS
+};
 /* States of the map: slow and fast probability and count in classes. */
 enum { COUNTER_SLOW = 24, COUNTER_FAST = 16, COUNTER_SEEN = 6 };
 enum { COUNTER_STATES = COUNTER_SLOW * COUNTER_FAST * COUNTER_SEEN };
@@ -53,7 +60,15 @@ void counters_free(Counters *part);
 static inline void counters_begin(const Counters *part, CountersLane *lane, Tables *tables, const TokenContext *token) {
     (void)part, (void)tables;
     const uint64_t context[COUNTERS] = {
-        0, token->near[1], token->near[2], token->above, token->words[0], token->words[1], token->words[2],
+        0,
+        token->near[1],
+        token->near[2],
+        token->above,
+        token->words[0],
+        token->words[1],
+        token->words[2],
+        token->more[0],
+        token->more[1],
     };
     for (uint32_t i = 1; i < COUNTERS; i++) lane->context[i] = hash_mix(context[i], 1000 + i);
 }
@@ -90,7 +105,8 @@ static inline void counters_inputs(Counters *part, CountersLane *lane, const Tur
     for (int i = 0; i < COUNTERS; i++, input += COUNTER_INPUTS) {
         NodeCounter c = *counter_at(part, lane, turn, i);
         int32_t n = node_count(c), slow = node_slow(c);
-        if (i >= COUNTERS - 5) found->seen = found->seen * 4 + (n == 0 ? 0 : n < 3 ? 1 : n < 9 ? 2 : 3);
+        if (i >= COUNTERS_SEEN && i < COUNTERS_SEEN_END)
+            found->seen = found->seen * 4 + (n == 0 ? 0 : n < 3 ? 1 : n < 9 ? 2 : 3);
         if (n == 0) {
             lane->entry[i] = NULL;
             for (int k = 0; k < COUNTER_INPUTS; k++) input[k] = 0;

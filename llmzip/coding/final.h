@@ -88,13 +88,13 @@ static inline void final_turn(FinalLane *lane) {
     for (int i = 1; i < FINALS; i++) lane->row[i] = lane->next[i];
 }
 
-/* Two parts of the gated probability and one of each map's. */
+/* As much of the gated probability as of each map's. */
 static inline int32_t final_average(const Final *part, FinalLane *lane, const Turn *turn, const Evidence *found,
                                     int32_t logit, int32_t gated) {
     lane->row[0] = part->rows[0] + (turn->level * 3 + found->expected) * FINAL_ROW;
-    int32_t sum = 2 * gated + 2;
+    int32_t sum = gated + 2;
     for (int i = 0; i < FINALS; i++) sum += final_refine(lane->row[i], logit, &lane->low, &lane->fraction);
-    int32_t refined = sum / (2 + FINALS);
+    int32_t refined = sum / (1 + FINALS);
     return refined < 1 ? 1 : refined > 65535 ? 65535 : refined;
 }
 

@@ -37,4 +37,20 @@ static inline void numbers_begin(NumbersLane *lane, const Tables *tables, TokenC
     token->digits = lane->length < 2 ? lane->length : lane->length < 4 ? 2 : 3;
 }
 
+/* A text is one of numbers where so many of so many tokens were some: tables and most logs. Of prose, code and markup a sixth is at most. */
+enum { NUMBERS_SHOWN = 1024, NUMBERS_MANY = 320 };
+
+/* A token is known. */
+static inline void numbers_note(Tables *tables, uint32_t token) {
+    tables->numbers += (kind_at(tables, token) & KIND_NUMBER) != 0;
+    tables->shown++;
+}
+
+/* Between steps: shown is below NUMBERS_SHOWN and the number of streams together. */
+static inline void numbers_judge(Tables *tables) {
+    if (tables->shown < NUMBERS_SHOWN) return;
+    tables->numeric = tables->numbers * NUMBERS_SHOWN >= tables->shown * NUMBERS_MANY;
+    tables->shown = tables->numbers = 0;
+}
+
 #endif

@@ -223,6 +223,11 @@ static void begin_lane(Predictor *p, Lane *lane) {
     numbers_begin(&lane->numbers, &p->tables, &token);
     words_begin(&lane->words, &p->tables, &token);
     token.above = columns_above(&lane->columns, &p->tables.history);
+    token.more[0] = token.order[3];
+    token.more[1] = hash_mix(token.words[0], words_open(&lane->words));
+    if (p->tables.numeric) columns_instead(&lane->columns, &p->tables.history, &token);
+    lane->turn.open = (uint32_t)(words_open(&lane->words) >> (64 - ROW_BITS));
+    lane->turn.word = (uint32_t)(token.words[0] >> (64 - ROW_BITS));
     if (kind_at(&p->tables, token.t[1]) & KIND_FIELD) lane->field = 0;
     lane->field = hash_mix(lane->field + 1, token.t[1]);
     lane->turn.digits = token.digits;
@@ -377,8 +382,10 @@ void predictor_end(Predictor *p, uint32_t *places) {
 #define END(name, ...) name##_end(&p->name, &lane->name, &p->tables, lane->position, place);
         INPUT_PARTS(END)
 #undef END
+        numbers_note(&p->tables, place);
         lane->position++;
     }
+    numbers_judge(&p->tables);
 }
 
 void predictor_prefixes(const Predictor *p, uint32_t *prefixes) {

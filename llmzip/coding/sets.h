@@ -10,7 +10,7 @@
 
 /* format: everything here decides probabilities. */
 
-enum { SETS = 15 };
+enum { SETS = 16 };
 _Static_assert((int)SETS <= (int)OUTPUTS, "the second layer has room for OUTPUTS sets");
 
 /* Rows of each set; `sets_rows` has the formulas that index them. */
@@ -22,13 +22,14 @@ enum {
     ROWS_TREND = 9 * 9 * 9,
     ROWS_COARSE = DEPTH_MAX * COARSE * 2,
     ROWS_NODE = 1024 + DEPTH_MAX,
-    ROWS_STREAM = 256,
+    ROWS_STREAM = 1 << ROW_BITS,
     ROWS_SUPPORT = 32 * COARSE,
     ROWS_COLUMN = 17 * 4 * 3,
     ROWS_RECALL = 3 * 136,
     ROWS_FIELD = 1 << ROW_BITS,
     ROWS_LINE = 1 << ROW_BITS,
     ROWS_SEEN = 1024,
+    ROWS_WORD = 1 << ROW_BITS,
 };
 
 /* The first row of each set, all in one table. */
@@ -48,7 +49,8 @@ enum {
     FIRST_FIELD = FIRST_RECALL + ROWS_RECALL,
     FIRST_LINE = FIRST_FIELD + ROWS_FIELD,
     FIRST_SEEN = FIRST_LINE + ROWS_LINE,
-    SETS_ROWS = FIRST_SEEN + ROWS_SEEN,
+    FIRST_WORD = FIRST_SEEN + ROWS_SEEN,
+    SETS_ROWS = FIRST_WORD + ROWS_WORD,
 };
 
 /* The second layer: by level, expected turn and place within a number; by the last token; by order and class of the cell. */
@@ -112,14 +114,14 @@ static inline void sets_select(Sets *part, SetsLane *lane, const Turn *turn, con
         FIRST_COARSE + (level * COARSE + turn->coarse) * 2 + (highest > 0),
         FIRST_NODE + (level < 10 ? turn->node : 1024 + level),
         FIRST_BEFORE + turn->row[1],
-        FIRST_STREAM + (turn->stream & 255),
+        FIRST_STREAM + (turn->alone ? turn->open : turn->stream & (ROWS_STREAM - 1)),
         FIRST_SUPPORT + (found->support & 31) * COARSE + turn->coarse,
         FIRST_COLUMN + (found->column * 4 + state) * 3 + few,
         FIRST_RECALL + found->recall * 3 + found->expected,
         FIRST_FIELD + turn->field,
         FIRST_LINE + turn->line,
         FIRST_SEEN + found->seen,
-
+        FIRST_WORD + turn->word,
     };
     for (int s = 0; s < SETS; s++) {
         lane->weights[s] = part->weights + (size_t)row[s] * (size_t)part->inputs;
@@ -150,7 +152,8 @@ static inline int32_t sets_mix(const Sets *part, SetsLane *lane, const Input *in
 /* turns: coded so far; everything learns fast in a file's first turns. */
 static inline void sets_train(const Sets *part, SetsLane *lane, const Turn *turn, const Input *input, int inputs,
                               uint64_t turns, int bit) {
-    int32_t target = bit ? 65535 : 0, least = 50 + (int32_t)(UINT64_C(300) * 20000 / (20000 + turns));
+    int32_t target = bit ? 65535 : 0, most = turn->alone ? 150 : 300,
+            least = (turn->alone ? 40 : 50) + (int32_t)((uint64_t)most * 20000 / (20000 + turns));
     int32_t error[SETS];
     int sets = part->on ? SETS : 1;
     for (int s = 0; s < sets; s++) {

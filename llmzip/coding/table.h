@@ -35,7 +35,10 @@ void table_free(Table *part);
 static inline void table_begin(const Table *part, TableLane *lane, Tables *tables, const TokenContext *token) {
     lane->entry = NULL;
     if (!part->ngrams) return;
-    for (int i = 0; i < NGRAMS_ORDERS - 1; i++) lane->before[i] = rank_at(tables, token->t[i + 1]);
+    /* Of numbers in texts of numbers the longer contexts know nothing. */
+    int known = tokens_in_number(tables, token) ? 1 : NGRAMS_ORDERS - 1;
+    for (int i = 0; i < NGRAMS_ORDERS - 1; i++)
+        lane->before[i] = i < known ? rank_at(tables, token->t[i + 1]) : TOKEN_UNKNOWN;
     ngrams_ask(part->ngrams, lane->before);
 }
 

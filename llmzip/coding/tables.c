@@ -12,7 +12,7 @@ int tables_create(Tables *t, uint32_t tokens, size_t memory) {
     size_t history = (size_t)4 * tokens, left = memory - (history < memory * 7 / 8 ? history : memory * 7 / 8);
     uint64_t want = tokens < 64 ? 64 : tokens;
     uint32_t node_bits = log2_ceil(want * 12),
-             list_bits = log2_ceil(want * (LISTS + SPARSE + (t->traits ? COLUMNS : 0)));
+             list_bits = log2_ceil(want * (LISTS + SPARSE + (t->traits ? COLUMNS : 0) - 1)); /* one is often silent */
     uint32_t match_bits = log2_ceil(want);
     while (node_bits > 8 && (sizeof(NodeBucket) << node_bits) > left / 2) node_bits--;
     while (list_bits > 8 && (sizeof(FollowerList) << list_bits) > left / 4) list_bits--;

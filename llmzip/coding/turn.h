@@ -37,8 +37,10 @@ typedef struct {
     NodeTable nodes;
     FollowerTable followers;
     History history;
-    size_t memory; /* bytes of all tables, those of the parts included */
-    Pieces pieces; /* all of them */
+    uint32_t shown, numbers; /* tokens since this was looked at last, and how many of them were numbers */
+    uint32_t numeric; /* whether there were many (numbers.h): a text of numbers, where columns say more than words */
+    size_t memory;    /* bytes of all tables, those of the parts included */
+    Pieces pieces;    /* all of them */
 } Tables;
 
 /* Rank of a token in the history; TOKEN_UNKNOWN stays. */
@@ -87,6 +89,7 @@ typedef struct {
     uint64_t order[CONTEXT_TOKENS + 1];
     uint64_t place;    /* neighbourhood of the token within its stream */
     uint64_t words[3]; /* the word so far: alone, with the one before, with the one before that (words.h) */
+    uint64_t more[2];  /* the last three tokens, and what is open; in texts of numbers what stands above (columns.h) */
     uint64_t above;    /* hash of what stands above, in the same field (columns.h) */
     /* By numbers.h: contexts like order[1], order[2] and t[2], which within a number look at what stands before it. */
     uint64_t near[3], wide;
@@ -95,6 +98,11 @@ typedef struct {
 } TokenContext;
 
 enum { ROW_BITS = 10, DIGITS = 4 };
+
+/* Whether a number stands before the token, in a text of numbers: what says little there is left out, which saves time. */
+static inline int tokens_in_number(const Tables *tables, const TokenContext *token) {
+    return tables->numeric && token->digits;
+}
 
 /* One turn of one stream. */
 typedef struct {
@@ -108,6 +116,7 @@ typedef struct {
     int32_t model;  /* log odds from outside the mixer: what all parts correct */
     uint32_t coarse;
     uint32_t digits, row[2]; /* as in TokenContext */
+    uint32_t open, word;     /* by what is open, and by the letters of the word so far */
     uint32_t field, line; /* rows of weights by the tokens of the field so far; by field and what the line began with */
 } Turn;
 
