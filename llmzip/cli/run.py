@@ -279,6 +279,9 @@ def operate(operation: str, files: tuple[str, ...], parameters: dict[str, Any]) 
         return info.show(files, options) if options.verbose else listing.show(files, options)
     from llmzip.cli.selection import Selection
 
+    if operation == "compress" and not options.network:
+        # NumPy's library of linear algebra, which nothing here calls, would start a thread for every core.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     chosen = Selection(files, options, compressing=operation == "compress")
     session = Run(options)
     code = session.for_each(chosen, getattr(session, operation))
