@@ -97,6 +97,29 @@ def test_a_team_is_one_set_of_streams():
     team.close()
 
 
+class Later:
+    """Alone from the n-th question on."""
+
+    def __init__(self, n):
+        self.left = n
+
+    def __call__(self):
+        self.left -= 1
+        return self.left < 0
+
+
+def test_a_lane_joins_when_a_core_becomes_free():
+    seen, asked = set(), Later(4)
+
+    def work(session, check):
+        seen.add(threading.current_thread())
+        while len(seen) < 2:
+            check()
+
+    on_lanes(Session(FakeModel(lanes=2), asked), 2, work)
+    assert len(seen) == 2 and asked.left < 0
+
+
 def test_an_error_in_a_part_comes_out_when_all_have_ended():
     class Failing:
         def __init__(self, fails):

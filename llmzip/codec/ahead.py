@@ -32,6 +32,11 @@ def always() -> bool:
     return True
 
 
+def never() -> bool:
+    """That others are."""
+    return False
+
+
 def workers(wanted: int, source: BinaryIO) -> int:
     """Blocks of a source to work on at once; wanted: 0 = as `at_once` says.
 

@@ -243,7 +243,7 @@ class ModelChoice:
         """The pipeline that `ask` gives, called with the lock held, for one block.
 
         Several threads may have one model at once, each with caches of its own, where it has lanes for them; else the lock is held
-        all the time. alone: whether no other block is in work, so that this one may use all lanes.
+        all the time. alone: whether no other block is in work, so that this one may use all lanes; asked again now and then.
         """
         with self.lock:
             self.place.borrow(bounded(self._settings.threads) or usable_cores())
@@ -253,7 +253,7 @@ class ModelChoice:
                 return
             self.place.borrowers += 1
         try:
-            with pipeline.session.branch(pipeline.session.lanes if alone() else 1) as session:
+            with pipeline.session.branch(alone) as session:
                 yield pipeline.on(session)
         finally:
             self.place.give_back()

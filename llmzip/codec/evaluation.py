@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from llmzip.codec.ahead import always
 from llmzip.codec.layout import Layout
 from llmzip.model.base import BranchingEvaluator, Evaluator, LanguageModel, Window
 from llmzip.model.schedule import Span, spans
@@ -31,13 +32,13 @@ class Disagreement(Exception):
 class Session:
     """A loaded model with its evaluator kept from block to block (making one allocates and clears its caches).
 
-    lanes: cores that a block may use, each with an evaluator of its own; 0 = all that the model has use for.
+    alone: whether its block may use all cores that the model has use for, each with an evaluator of its own, or one; asked now and then.
     """
 
-    def __init__(self, model: LanguageModel, lanes: int = 0) -> None:
+    def __init__(self, model: LanguageModel, alone: Callable[[], bool] = always) -> None:
         self.model = model
         self.most_lanes: int = getattr(model, "lanes", 1)
-        self.lanes = lanes or self.most_lanes
+        self._alone = alone
         self._held: Evaluator | None = None
         self._shape: tuple[object, ...] = ()
         self._branches: list[Session] = []
@@ -46,6 +47,11 @@ class Session:
     def shared(self) -> bool:
         """Whether several threads may work with the model, each with a branch of its own."""
         return self.most_lanes > 1
+
+    @property
+    def lanes(self) -> int:
+        """Cores that its block may use now."""
+        return self.most_lanes if self._alone() else 1
 
     def evaluator(self, streams: int, context: int, rows: int) -> BranchingEvaluator:
         """An evaluator of this shape with empty caches; what was given out before is no longer valid."""
@@ -85,13 +91,13 @@ class Session:
         return held
 
     @contextlib.contextmanager
-    def branch(self, lanes: int) -> Iterator[Session]:
-        """A session of the same model for another thread, with evaluators of its own; kept for the next one."""
+    def branch(self, alone: Callable[[], bool]) -> Iterator[Session]:
+        """A session of the same model for another thread, with evaluators of its own; kept for the next one. alone: as of the class."""
         try:
             one = self._branches.pop()
         except IndexError:
             one = Session(self.model)
-        one.lanes = lanes
+        one._alone = alone
         try:
             yield one
         finally:
@@ -140,10 +146,10 @@ class Steps:
         self._slots, self._positions = np.arange(streams, dtype=np.int32), np.empty(streams, np.int32)
         context = min(window.context, len(before) + steps) + rows - 1
         self._before, self._at_once = before, min(len(before), max(1, _rows_at_once(session) // streams))
+        shape = streams, context, max(most, rows + streams if rows > 1 else 0, streams * self._at_once)
         # The bits of exact files depend on the rows of a step.
-        self._evaluator = (session.evaluator if session.model.exact or rows > 1 else session.team)(
-            streams, context, max(most, rows + streams if rows > 1 else 0, streams * self._at_once)
-        )
+        bound = rows > 1 or session.model.exact
+        self._evaluator: Evaluator = session.evaluator(*shape) if bound else session.team(*shape)
         _read(self._evaluator, before, streams, self._at_once)
 
     def _rows_each(self, active: int) -> int:

@@ -277,13 +277,13 @@ class BlockPipeline:
                 done += len(indices)
                 progress(min(1.0, done / count))
 
-        lanes = 1 if self.coding.exact or observer is not SILENT else min(self.session.lanes, layout.streams)
+        lanes = 1 if self.coding.exact or observer is not SILENT else min(self.session.most_lanes, layout.streams)
         if lanes > 1:
             from llmzip.codec.evaluation import groups_of
             from llmzip.codec.lanes import on_lanes
 
             # Whoever is done with a group takes the next one.
-            groups = iter(groups_of(self.session, layout, self.window, lanes=lanes))
+            groups = iter(groups_of(self.session, layout, self.window, lanes=self.session.lanes))
 
             def work(session: Session, check: Check) -> None:
                 for indices, logits in self.on(session).evaluate(tokens, layout, lead, groups):
