@@ -50,7 +50,7 @@ portability: $(VENV)/.installed-test ## Exchange files with a build of llama.cpp
 	@$(BIN)/python tools/portability.py
 	@$(BIN)/python tools/portability_matrix.py
 
-fuzz: $(VENV)/.installed ## Mutate what readers read (FUZZ_SECONDS=30 for each part and way), property tests at length
+fuzz: $(VENV)/.installed-test ## Mutate what readers read (FUZZ_SECONDS=30 for each part and way), property tests at length
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check '.[fuzz]'
 	@$(BIN)/python tools/fuzz.py --seconds $(or $(FUZZ_SECONDS),30)
 	@$(BIN)/python tools/fuzz.py --seconds $(or $(FUZZ_SECONDS),30) real
@@ -61,13 +61,13 @@ gpu: ## Build llama.cpp with CUDA into .venv-gpu, measure a GPU: drift, files bo
 	@CMAKE_ARGS="-DGGML_CUDA=on $(CMAKE_ARGS)" .venv-gpu/bin/python tools/install.py
 	@.venv-gpu/bin/python benchmarks/gpu.py $(GPU_TEXTS)
 
-torture: $(VENV)/.installed ## Kill it 1,000 times, fill its disk, let its reads and writes fail (half an hour)
-	@$(BIN)/python tools/torture.py
+torture: $(VENV)/.installed-test ## Kill it 1,000 times, fill its disk, let its reads and writes fail (half an hour; TORTURE="--kills 50 --real 3 --faults 1")
+	@$(BIN)/python tools/torture.py $(TORTURE)
 
-sanitize: $(VENV)/.installed ## Run the native modules' tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(BIN)/python tools/sanitize.py
+sanitize: $(VENV)/.installed-test ## Run the native modules' tests under AddressSanitizer and UndefinedBehaviorSanitizer (SANITIZE=tests/test_mixing.py)
+	@$(BIN)/python tools/sanitize.py $(SANITIZE)
 
-soak: $(VENV)/.installed ## Compress and decompress for ten minutes in one process, which must not grow (SOAK_SECONDS=600)
+soak: $(VENV)/.installed-test ## Compress and decompress for ten minutes in one process, which must not grow (SOAK_SECONDS=600)
 	@$(BIN)/python tools/soak.py --seconds $(or $(SOAK_SECONDS),600)
 
 lock: $(VENV)/.installed ## Write down the versions of all packages in the environment (requirements-dev.lock)

@@ -11,20 +11,8 @@ subclasses of `LlmzipError`, and of Python's own where Python has one.
 
 from __future__ import annotations
 
-from llmzip.errors import (
-    ArithmeticMismatchError,
-    ContextError,
-    CorruptError,
-    LlmzipError,
-    ModelError,
-    TruncatedError,
-    UsageError,
-)
-from llmzip.version import __version__
-
-TYPE_CHECKING = (
-    False  # as in `typing`, which takes a while: the sooner this module is there, the sooner the command hears Ctrl-C
-)
+# As in `typing`, which takes a while: the sooner this module is there, the sooner the command hears Ctrl-C.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
@@ -33,8 +21,18 @@ if TYPE_CHECKING:
     from llmzip.codec.codec import Codec
     from llmzip.codec.settings import Settings
     from llmzip.codec.summary import Summary
+    from llmzip.errors import (
+        ArithmeticMismatchError,
+        ContextError,
+        CorruptError,
+        LlmzipError,
+        ModelError,
+        TruncatedError,
+        UsageError,
+    )
     from llmzip.files.file import LlmzipFile, open
     from llmzip.files.incremental import Compressor, Decompressor
+    from llmzip.version import __version__
 
 __all__ = [
     "ArithmeticMismatchError",
@@ -57,12 +55,20 @@ __all__ = [
 ]
 
 _HOMES = {  # of the names that are loaded when they are first used
+    "ArithmeticMismatchError": "llmzip.errors",
     "Codec": "llmzip.codec.codec",
     "Compressor": "llmzip.files.incremental",
+    "ContextError": "llmzip.errors",
+    "CorruptError": "llmzip.errors",
     "Decompressor": "llmzip.files.incremental",
+    "LlmzipError": "llmzip.errors",
     "LlmzipFile": "llmzip.files.file",
+    "ModelError": "llmzip.errors",
     "Settings": "llmzip.codec.settings",
     "Summary": "llmzip.codec.summary",
+    "TruncatedError": "llmzip.errors",
+    "UsageError": "llmzip.errors",
+    "__version__": "llmzip.version",
     "open": "llmzip.files.file",
 }
 

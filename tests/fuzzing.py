@@ -10,7 +10,7 @@ import random
 import struct
 from binascii import crc_hqx
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from zlib import crc32
 
@@ -188,7 +188,14 @@ class QuickEvaluator:
 
     def slide(self, streams: int, drop: int) -> None: ...
 
+    def copy(self, source: int, first: int, stop: int) -> None: ...
+
     def clear(self) -> None: ...
+
+    def save(self) -> NDArray[np.uint8]:
+        return np.empty(0, np.uint8)
+
+    def restore(self, caches: NDArray[np.uint8]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -196,13 +203,31 @@ class QuickEvaluator:
 class QuickModel(FakeModel):
     """Of few tokens, with next to nothing to do for a step: the decoder's own time is what counts."""
 
-    def __init__(self) -> None:
-        pieces = [b"a", b"the ", b"b", b" ", b"of ", b"\n", b"\xc3", b"\xa9", b"", b""]
-        super().__init__(pieces=pieces, window=Window(8, 2))
+    def __init__(
+        self,
+        pieces: Sequence[bytes] = (b"a", b"the ", b"b", b" ", b"of ", b"\n", b"\xc3", b"\xa9", b"", b""),
+        tokenize: Callable[[bytes], NDArray[np.int32]] | None = None,
+    ) -> None:
+        super().__init__(pieces=pieces, window=Window(8, 2), tokenize=tokenize)
         self.rows = self.table[:32].astype(np.float32)
 
-    def evaluator(self, streams, context, rows):  # type: ignore[no-untyped-def]
+    def evaluator(self, streams, context, rows, threads=0):  # type: ignore[no-untyped-def]
         return QuickEvaluator(self.rows, context, rows)
+
+
+class LongModel(QuickModel):
+    """Of tokens of 64 bytes, so that much text goes through in little time. texts: what its tokens stand for."""
+
+    def __init__(self) -> None:
+        chance, length = random.Random(5), 64
+        self.texts = [b" " + bytes(chance.choices(b"abcdefghijklmnopqrstuvwxyz", k=length - 1)) for _ in range(30)]
+        ids = {text: token for token, text in enumerate(self.texts)}
+
+        def tokenize(text: bytes) -> NDArray[np.int32]:
+            parts = (text[at : at + length] for at in range(0, len(text), length))
+            return np.array([ids.get(part, 0) for part in parts], np.int32)
+
+        super().__init__([*self.texts, b"", b""], tokenize)
 
 
 class Decoder:

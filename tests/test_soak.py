@@ -19,7 +19,7 @@ def test_nothing_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where no other program's files come and go
 
-    running = soak.Soak(noise=1 << 18)
+    running = soak.Soak(noise=1 << 18, long=1 << 18)
     for _ in range(9):
         running.round()
         running.note()

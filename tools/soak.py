@@ -1,10 +1,11 @@
 """Soak: one process that compresses and decompresses for a long time must not grow.
 
-    python tools/soak.py [--seconds N]
+    python tools/soak.py [--seconds N] [--only KIND]...
 
-Texts at level 1, short ones with the network, bytes that are no text, empty ones, damaged ones, files in a temporary folder, all with one
-codec for each level. Memory, open files and temporary files are noted every few rounds; what is taken in the last third must not be more than
-in the second one. Prints what went through.
+Texts at level 1, short ones with the network, with the tests' fake model and long ones with a fake model of long tokens, bytes that are no
+text, empty ones, damaged ones, files in a temporary folder, all with one codec for each kind. Memory, open files and temporary files are noted
+after each round; what is taken in the last third must not be more than in the second one. Prints what went through; each run adds a line
+for each kind to build/soak/tally.tsv.
 """
 
 from __future__ import annotations
@@ -18,11 +19,18 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmzip.codec import Codec
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+TALLY = ROOT / "build" / "soak" / "tally.tsv"
+KINDS = ("level 1", "network", "fake model", "long", "no text")
 ALLOWED = 8 << 20  # bytes of growth: less than any cache or block
 
 
@@ -33,21 +41,25 @@ def resident() -> int:
 
 
 class Soak:
-    """What goes through, and what was noted."""
+    """What goes through, and what was noted. noise, long: bytes of a piece that is no text, and of one for the model of long tokens."""
 
-    def __init__(self, seed: int = 1, noise: int = 8 << 20) -> None:
+    def __init__(self, seed: int = 1, noise: int = 8 << 20, long: int = 16 << 20, kinds: Sequence[str] = KINDS) -> None:
         from fakes import FakeModel
+        from fuzzing import LongModel
 
         from llmzip.codec import Codec
 
-        self._chance, self._noise = random.Random(seed), noise
+        self._chance, self._noise, self._long, self._kinds = random.Random(seed), noise, long, kinds
         self._texts = [path.read_bytes() for path in sorted((ROOT / "corpora").iterdir()) if path.is_file()]
         self._codecs = {
-            "level 1": (Codec(level=1, threads=1), 60_000),
+            "level 1": (Codec(level=1, threads=1), 300_000 if len(kinds) == 1 else 60_000),
             "network": (Codec(threads=1), 300),
             "fake model": (Codec(FakeModel(), threads=1), 4_000),
         }
-        self.through = dict.fromkeys([*self._codecs, "no text"], 0)
+        self._all = b"".join(self._texts)
+        self._pieces = LongModel().texts
+        self._of_long = Codec(LongModel(), threads=1)
+        self.through = dict.fromkeys(kinds, 0)
         self.noted: list[tuple[int, int, int]] = []
 
     def round(self) -> None:
@@ -55,7 +67,9 @@ class Soak:
         from llmzip.errors import LlmzipError
 
         for name, (codec, length) in self._codecs.items():
-            text = self._chance.choice(self._texts)
+            if name not in self._kinds:
+                continue
+            text = self._all if name == "level 1" else self._chance.choice(self._texts)
             start = self._chance.randrange(max(1, len(text) - length))
             data = text[start : start + self._chance.randrange(length)]
             packed = codec.compress(data)
@@ -65,15 +79,20 @@ class Soak:
             damaged[self._chance.randrange(len(damaged))] ^= 1 << self._chance.randrange(8)
             with contextlib.suppress(LlmzipError):
                 assert codec.decompress(bytes(damaged)) == data
-        codec, _ = self._codecs["level 1"]
-        noise = self._chance.randbytes(self._noise)
+        if "no text" in self._kinds:
+            self._file("no text", self._codecs["level 1"][0], self._chance.randbytes(self._noise))
+        if "long" in self._kinds:
+            texts = self._chance.choices(self._pieces, k=self._long // len(self._pieces[0]))
+            self._file("long", self._of_long, b"".join(texts))
+
+    def _file(self, name: str, codec: Codec, data: bytes) -> None:
         with tempfile.TemporaryFile() as file:
-            codec.compress_stream(io.BytesIO(noise), file)
+            codec.compress_stream(io.BytesIO(data), file)
             file.seek(0)
             sink = io.BytesIO()
             codec.decompress_stream(file, sink)
-            assert sink.getvalue() == noise
-        self.through["no text"] += len(noise)
+            assert sink.getvalue() == data
+        self.through[name] += len(data)
 
     def note(self) -> None:
         """What is taken now."""
@@ -97,15 +116,29 @@ class Soak:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--only", action="append", choices=KINDS, help="of these kinds (default: all)")
+    parser.add_argument(
+        "--seed", type=int, default=time.time_ns(), help="of what is taken (default: another one each time)"
+    )
     options = parser.parse_args()
-    soak, began, rounds = Soak(), time.monotonic(), 0
-    while time.monotonic() - began < options.seconds or rounds < 9:
+    with tempfile.TemporaryDirectory() as tempfile.tempdir:  # where no other program's files come and go
+        soak_for(options.seconds, options.seed, options.only or KINDS)
+
+
+def soak_for(seconds: float, seed: int, kinds: Sequence[str]) -> None:
+    """One run."""
+    soak, began, rounds = Soak(seed, kinds=kinds), time.monotonic(), 0
+    while time.monotonic() - began < seconds or rounds < 9:
         soak.round()
         soak.note()
         rounds += 1
         if rounds % 20 == 0:
             print(rounds, soak.through, soak.noted[-1], flush=True)
     soak.judge()
+    TALLY.parent.mkdir(parents=True, exist_ok=True)
+    with open(TALLY, "a") as tally:
+        for name, size in soak.through.items():
+            tally.write(f"{name}\t{size}\t{rounds}\t{soak.noted[len(soak.noted) // 3][0]}\t{soak.noted[-1][0]}\n")
     sizes = ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in soak.through.items())
     first, last = soak.noted[len(soak.noted) // 3], soak.noted[-1]
     print(
