@@ -376,9 +376,9 @@ class Counting(Codec):
 
     decoded_blocks = 0
 
-    def decode_block(self, *args):
+    def decode_block(self, *args, **given):
         self.decoded_blocks += 1
-        return super().decode_block(*args)
+        return super().decode_block(*args, **given)
 
 
 def test_a_seek_decodes_one_block_and_the_last_few_stay():
@@ -542,11 +542,11 @@ class Interrupted(Codec):
 
     left = 3
 
-    def decode_block(self, *args):
+    def decode_block(self, *args, **given):
         self.left -= 1
         if not self.left:
             raise KeyboardInterrupt
-        return super().decode_block(*args)
+        return super().decode_block(*args, **given)
 
 
 def test_an_interruption_is_not_taken_for_the_end():
