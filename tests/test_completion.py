@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
 import shutil
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,10 +76,18 @@ class Terminal:
 
     def __init__(self, shell: str) -> None:
         Path(f".{shell}rc").write_text(f"PS1='{PROMPT.decode()}'\n{STARTS[shell]}")
-        self._child, self._terminal = pty.fork()
-        if not self._child:
-            os.environ.update(ZDOTDIR=os.getcwd(), TERM="dumb", HOME=os.getcwd())
-            os.execvp(shell, COMMANDS[shell])
+        self._terminal, theirs = pty.openpty()
+        settings = os.environ | {"ZDOTDIR": os.getcwd(), "TERM": "dumb", "HOME": os.getcwd()}
+        self._child = subprocess.Popen(
+            COMMANDS[shell],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=settings,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(theirs)
         self._read = b""
         self._until(lambda: PROMPT in self._read)
 
@@ -97,9 +107,9 @@ class Terminal:
         return shown.read_text().removesuffix("\n")
 
     def close(self) -> None:
-        os.write(self._terminal, b"exit\n")
+        self._child.kill()
+        self._child.wait()
         os.close(self._terminal)
-        os.waitpid(self._child, 0)
 
 
 @pytest.fixture(params=["bash", "zsh"])
