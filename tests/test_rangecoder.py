@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder
+from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder, from_shortest, shortest
 from llmzip.errors import CorruptError
 
 RangeEncoder = runpy.run_path(str(Path(__file__).parent.parent / "tools" / "aarch64" / "constriction.py"))[
@@ -54,6 +54,19 @@ def test_length_is_near_the_ideal() -> None:
     p = probabilities / 65536
     ideal = -np.log2(np.where(bits == 1, p, 1 - p)).sum() / 8
     assert len(encoder.finish()) < ideal * 1.0005 + 8
+
+
+@pytest.mark.parametrize("turns", [300, 5_000])
+@pytest.mark.parametrize("end", [0, 1])
+def test_many_turns_to_the_left_can_be_read(turns: int, end: int) -> None:
+    bits, probabilities = np.zeros(turns + 1, np.uint8), np.full(turns + 1, 30_000, np.uint16)
+    bits[20], bits[-1] = 1, end
+    encoder = TurnEncoder()
+    encoder.encode(bits, probabilities)
+    assert encoder.finish().endswith(b"\0") == (not end)
+    assert TurnDecoder(encoder.finish()).decode(probabilities).tolist() == bits.tolist()
+    found = shortest(bits, probabilities)
+    assert TurnDecoder(from_shortest(found)).decode(probabilities).tolist() == bits.tolist()
 
 
 def test_nothing_is_nothing() -> None:

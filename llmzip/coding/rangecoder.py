@@ -4,7 +4,8 @@ A thin layer over `constriction`'s queue range coder (32-bit words, 64-bit state
 Probabilities are uint16 in units of 1/65536 of a right turn (bit 1), 1..65535: as float64 they are exact, so the
 coder's own fixed-point form of them is the same on every machine.
 
-format: words are written little-endian, zero bytes at the end are cut (the decoder reads on as zeros).
+format: words are written little-endian, zero bytes at the end are cut, at most 16 of them (the decoder reads on as zeros, but not for
+long: `rangedecoder.h`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from llmzip.errors import CorruptError
 _TURN = constriction.stream.model.Bernoulli(perfect=False)
 _SCALE = 1.0 / 65536.0
 _WORD = np.dtype("<u4")
+_MOST_CUT = 16  # bytes: the decoder allows for 32, of which it looks 8 ahead
 
 
 class TurnEncoder:
@@ -50,10 +52,19 @@ class TurnEncoder:
         at, (lower, width) = self._coder.pos()
         return at, (int(lower), int(width))
 
+    def words(self) -> NDArray[np.uint32]:
+        """All turns so far as whole words, (n,)."""
+        words: NDArray[np.uint32] = self._coder.get_compressed()
+        return words
+
     def finish(self) -> bytes:
         """All turns so far as bytes."""
-        words: NDArray[np.uint32] = self._coder.get_compressed()
-        return words.astype(_WORD).tobytes().rstrip(b"\0")
+        return _cut(self.words().astype(_WORD).tobytes())
+
+
+def _cut(data: bytes) -> bytes:
+    """Without the zeros at its end. Many turns to the left leave many zeros; a decoder that met no end of them would not see damage."""
+    return data.rstrip(b"\0").ljust(len(data) - _MOST_CUT, b"\0")
 
 
 def shortest(bits: NDArray[np.uint8] | bytes, probabilities: NDArray[np.uint16] | bytes) -> bytes:
@@ -64,15 +75,14 @@ def shortest(bits: NDArray[np.uint8] | bytes, probabilities: NDArray[np.uint16] 
     """
     encoder = TurnEncoder()
     encoder.encode(bits, probabilities)
-    whole = encoder.finish()
     at, (lower, width) = encoder.state
-    words = np.frombuffer(_padded(whole), _WORD).astype(">u4").tobytes()
+    words = encoder.words().astype(">u4").tobytes()
     turns, chances = np.frombuffer(bits, np.uint8), np.frombuffer(probabilities, np.uint16)
     # The number of the interval with the most zeros at its end; a carry into earlier words shows below.
     for shift in range(56, -8, -8):
         number = -(-lower >> max(shift, 0)) << max(shift, 0)
         if number < min(lower + width, 1 << 64):
-            found = (words[: 4 * at] + number.to_bytes(8, "big")).rstrip(b"\0")
+            found = _cut(words[: 4 * at] + number.to_bytes(8, "big"))
             decoder = TurnDecoder(from_shortest(found))
             try:
                 if np.array_equal(decoder.decode(chances), turns):
@@ -80,7 +90,7 @@ def shortest(bits: NDArray[np.uint8] | bytes, probabilities: NDArray[np.uint16] 
             except CorruptError:
                 pass
             break
-    return words.rstrip(b"\0")
+    return _cut(words)
 
 
 def _padded(data: bytes) -> bytes:
