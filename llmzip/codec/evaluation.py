@@ -173,6 +173,17 @@ class Steps:
         self._evaluator.discard(active, span.position + 1)
         return np.ascontiguousarray(logits[::each])
 
+    def give(self, span: Span, inputs: NDArray[np.int32], use: Callable[[NDArray[np.float32], int], None]) -> None:
+        """The same, but the logits go to `use`, with the number of their first stream: in parts, perhaps by several threads at once."""
+        if not isinstance(self._evaluator, Team):
+            use(self.evaluate(span, inputs), 0)
+            return
+        if span.slide:
+            self._evaluator.slide(self._streams, self._window.drop)
+        active = len(inputs)
+        self._positions[:active] = span.position
+        self._evaluator.give(inputs, self._positions[:active], self._slots[:active], use)
+
     def save(self) -> NDArray[np.uint8]:
         """A copy of all caches, (bytes,), between two steps."""
         return self._evaluator.save()

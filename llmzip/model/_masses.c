@@ -208,13 +208,14 @@ static PyObject *Masses_path_odds(Masses *self, PyObject *args) {
 
 static PyObject *Masses_load(Masses *self, PyObject *args) {
     Py_buffer logits;
-    if (!PyArg_ParseTuple(args, "y*", &logits)) return NULL;
+    Py_ssize_t first = 0;
+    if (!PyArg_ParseTuple(args, "y*|n", &logits, &first)) return NULL;
     Py_ssize_t rows = logits.len / (self->leaves * 4);
-    int bad = logits.len != rows * self->leaves * 4 || rows > self->rows;
+    int bad = logits.len != rows * self->leaves * 4 || first < 0 || first > self->rows || rows > self->rows - first;
     int finite = 1;
     if (!bad) {
-        Py_BEGIN_ALLOW_THREADS for (Py_ssize_t r = 0; r < rows; r++) finite &=
-            fill_row(self, (const float *)logits.buf + r * self->leaves, row_of(self, r), heap_of(self, r));
+        Py_BEGIN_ALLOW_THREADS for (Py_ssize_t r = 0; r < rows; r++) finite &= fill_row(
+            self, (const float *)logits.buf + r * self->leaves, row_of(self, first + r), heap_of(self, first + r));
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&logits);
@@ -264,7 +265,9 @@ static PyObject *Masses_depth(Masses *self, void *unused) {
 static PyMethodDef Masses_methods[] = {
     {"path_odds", (PyCFunction)Masses_path_odds, METH_VARARGS,
      "path_odds(logits, ranks, out): odds of all turns on the path to each row's rank."},
-    {"load", (PyCFunction)Masses_load, METH_VARARGS, "load(logits): keep the masses of these rows for `odds`."},
+    {"load", (PyCFunction)Masses_load, METH_VARARGS,
+     "load(logits, first=0): keep the masses of these rows, from row `first` on, for `odds`. Threads may load rows of "
+     "their own."},
     {"odds", (PyCFunction)Masses_odds, METH_VARARGS,
      "odds(level, prefixes, out): odds of the turn below each row's node at one level, from the loaded rows."},
     {NULL, NULL, 0, NULL},

@@ -33,24 +33,33 @@ class Team:
     def evaluate(
         self, tokens: NDArray[np.int32], positions: NDArray[np.int32], streams: NDArray[np.int32]
     ) -> NDArray[np.float32]:
-        bounds = [*np.searchsorted(streams, self._firsts).tolist(), len(tokens)]
-        jobs = [
-            partial(self._part, member, tokens[start:stop], positions[start:stop], streams[start:stop] - first, start)
-            for member, first, start, stop in zip(self._members, self._firsts, bounds, bounds[1:], strict=False)
-            if start < stop
-        ]
-        self._together(jobs)
+        self.give(tokens, positions, streams, self._keep)
         return self._logits[: len(tokens)]
 
-    def _part(
+    def _keep(self, logits: NDArray[np.float32], first: int) -> None:
+        self._logits[first : first + len(logits)] = logits
+
+    def give(
         self,
-        member: Evaluator,
         tokens: NDArray[np.int32],
         positions: NDArray[np.int32],
         streams: NDArray[np.int32],
-        start: int,
+        use: Callable[[NDArray[np.float32], int], None],
     ) -> None:
-        self._logits[start : start + len(tokens)] = member.evaluate(tokens, positions, streams)
+        """As `evaluate`, but each member's logits go to `use`, with the number of their first row, in the member's thread."""
+        bounds = [*np.searchsorted(streams, self._firsts).tolist(), len(tokens)]
+
+        def part(member: Evaluator, first: int, start: int, stop: int) -> None:
+            rows = slice(start, stop)
+            use(member.evaluate(tokens[rows], positions[rows], streams[rows] - np.int32(first)), start)
+
+        self._together(
+            [
+                partial(part, member, first, start, stop)
+                for member, first, start, stop in zip(self._members, self._firsts, bounds, bounds[1:], strict=False)
+                if start < stop
+            ]
+        )
 
     def _together(self, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
         """What the jobs give, the first one done by this thread. No job is at work any more when one of them raises."""
