@@ -1,6 +1,6 @@
 """Every build of llama.cpp at hand against every other, in every shape: do files made in one open in the other, and how far do they drift?
 
-usage: portability_matrix.py [--builds FOLDER] [--bytes N] [--report FILE] [TEXT...]
+usage: portability_matrix.py [--builds FOLDER] [--bytes N] [--files] [--report FILE] [TEXT...]
 
 FOLDER (default: $LLMZIP_BUILDS) has a folder of shared libraries for each build, as llama-cpp-python takes them from LLAMA_CPP_LIB_PATH; `native` is
 the one that is installed. The builds that docs/portability.md speaks of and that are not there are named. A folder of the name aarch64 has
@@ -9,7 +9,7 @@ a program `python` that runs everything for that processor (tools/aarch64.sh mak
 A cell is a build, a number of threads, a number of streams and a way of encoding: by prefill, or in the decoder's own steps. For each the
 odds of all turns are computed once. That a block opens is then told from the cells: it does if every cell that
 the encoder chose is found again from the decoder's odds, and if not, how many turns are misread. Real blocks of each build, and whole files at
-levels 1, 6 and 9, are opened by each other one, too; at level 1 all builds must write the same file.
+levels 1, 6 and 9, are opened by each other one, too; at level 1 all builds must write the same file. With --files only that is done.
 Exit status 0 if all do.
 """
 
@@ -20,6 +20,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,8 @@ def inside(options: argparse.Namespace) -> None:
     for data in [short] if emulated else [short, text]:
         for level in LEVELS:
             (folder / f"{options.inside}-level{level}-{len(data)}.llmz").write_bytes(llmzip.compress(data, level=level))
+    if options.files:
+        return
     for threads in THREADS[:1] if emulated else THREADS:
         pipeline = BlockPipeline(Session(load_model(None, threads)), Coding(embedded.WINDOW, PORTABLE_TOLERANCE, True))
         for data in [short] if emulated or threads > 1 else [short, text]:
@@ -134,12 +137,38 @@ def compared(maker: dict[str, NDArray[np.float64]], reader: dict[str, NDArray[np
     return float(drift.max(initial=0)), int(near.sum()), wrong
 
 
+def misread(folder: Path, say: Callable[[str], None]) -> bool:
+    """Whether a turn of the cells in a folder is misread; says what there is."""
+    held, failed = {}, False
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path) as file:
+            held[tuple(path.stem.split("-"))] = dict(file)
+    say(
+        f"{'maker':>10}{'reader':>10}{'threads':>9}{'streams':>9} {'encoder':<9}{'turns':>9}{'largest':>10}{'margin':>8}{'misread':>9}"
+    )
+    worst, cells = 0.0, 0
+    for (maker, made_with, streams, way, size), made in held.items():
+        for (reader, read_with, others, steps, length), read in held.items():
+            if (others, length, steps) != (streams, size, "steps"):
+                continue
+            largest, turns, wrong = compared(made, read)
+            margin = f"{30e-6 / largest:.1f}" if largest else "-"
+            say(
+                f"{maker:>10}{reader:>10}{made_with + ' / ' + read_with:>9}{streams:>9} {way:<9}{turns:>9}{largest:>10.1e}{margin:>8}{wrong:>9}"
+            )
+            worst, cells, failed = max(worst, largest), cells + 1, failed or wrong > 0
+    rest = f"largest drift {worst:.1e}, margin left {30e-6 / worst:.1f}" if worst else "no drift"
+    say(f"{cells} cells, {rest}")
+    return failed
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("texts", nargs="*", type=Path, metavar="TEXT", help="default: six kinds of corpora/")
     parser.add_argument("--builds", type=Path, default=os.environ.get("LLMZIP_BUILDS"), metavar="FOLDER")
     parser.add_argument("--only", nargs="*", help="builds to take (default: all that are there)")
     parser.add_argument("--bytes", type=int, default=12_000, help="of all texts together")
+    parser.add_argument("--files", action="store_true", help="whole files at three levels alone")
     parser.add_argument("--report", type=Path, help="write the cells to a file, too")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -167,34 +196,13 @@ def main() -> int:
         print(line, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="llmzip-matrix-") as name:
-        folder = Path(name)
+        folder, only = Path(name), ["--files"] if options.files else []
         text = folder / "text"
         text.write_bytes(b"".join(path.read_bytes()[:share] for path in texts))
         for build in builds:
-            say(f"{build.name}: {build.run('--folder', folder, '--text', text)[0]}")
-        held = {}
-        for path in sorted(folder.glob("*.npz")):
-            with np.load(path) as file:
-                held[tuple(path.stem.split("-"))] = dict(file)
-        say(
-            f"{'maker':>10}{'reader':>10}{'threads':>9}{'streams':>9} {'encoder':<9}{'turns':>9}{'largest':>10}{'margin':>8}{'misread':>9}"
-        )
-        worst, cells = 0.0, 0
-        for (maker, made_with, streams, way, size), made in held.items():
-            for (reader, read_with, others, steps, length), read in held.items():
-                if (others, length, steps) != (streams, size, "steps"):
-                    continue
-                largest, turns, wrong = compared(made, read)
-                margin = f"{30e-6 / largest:.1f}" if largest else "-"
-                say(
-                    f"{maker:>10}{reader:>10}{made_with + ' / ' + read_with:>9}{streams:>9} {way:<9}{turns:>9}{largest:>10.1e}{margin:>8}{wrong:>9}"
-                )
-                worst, cells, failed = max(worst, largest), cells + 1, failed or wrong > 0
-        say(
-            f"{cells} cells, largest drift {worst:.1e}, margin left {30e-6 / worst:.1f}"
-            if worst
-            else f"{cells} cells, no drift"
-        )
+            say(f"{build.name}: {build.run('--folder', folder, '--text', text, *only)[0]}")
+        if not options.files:
+            failed = misread(folder, say)
         for build in builds:
             for line in build.run("--folder", folder, "--text", text, "--open"):
                 say(f"{build.name} opens {line}")
