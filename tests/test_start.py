@@ -85,6 +85,8 @@ def test_a_start_at_rest_has_coarse_weights_and_few_visits():
     assert (weights[1] % 64 == 0).all() and np.abs(weights[0].astype(int) - weights[1]).max() <= 32
     assert np.frombuffer(rest.data, "<u2", whole.maps, len(rest.data) - 2 * whole.maps).max() == 2
     assert len(rest.data) == len(whole.data)
+    with pytest.raises(ValueError, match="shape"):
+        whole.with_weights(whole.weights[1:])
 
 
 def test_frequent_tokens_have_short_paths(tree):

@@ -29,6 +29,7 @@ VISITS = 1500  # what a row of weights counts as at most: the text at hand shall
 OBSERVATIONS = 60  # and what a state of a map does
 WEIGHT_STEP = 8  # of 2^-10: finer weights gain nothing
 SEED = 1
+MEAN_FROM = 31  # stretches, after which the weights count: what stays is their mean, which no single stretch has bent
 
 # Shares of the tokens of each source, and how many stretches are learnt from. `records`, and a part of everything, are
 # numbers digit by digit, as the codec spells them.
@@ -66,7 +67,8 @@ def make_start(config: Config) -> bytes:
     generator = np.random.default_rng(SEED)
     plan = [source for source, count in STRETCHES.items() for _ in range(count)]
     generator.shuffle(plan)
-    for source in plan:
+    total, last = np.zeros(0), len(plan) - MEAN_FROM
+    for number, source in enumerate(plan):
         tokens = _tokens(config, source)
         first = int(generator.integers(0, max(1, len(tokens) - STRETCH)))
         stretch = tokens[first : first + STRETCH]
@@ -74,6 +76,11 @@ def make_start(config: Config) -> bytes:
             data = b"".join(pieces()[token] for token in stretch)
             stretch = digit_speller().spell(TokenText(stretch, []), data).tokens
         start = _learnt(start, tree, tree.ranks[stretch])
+        if number == MEAN_FROM:
+            total = np.zeros(len(start.weights))
+        if number >= MEAN_FROM:
+            total += start.weights
+    start = start.with_weights(np.rint(total / last).astype(np.int16))
     return zlib.compress(start.resting(VISITS, OBSERVATIONS, WEIGHT_STEP).data, 9)
 
 

@@ -2,14 +2,12 @@
 #include "pytypes.h"
 #include <limits.h>
 
-#include "final.h"
 #include "logistic.h"
-#include "maps.h"
 #include "network.h"
 #include "predictor.h"
 #include "pyloops.h"
+#include "turn.h"
 #include "turns.h"
-#include "votes.h"
 
 #define TOKENS_MAX (UINT32_C(1) << 28)
 
@@ -379,12 +377,8 @@ static PyObject *part_names(void) {
 }
 
 PyMODINIT_FUNC PyInit__mixer(void) {
-    logistic_init();
     network_init(0);
-    votes_init();
-    maps_init();
-    final_init();
-    ngrams_init();
+    tables_init();
     PyObject *m = PyModule_Create(&module);
     if (!m) return NULL;
     PyObject *type = PyType_FromSpec(&mixer_spec), *parts = part_names();

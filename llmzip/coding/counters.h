@@ -24,8 +24,8 @@ static inline NodeCounter node_update(NodeCounter c, int bit, int32_t first) {
     int32_t slow = node_slow(c), fast = node_fast(c), n = node_count(c);
     if (n == 0) slow = first;
     /* Up to 65535 times up to 43690: the product needs 64 bits. */
-    slow += (int32_t)(((int64_t)(bit ? 65535 - slow : -slow) * counter_rate[n]) >> 16);
-    int32_t step = bit ? 1023 - fast : -fast;
+    slow += (int32_t)(((int64_t)((65535 & -bit) - slow) * counter_rate[n]) >> 16);
+    int32_t step = (1023 & -bit) - fast;
     fast += n < 2 ? step / 2 : step / 4;
     if (n < NODE_COUNT_MAX) n++;
     return (uint32_t)slow << 16 | (uint32_t)fast << NODE_COUNT_BITS | (uint32_t)n;

@@ -29,7 +29,7 @@ void final_init(void);
 
 /* A row learns from its two nearest knots, by 1/12 at first and in the end by 1/128. */
 static inline void final_update(uint16_t *row, uint32_t low, int32_t fraction, int bit) {
-    int32_t a = row[low], b = row[low + 1], target = bit ? 65535 : 0, n = 12 + row[FINAL_VISITS] / 8;
+    int32_t a = row[low], b = row[low + 1], target = 65535 & -bit, n = 12 + row[FINAL_VISITS] / 8;
     if (n < 128) row[FINAL_VISITS]++;
     /* Steps with 16 fractional bits: |target - a| < 2^16 and rate <= 2^16 / 12, times at most FINAL_STEP / FINAL_STEP. */
     int64_t rate = final_rate[n];

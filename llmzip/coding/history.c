@@ -57,6 +57,17 @@ static uint32_t agreement(const History *history, uint32_t a, uint32_t b) {
     return n;
 }
 
+void history_ask(const History *history, uint32_t position, Match *match) {
+    uint32_t order = 0;
+    uint64_t hash = 0;
+    for (int i = MATCH_ORDERS - 1; i >= 0; i--) {
+        for (; order < match_orders[i]; order++)
+            hash = hash_mix(hash + order, history_before(history, position + 1, order + 1));
+        match->slot[i] = (uint32_t)(hash_mix(hash, order) >> (64 - history->bits));
+        PREFETCH(history->last[i] + match->slot[i]);
+    }
+}
+
 void history_advance(History *history, uint32_t position, Match *match) {
     uint32_t here = position + 1;
     if (match->length > 0 && history_expected(history, match) == history_get(history, position)) {
@@ -65,19 +76,17 @@ void history_advance(History *history, uint32_t position, Match *match) {
     } else {
         match->length = 0;
     }
-    uint32_t *slot[MATCH_ORDERS], order = 0;
-    uint64_t hash = 0;
-    for (int i = MATCH_ORDERS - 1; i >= 0; i--) {
-        for (; order < match_orders[i]; order++)
-            hash = hash_mix(hash + order, history_before(history, here, order + 1));
-        slot[i] = history->last[i] + (hash_mix(hash, order) >> (64 - history->bits));
-    }
+    uint32_t *slot[MATCH_ORDERS];
+    for (int i = 0; i < MATCH_ORDERS; i++) slot[i] = history->last[i] + match->slot[i];
     if (match->length < MATCH_SETTLED)
         for (int i = 0; i < MATCH_ORDERS; i++) {
             uint32_t next = *slot[i];
             if (next == 0 || next >= history->length || !history->tokens[next]) continue;
             uint32_t length = agreement(history, next, here);
-            if (length > match->length) *match = (Match){next, length};
+            if (length > match->length) {
+                match->next = next;
+                match->length = length;
+            }
         }
     for (int i = 0; i < MATCH_ORDERS; i++) *slot[i] = here;
 }

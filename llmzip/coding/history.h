@@ -18,8 +18,9 @@ typedef struct {
 } History;
 
 typedef struct {
-    uint32_t next;   /* position of the token expected now; meaningful where length > 0 */
-    uint32_t length; /* verified tokens of agreement before it */
+    uint32_t slot[MATCH_ORDERS]; /* of the last tokens, by history_ask */
+    uint32_t next;               /* position of the token expected now; meaningful where length > 0 */
+    uint32_t length;             /* verified tokens of agreement before it */
 } Match;
 
 int history_create(History *history, uint32_t bits);
@@ -46,7 +47,10 @@ static inline uint32_t history_at(const History *history, uint32_t position) {
     return position < history->length ? history_get(history, position) : TOKEN_UNKNOWN;
 }
 
-/* After the token at `position` is known: move its stream's match on to position + 1, or to a longer one, and note the
+/* The token at `position` is known: look for its place in the tables and ask for that memory, which may be anywhere. */
+void history_ask(const History *history, uint32_t position, Match *match);
+
+/* After history_ask of the token at `position` is known: move its stream's match on to position + 1, or to a longer one, and note the
  * position. */
 void history_advance(History *history, uint32_t position, Match *match);
 

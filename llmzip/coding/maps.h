@@ -20,7 +20,7 @@ static inline int32_t map_probability(MapEntry e) { return (int32_t)(e >> 16); }
 static inline MapEntry map_update(MapEntry e, int bit, uint32_t limit) {
     int32_t p = (int32_t)(e >> 10);
     uint32_t n = e & 1023;
-    p += (int32_t)(((int64_t)(bit ? (1 << 22) - 1 - p : -p) * counter_rate[n]) >> 16);
+    p += (int32_t)(((int64_t)((((1 << 22) - 1) & -bit) - p) * counter_rate[n]) >> 16);
     if (n < limit) n++;
     return (uint32_t)p << 10 | n;
 }

@@ -45,6 +45,9 @@
 /* Behind them: what weighs and refines the inputs. */
 #define STAGES(X) X(sets) X(gate) X(final)
 
+/* Groups of contexts across the parts, which a study may switch off, too: the letters of words, what is open, texts of numbers. */
+#define GROUPS(X) X(words) X(open) X(numbers)
+
 /* Places of the inputs. */
 enum {
     INPUT_MODEL,
@@ -60,7 +63,7 @@ _Static_assert(INPUTS <= INPUTS_MAX, "the sums of network.c are proven for INPUT
 /* Numbers of the parts: bits of what a study may switch off. A file is always made with all of them. */
 enum {
 #define NUMBER(name, ...) NUMBER_##name,
-    INPUT_PARTS(NUMBER) STAGES(NUMBER)
+    INPUT_PARTS(NUMBER) STAGES(NUMBER) GROUPS(NUMBER)
 #undef NUMBER
         PARTS,
     PART_ALL = (1 << PARTS) - 1,

@@ -1,6 +1,7 @@
 #include "predictor.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "hash.h"
 #include "numbers.h"
@@ -14,7 +15,7 @@
 
 const char *const predictor_part_names[] = {
 #define NAME(name, ...) #name,
-    INPUT_PARTS(NAME) STAGES(NAME)
+    INPUT_PARTS(NAME) STAGES(NAME) GROUPS(NAME)
 #undef NAME
 };
 const int predictor_parts = PARTS;
@@ -223,10 +224,12 @@ static void begin_lane(Predictor *p, Lane *lane) {
     numbers_begin(&lane->numbers, &p->tables, &token);
     words_begin(&lane->words, &p->tables, &token);
     token.above = columns_above(&lane->columns, &p->tables.history);
+    if (!(p->parts & PART_BIT(words))) memset(token.words, 0, sizeof token.words);
+    uint64_t open = p->parts & PART_BIT(open) ? words_open(&lane->words) : 0;
     token.more[0] = token.order[3];
-    token.more[1] = hash_mix(token.words[0], words_open(&lane->words));
+    token.more[1] = hash_mix(token.words[0], open);
     if (p->tables.numeric) columns_instead(&lane->columns, &p->tables.history, &token);
-    lane->turn.open = (uint32_t)(words_open(&lane->words) >> (64 - ROW_BITS));
+    lane->turn.open = (uint32_t)(open >> (64 - ROW_BITS));
     lane->turn.word = (uint32_t)(token.words[0] >> (64 - ROW_BITS));
     if (kind_at(&p->tables, token.t[1]) & KIND_FIELD) lane->field = 0;
     lane->field = hash_mix(lane->field + 1, token.t[1]);
@@ -379,13 +382,14 @@ void predictor_end(Predictor *p, uint32_t *places) {
         Lane *lane = p->lanes + s;
         uint32_t place = places[s] = lane->turn.node - (1u << p->tables.tree->depth);
         history_put(&p->tables.history, lane->position, place);
+        history_ask(&p->tables.history, lane->position, &lane->match.match);
 #define END(name, ...) name##_end(&p->name, &lane->name, &p->tables, lane->position, place);
         INPUT_PARTS(END)
 #undef END
         numbers_note(&p->tables, place);
         lane->position++;
     }
-    numbers_judge(&p->tables);
+    if (p->parts & PART_BIT(numbers)) numbers_judge(&p->tables);
 }
 
 void predictor_prefixes(const Predictor *p, uint32_t *prefixes) {

@@ -26,7 +26,7 @@ static inline int32_t residual_value(Residual r) {
 /* A step along the gradient of the cost of coding `bit` with the model's log odds so corrected. */
 static inline Residual residual_update(Residual r, int bit, int32_t model) {
     int32_t value = residual_value(r), n = (int32_t)(r & NODE_COUNT_MAX);
-    int32_t error = (bit ? 65535 : 0) - squash(model + (value >> 8));
+    int32_t error = (65535 & -bit) - squash(model + (value >> 8));
     /* |error| < 2^16 and the rate is below 2^10. */
     value += error * (20 + 2000 / (2 * n + 3)) >> 8;
     value = value > RESIDUAL_LIMIT ? RESIDUAL_LIMIT : value < -RESIDUAL_LIMIT ? -RESIDUAL_LIMIT : value;

@@ -3,6 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+uint16_t sets_rate[RATED];
+
+void sets_init(void) {
+    for (uint32_t n = 0; n < RATED; n++) sets_rate[n] = (uint16_t)sets_rate_of(n);
+}
+
 int sets_create(Sets *part, Tables *tables, const Weight *first, int inputs, int on) {
     part->inputs = inputs;
     part->on = on;

@@ -6,14 +6,19 @@ import struct
 import zlib
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmzip.coding import packaged
 from llmzip.errors import ModelError
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 FILE = packaged.START
 
 # format: blocks without a network decode with this start alone; files name it together with the table (table_file.py).
-IDENTITY = bytes.fromhex("25bd83665c081809")
+IDENTITY = bytes.fromhex("789c2735f32cc89c")
 
 MAGIC = b"\xecLZS\r\n\x01\x00"
 _SHAPE = struct.Struct("<6I")
@@ -39,6 +44,26 @@ class Start:
         at = len(MAGIC) + _SHAPE.size
         return self.data[at : at + self.leaves]
 
+    @property
+    def _of_weights(self) -> slice:
+        """Where the weights of both layers are."""
+        first = len(MAGIC) + _SHAPE.size + self.leaves + 2 * self.rows
+        return slice(first, first + 2 * (self.rows * self.inputs + self.mixes))
+
+    @property
+    def weights(self) -> NDArray[np.int16]:
+        """Of both layers, (rows * inputs + mixes,)."""
+        import numpy as np
+
+        return np.frombuffer(self.data[self._of_weights], "<i2")
+
+    def with_weights(self, weights: NDArray[np.int16]) -> Start:
+        """The same with these. Raises ValueError where they are not as many."""
+        place, data = self._of_weights, weights.astype("<i2").tobytes()
+        if len(data) != place.stop - place.start:
+            raise ValueError("weights of another shape")
+        return Start(self.data[: place.start] + data + self.data[place.stop :])
+
     def resting(self, visits: int, observations: int, step: int) -> Start:
         """The same, with no row of weights visited and no state of a map observed more often than that, so that what comes weighs
         more; weights are multiples of `step`, which makes the file smaller."""
@@ -46,13 +71,12 @@ class Start:
 
         at = len(MAGIC) + _SHAPE.size + self.leaves
         visited = np.minimum(np.frombuffer(self.data, "<u2", self.rows, at), visits).astype("<u2").tobytes()
-        weights = at + len(visited)
-        mixes = weights + 2 * self.rows * self.inputs
-        fine = np.frombuffer(self.data, "<i2", self.rows * self.inputs, weights).astype(np.int32)
-        coarse = np.clip((fine + step // 2) // step * step, -(1 << 15), (1 << 15) - step).astype("<i2").tobytes()
+        coarse, rows = self.weights.astype(np.int32), self.rows * self.inputs
+        coarse[:rows] = np.clip((coarse[:rows] + step // 2) // step * step, -(1 << 15), (1 << 15) - step)
+        data = self.with_weights(coarse.astype(np.int16)).data
         end = len(self.data) - 2 * self.maps
         seen = np.minimum(np.frombuffer(self.data, "<u2", self.maps, end), observations).astype("<u2").tobytes()
-        return Start(self.data[:at] + visited + coarse + self.data[mixes:end] + seen)
+        return Start(data[:at] + visited + data[at + len(visited) : end] + seen)
 
 
 def open_start(path: Path, identity: bytes) -> Start:

@@ -4,6 +4,15 @@
 #include "parts.h"
 #include "turn.h"
 
+void tables_init(void) {
+    logistic_init();
+    votes_init();
+    maps_init();
+    final_init();
+    sets_init();
+    ngrams_init();
+}
+
 /* format: how large the tables are decides what they remember. */
 
 /* Room for everything that so many tokens may show, within what is left beside the history: half of it for nodes, a quarter

@@ -62,6 +62,9 @@ static inline uint32_t kind_at(const Tables *tables, uint32_t token) {
     return trait ? trait[TRAIT_KIND] : 0;
 }
 
+/* Fill what is the same for all mixers; called once, when the module is loaded. */
+void tables_init(void);
+
 /* The shared ones, for so many tokens within so many bytes. 0, or -1 when there is no memory. */
 int tables_create(Tables *t, uint32_t tokens, size_t memory);
 void tables_free(Tables *t);

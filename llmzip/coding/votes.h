@@ -126,7 +126,7 @@ static inline void votes_update(VotesLane *lane, int bit) {
 static inline void votes_take(const Votes *votes, VotesLane *lane, const Turn *turn, uint32_t bit) {
     if (!lane->alive) return;
     uint32_t right = votes_right(lane, turn->shift);
-    lane->alive &= bit ? right : ~right;
+    lane->alive &= right ^ (bit - 1);
     if (lane->alive && turn->shift) votes_ready(votes, lane, turn->shift - 1, lane->count[bit]);
 }
 
