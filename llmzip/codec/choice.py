@@ -363,4 +363,8 @@ class ModelChoice:
     def _load(self, found: locate.Found, exact: bool | None) -> LanguageModel:
         from llmzip.codec import locate
 
-        return locate.load(found, bounded(self._settings.threads), exact=exact, gpu_layers=self._settings.gpu_layers)
+        threads = self._settings.threads
+        # With all cores as without a wish: how many threads of an evaluator help is measured.
+        return locate.load(
+            found, threads if threads < usable_cores() else 0, exact=exact, gpu_layers=self._settings.gpu_layers
+        )

@@ -16,6 +16,7 @@ from collections.abc import Callable
 # The share of time spent on finding out whether the next fewer, or the next more, threads have become faster.
 _PROBING = 0.015
 _SMOOTHING = 0.2
+_HESITATION = 10.0  # seconds of evaluation before more threads are tried on a machine that was found busy
 _THREAD, _BESIDE_THREADS = 136 << 20, 300 << 20  # bytes of address space: its stack and arena; all else that is mapped
 
 
@@ -86,6 +87,7 @@ class ThreadTuner:
         self._tried: dict[int, float] = {}  # `_total` when a choice was last used
         self._began = 0.0
         self.threads = self._choices[0 if busy else -1]
+        self._hesitation = _HESITATION if busy else 0.0
 
     @property
     def best(self) -> int:
@@ -102,10 +104,13 @@ class ThreadTuner:
         self.threads = self.best
         if self._cost:
             for choice in self._neighbours():
-                # What has never been tried is tried at once, so that the first calls walk to the fastest.
-                if choice not in self._cost or self._cost[choice] * rows < _PROBING * (
-                    self._total - self._tried[choice]
-                ):
+                # What has never been tried is tried at once, so that the first calls walk to the fastest; but not on a busy machine, where
+                # one call may take as long as all others of a short text.
+                if choice not in self._cost:
+                    wanted = self._total >= self._hesitation
+                else:
+                    wanted = self._cost[choice] * rows < _PROBING * (self._total - self._tried[choice])
+                if wanted:
                     self.threads = choice
                     break
         self._began = self._clock()
