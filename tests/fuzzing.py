@@ -216,10 +216,10 @@ class QuickModel(FakeModel):
 
 
 class LongModel(QuickModel):
-    """Of tokens of 64 bytes, so that much text goes through in little time. texts: what its tokens stand for."""
+    """Of tokens of 256 bytes, so that much text goes through in little time. texts: what its tokens stand for."""
 
     def __init__(self) -> None:
-        chance, length = random.Random(5), 64
+        chance, length = random.Random(5), 256
         self.texts = [b" " + bytes(chance.choices(b"abcdefghijklmnopqrstuvwxyz", k=length - 1)) for _ in range(30)]
         ids = {text: token for token, text in enumerate(self.texts)}
 
