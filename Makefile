@@ -71,7 +71,7 @@ soak: $(VENV)/.installed-test ## Compress and decompress for ten minutes in one 
 	@$(BIN)/python tools/soak.py --seconds $(or $(SOAK_SECONDS),600)
 
 lock: $(VENV)/.installed ## Write down the versions of all packages in the environment (requirements-dev.lock)
-	@{ head -1 requirements-dev.lock; $(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' | LC_ALL=C sort -f; } > .lock && mv .lock requirements-dev.lock
+	@{ head -1 requirements-dev.lock; $(BIN)/python -m pip freeze --all --exclude-editable --exclude pip | grep -E '^[A-Za-z0-9._-]+==' | LC_ALL=C sort -f; } > .lock && mv .lock requirements-dev.lock
 
 audit: $(VENV)/.installed ## Check that the packages of the environment fit each other, and ask for known holes where pip-audit is installed
 	@$(BIN)/python -m pip check
