@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fakes import FakeEvaluator, FakeModel
 
-from llmzip.codec import arithmetic, pipeline
+from llmzip.codec import arithmetic, evaluation
 from llmzip.codec.arithmetic import Probe
 from llmzip.codec.codec import Codec
 from llmzip.codec.evaluation import Session
@@ -90,8 +90,8 @@ def test_round_trip(kernel_rows, streams, length):
 def test_where_prefill_proves_wrong_after_all_steps_take_over(monkeypatch):
     """The proof is made on a few tokens; a kernel that changes later is noticed and costs time, not the file."""
     stepped = []
-    in_steps = pipeline.in_steps
-    monkeypatch.setattr(pipeline, "in_steps", lambda *arguments: stepped.append(1) or in_steps(*arguments))
+    in_steps = evaluation.in_steps
+    monkeypatch.setattr(evaluation, "in_steps", lambda *arguments: stepped.append(1) or in_steps(*arguments))
     packed = {}
     for trusted in (1 << 20, 25):
         fake = RoundingModel(8, trusted)

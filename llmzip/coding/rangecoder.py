@@ -78,18 +78,18 @@ def shortest(bits: NDArray[np.uint8] | bytes, probabilities: NDArray[np.uint16] 
     at, (lower, width) = encoder.state
     words = encoder.words().astype(">u4").tobytes()
     turns, chances = np.frombuffer(bits, np.uint8), np.frombuffer(probabilities, np.uint16)
-    # The number of the interval with the most zeros at its end; a carry into earlier words shows below.
+    # The number of the interval with the most zeros at its end; it may carry into earlier words.
+    first = int.from_bytes(words[: 4 * at], "big") << 64
     for shift in range(56, -8, -8):
         number = -(-lower >> max(shift, 0)) << max(shift, 0)
-        if number < min(lower + width, 1 << 64):
-            found = _cut(words[: 4 * at] + number.to_bytes(8, "big"))
+        if number < lower + width and first + number < 1 << 8 * (4 * at + 8):
+            found = _cut((first + number).to_bytes(4 * at + 8, "big"))
             decoder = TurnDecoder(from_shortest(found))
             try:
                 if np.array_equal(decoder.decode(chances), turns):
                     return found
             except CorruptError:
                 pass
-            break
     return _cut(words)
 
 
