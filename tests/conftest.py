@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import tempfile
@@ -22,6 +23,13 @@ _cache = tempfile.TemporaryDirectory(prefix="llmzip-tests-")
 os.environ["LLMZIP_CACHE"] = _cache.name  # subprocesses inherit it
 os.environ["LLMZIP_CONFIG"] = os.devnull
 os.environ.pop("LLMZIP_OPTS", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands() -> None:
+    """Commands are loaded when they are first asked for; what they take from `run` then must not be what a test put there."""
+    for name in ("compare", "text"):
+        importlib.import_module(f"llmzip.cli.{name}")
 
 
 @pytest.fixture(scope="session")
