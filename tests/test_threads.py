@@ -1,8 +1,10 @@
 """The tuner settles on what is fastest and notices when that changes."""
 
+from pathlib import Path
+
 import pytest
 
-from llmzip.model.threads import ThreadTuner
+from llmzip.model.threads import ThreadTuner, _others_running, is_busy
 
 
 class Machine:
@@ -53,3 +55,25 @@ def test_one_core_leaves_nothing_to_choose():
     machine = Machine({1: 1.0})
     machine.run(machine.tuner(1), 10)
     assert set(machine.used) == {1}
+
+
+@pytest.mark.parametrize(
+    ("minute", "others", "busy"),
+    [(0.9, 5, False), (4.0, 0, False), (4.0, 1, True), (4.0, None, True), (None, 3, False)],
+)
+def test_a_machine_is_busy_if_it_was_and_still_is(monkeypatch, minute, others, busy):
+    """A compiler that has just ended keeps nobody from using all cores."""
+
+    def load():
+        if minute is None:
+            raise OSError
+        return minute, 0.0, 0.0
+
+    monkeypatch.setattr("os.getloadavg", load)
+    monkeypatch.setattr("llmzip.model.threads._others_running", lambda: others)
+    assert is_busy(2) is busy
+
+
+@pytest.mark.skipif(not Path("/proc/loadavg").exists(), reason="Linux only")
+def test_what_runs_now_is_known():
+    assert isinstance(_others_running(), int)

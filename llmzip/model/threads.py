@@ -66,11 +66,23 @@ if hasattr(os, "register_at_fork"):
 
 
 def is_busy(cores: int) -> bool:
-    """Whether other programs leave less than half of the cores."""
+    """Whether other programs leave less than half of the cores: in the last minute, and still."""
     try:
-        return os.getloadavg()[0] > cores / 2
+        if os.getloadavg()[0] <= cores / 2:
+            return False
     except (AttributeError, OSError):
         return False
+    others = _others_running()
+    return others is None or others >= cores / 2
+
+
+def _others_running() -> int | None:
+    """Threads of the machine, beside this one, that run or wait for a core at this moment; None: not known."""
+    try:
+        with open("/proc/loadavg") as file:
+            return int(file.read().split()[3].partition("/")[0]) - 1
+    except (OSError, ValueError, IndexError):  # not Linux
+        return None
 
 
 class ThreadTuner:
