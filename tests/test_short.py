@@ -21,7 +21,7 @@ from llmzip.codec.context import Context
 from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder, from_shortest, shortest
 from llmzip.container import read_index
 from llmzip.container.fields import encode_varint
-from llmzip.container.format import MAX_SHORT
+from llmzip.container.format import MAX_SHORT, is_short
 from llmzip.errors import ContextError, CorruptError, LlmzipError, ModelError, UsageError
 
 GOLDEN = Path(__file__).parent / "golden" / "short"
@@ -127,7 +127,7 @@ def test_shortest_words(turns):
 def test_files_tell_the_forms_apart(codec, tmp_path):
     packed = codec.compress(SENTENCES[0])
     assert Codec().compress(b"")[0] not in range(0x80, 0xC0)
-    assert short.is_short(packed) and not short.is_short(b"text") and not short.is_short(b"")
+    assert is_short(packed) and not is_short(b"text") and not is_short(b"")
     sink = io.BytesIO()
     assert Codec(level=1).decompress_stream(io.BytesIO(Codec(level=1, short=True).compress(b"abc")), sink).original == 3
     assert sink.getvalue() == b"abc"

@@ -71,7 +71,7 @@ def _decoded(codec: Codec, characters: bytes, base: str | None) -> bytes:
 
 
 def _bytes_of(characters: bytes, base: str | None) -> bytes:
-    from llmzip.codec.short import is_short
+    from llmzip.container.format import is_short
 
     try:
         packed = base64.b64decode(characters, validate=True) if base == "64" else base64.b85decode(characters)

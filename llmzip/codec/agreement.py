@@ -77,6 +77,12 @@ class Agreement:
         )
 
 
+def require_known(header: Header) -> None:
+    """Raises CorruptError where model blocks are coded in a way that is reserved for later."""
+    if header.continued:
+        raise CorruptError("uses a feature that this llmzip cannot decode (continued mixing): update it")
+
+
 def coding_of(header: Header) -> Coding:
     """What a header says of its blocks. Raises CorruptError for what no encoder writes."""
     probe = None

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from llmzip.codec.agreement import require_known
 from llmzip.codec.ahead import Ahead, always, at_once, workers
 from llmzip.codec.blockcoder import BlockCoder
 from llmzip.codec.choice import ModelChoice
@@ -22,7 +23,7 @@ from llmzip.codec.observer import SILENT, Observer
 from llmzip.codec.pipeline import BlockPipeline, ShareDone, silent
 from llmzip.codec.settings import Settings
 from llmzip.codec.summary import BytesDone, Reporter, Summary
-from llmzip.container.format import SHORT_LEADS, BlockKind, Header
+from llmzip.container.format import BlockKind, Header, is_short
 from llmzip.container.streams import PIECE, Returned, read_full, read_piece, write_all
 from llmzip.errors import ArithmeticMismatchError, CorruptError, LlmzipError
 from llmzip.model.base import LanguageModel
@@ -199,7 +200,7 @@ class Codec:
                 take()
 
         first = read_piece(source, 1)
-        if first and first[0] in SHORT_LEADS:
+        if is_short(first):
             yield self._decoded_short(first, source, progress, summary)
             summary.seconds = time.monotonic() - began
             return
@@ -306,8 +307,7 @@ class Codec:
                 with self.choice.lock:
                     self.choice.for_reading(header)
             return None
-        if header.continued:
-            raise CorruptError("uses a feature that this llmzip cannot decode (continued mixing): update it")
+        require_known(header)
         network = BlockHead.unpack(block.payload, block.original_length)[0].network
 
         def ask() -> BlockPipeline:

@@ -24,16 +24,10 @@ from llmzip.model._masses import Masses
 from llmzip.model.schedule import span_at
 
 _T = TypeVar("_T", bound=np.generic)
-_MARK_STEPS, _MARK_ROWS, _MARKS = (
-    32,
-    256,
-    16,
-)  # between two copies of the caches at least, but for short blocks so many copies
-_MARKS_BYTES, _MARKS_FREE, _MARKS_A_BYTE = (
-    192 << 20,
-    32 << 20,
-    1 << 14,
-)  # of all copies; in small blocks, and for each byte of the words
+# Between two copies of the caches at least, but for short blocks so many copies.
+_MARK_STEPS, _MARK_ROWS, _MARKS = 32, 256, 16
+# Bytes of all copies; in small blocks, and for each byte of the words.
+_MARKS_BYTES, _MARKS_FREE, _MARKS_A_BYTE = 192 << 20, 32 << 20, 1 << 14
 _FEWEST, _MOST = 3, 12  # how many there are
 _ROWS = 1 << 12  # that there is room for at first
 REPLAYED = 24  # times as fast as the network: going back to a mark

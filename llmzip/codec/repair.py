@@ -60,6 +60,11 @@ class Astray(Exception):
     """A reading has become noise; or all likely readings of a block do."""
 
 
+def _rate(quantiser: Quantiser) -> float:
+    """Violations in a token of noise."""
+    return RATE * quantiser.tolerance * 1e-6
+
+
 class Suspects(NamedTuple):
     """Turns that may be misread, the likeliest first: arrays of shape (n,). scores: logarithms of likelihoods; beyond: the cells on the
     other side of the nearest edge; rows: of their tokens in coding order."""
@@ -83,15 +88,14 @@ class Doubts:
         harmless: int = 0,
     ) -> None:
         self.misread, self._trusted, self._harmless = misread or {}, trusted, harmless
-        self.rate = RATE * quantiser.tolerance * 1e-6
+        self.rate = _rate(quantiser)
         self.violations: list[int] = []  # behind what is trusted
         self.row = 0
         self._quantiser, self._streams = quantiser, streams
         self._steps = {turn.step for turn in self.misread}
         self._behind = max(self.misread, default=Turn(-1, 0, 0))
-        self._near: list[
-            tuple[int, int, int, float, int, int]
-        ] = []  # turn, distance in tolerances, cell beyond, violations before it
+        # Of turns: step, level and stream, distance in tolerances, cell beyond, violations before it.
+        self._near: list[tuple[int, int, int, float, int, int]] = []
         self._reasons: NDArray[np.float64] = np.empty(0)
 
     def review(
@@ -229,7 +233,7 @@ def readings(reader: Reader[T], quantiser: Quantiser, streams: int) -> Iterator[
         _, _, chosen = heapq.heappop(waiting)
         if other := chosen.next():
             add(other.score, other)
-        chosen = chosen.extended(RATE * quantiser.tolerance * 1e-6)
+        chosen = chosen.extended(_rate(quantiser))
         doubts = Doubts(quantiser, streams, chosen.misread, chosen.trusted, chosen.harmless)
         try:
             yield reader.read(doubts)

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from zlib import crc32
 
 from llmzip.codec import policy
-from llmzip.codec.agreement import PORTABLE_TOLERANCE, Agreement, Coding
+from llmzip.codec.agreement import PORTABLE_TOLERANCE, Agreement, Coding, require_known
 from llmzip.codec.choice import ModelChoice
 from llmzip.codec.context import Part
 from llmzip.codec.decoding import decode_block, decode_words
@@ -68,11 +68,6 @@ class Kind(IntEnum):
     def on_context(self) -> bool:
         """Whether it builds on a context."""
         return self in (Kind.NETWORK_ON_CONTEXT, Kind.TABLE_ON_CONTEXT)
-
-
-def is_short(start: bytes) -> bool:
-    """Whether data that begins so is a message in the short form."""
-    return bool(start) and start[0] in SHORT_LEADS
 
 
 def _agreed_header(network: bool) -> Header:
@@ -286,8 +281,7 @@ def coding_for(parsed: Parsed, choice: ModelChoice) -> Coding:
                 "--context FILE"
             )
         header = replace(header, extras={**header.extras, TAG_CONTEXT: context.named.pack()})
-    if header.continued:
-        raise CorruptError("uses a feature that this llmzip cannot decode (continued mixing): update it")
+    require_known(header)
     coding = choice.for_reading(header, network or header.exact)
     return coding if network else coding.alone
 

@@ -28,6 +28,12 @@ SHORT_LEADS = range(0x80, 0xC0)
 MAX_SHORT = 1 << 20
 """Largest original of the short form, in bytes."""
 
+
+def is_short(start: bytes) -> bool:
+    """Whether data that begins so is a message in the short form."""
+    return bool(start) and start[0] in SHORT_LEADS
+
+
 MAX_BLOCK = 64 << 20
 """Largest original length of a block, in bytes."""
 MAX_EXPANSION = 1024

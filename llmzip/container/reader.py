@@ -17,13 +17,13 @@ from llmzip.container.format import (
     MAX_BLOCK,
     MAX_EXPANSION,
     MAX_HEADER,
-    SHORT_LEADS,
     VERSION,
     BlockKind,
     Bytes,
     Header,
     block_check,
     foreign_magic,
+    is_short,
     pack_block_head,
     unpack_u32,
 )
@@ -192,7 +192,7 @@ def _not_a_member(cursor: Cursor, offset: int, start: bytes) -> CorruptError:
         return CorruptError("the input is empty: no compressed data (an empty original makes a file of some 40 bytes)")
     if len(start) < len(MAGIC) and MAGIC.startswith(start):
         return cursor.truncated()
-    if offset == 0 and start[0] in SHORT_LEADS:
+    if offset == 0 and is_short(start):
         return CorruptError("is in the short form, which tells nothing before it is decoded: use -d, or -t")
     start += cursor.take_some(3)
     advice = foreign_magic(start)

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmzip.codec.codec import Codec
-from llmzip.codec.compressing import MemberCompressor
-from llmzip.codec.short import ShortCompressor
 from llmzip.container import Block, Header
 from llmzip.container.pushed import PushedMember
 from llmzip.files.shared import shared_codec
@@ -16,6 +14,9 @@ from llmzip.model.base import LanguageModel
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    from llmzip.codec.compressing import MemberCompressor
+    from llmzip.codec.short import ShortCompressor
 
     Model = str | Path | LanguageModel | None
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from llmzip.codec.short import is_short
-from llmzip.container.format import MAX_SHORT
+from llmzip.container.format import MAX_SHORT, is_short
 from llmzip.lake.work import Way, codec_of
 
 if TYPE_CHECKING:
