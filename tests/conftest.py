@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+import llmzip.cli
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests import `fakes`
 
@@ -27,9 +30,10 @@ os.environ.pop("LLMZIP_OPTS", None)
 
 @pytest.fixture(scope="session", autouse=True)
 def commands() -> None:
-    """Commands are loaded when they are first asked for; what they take from `run` then must not be what a test put there."""
-    for name in ("compare", "text"):
-        importlib.import_module(f"llmzip.cli.{name}")
+    """Commands are loaded when they are first asked for: then what they take from `run` must not be what a test put there, and a test
+    that gives up its rights could not read them in a folder of root's own."""
+    for module in pkgutil.iter_modules(llmzip.cli.__path__, "llmzip.cli."):
+        importlib.import_module(module.name)
 
 
 @pytest.fixture(scope="session")
