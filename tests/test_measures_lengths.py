@@ -38,7 +38,7 @@ def plainly(lengths, context, text, kept=None):
     states, found = cells.states[len(seen) :], cells.cells[len(seen) :]
     own = pipeline.quantise(before, Layout(len(before), 1))
     mixer = pipeline.mixer(Layout(len(before) + len(after), 1))
-    if len(before):
+    if len(before) and pipeline.coding.mixing:
         mixer.encode_steps(pipeline.tree.ranks[before], own.states, own.cells, 1)
     bits = 0.0
     if len(after):
@@ -46,12 +46,13 @@ def plainly(lengths, context, text, kept=None):
     return bits + 8 * sum(len(literal) for _, literal in literals)
 
 
-def test_lengths_are_those_of_one_stream():
-    with ModelLengths(Settings(model=FakeModel(window=Window(64, 4)))) as lengths:
+@pytest.mark.parametrize("mix", [True, False])
+def test_lengths_are_those_of_one_stream(mix):
+    with ModelLengths(Settings(model=FakeModel(window=Window(64, 4)), mix=mix)) as lengths:
         contexts = [WORDS[0], WORDS[1], WORDS[3]]
         wanted = np.ones((3, len(WORDS)), bool)
         for number, found in lengths.given(contexts, WORDS, wanted):
-            assert found == pytest.approx([plainly(lengths, contexts[number], text) for text in WORDS])
+            assert found.tolist() == [plainly(lengths, contexts[number], text) for text in WORDS]
         assert lengths.rows >= lengths.needed
 
 
@@ -75,8 +76,43 @@ def test_any_texts_after_any_context(texts, length):
         for text, bits in zip(texts, found, strict=True):
             kept = kept_tokens(before, len(lengths._coded(text).tokens), 64)
             expected = plainly(lengths, context, text, min(before, 32) if kept is None else kept)
-            assert bits == pytest.approx(expected)
+            assert bits == expected
         assert not np.isnan(found).any()
+
+
+def test_a_mixer_that_is_copied_gives_the_bits_of_one_made_for_each_text(corpora):
+    """By the mixer alone, on texts whose tables are of many sizes."""
+    data = (corpora / "field-notes.txt").read_bytes()
+    texts = [data[at : at + length] for at, length in enumerate([3, 40, 900, 41, 42, 300, 39, 1500, 310, 40])]
+    contexts = [b"", data[3000:3100], data[2000:4500]]
+    with ModelLengths(Settings(level=1)) as lengths:
+        pipeline = lengths._pipeline
+
+        def made_anew(context, text):
+            before = lengths.tokens(context)
+            if context:
+                before = np.concatenate([before, lengths.tokens(lengths.separator)])
+            ranks = pipeline.tree.ranks[before], pipeline.tree.ranks[lengths.tokens(text)]
+            mixer = pipeline.mixer(Layout(len(before) + len(ranks[1]), 1))
+            mixer.encode_steps(ranks[0], bytes(len(ranks[0])), None, 1)
+            return turn_bits(*mixer.encode_steps(ranks[1], bytes(len(ranks[1])), None, 1))
+
+        assert lengths.alone(texts).tolist() == [made_anew(b"", text) for text in texts]
+        wanted = np.ones((2, len(texts)), bool)
+        for number, found in lengths.given(contexts[1:], texts, wanted):
+            assert found.tolist() == [made_anew(contexts[number + 1], text) for text in texts]
+
+
+def test_mixers_are_made_once_for_texts_of_a_size(monkeypatch, corpora):
+    data = (corpora / "field-notes.txt").read_bytes()
+    with ModelLengths(Settings(level=1)) as lengths:
+        made, mixer = [], lengths._pipeline.mixer
+        monkeypatch.setattr(lengths._pipeline, "mixer", lambda layout: made.append(layout) or mixer(layout))
+        texts = [data[at : at + 200] for at in range(0, 8000, 200)]
+        lengths.alone(texts)
+        assert len(made) <= 3
+        list(lengths.given(texts[:2], texts, np.ones((2, len(texts)), bool)))
+        assert len(made) <= 9
 
 
 def test_unwanted_pairs_are_not_evaluated():

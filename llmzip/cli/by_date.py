@@ -11,7 +11,7 @@ import click
 from llmzip import atomic
 from llmzip.cli import measuring
 from llmzip.cli.options import Options, Size
-from llmzip.cli.run import codec_settings, notice, report
+from llmzip.cli.run import codec_settings, report
 from llmzip.errors import LlmzipError, UsageError
 from llmzip.model import BUILT_IN
 
@@ -90,14 +90,12 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any], options: 
     if found or form == "json":
         measuring.emit(
             form,
-            lambda: date_tables.tables(found, told),
+            lambda: date_tables.tables(found, told, mixed=[TABLE]),
             lambda: date_tables.rows(found),
             lambda: date_tables.document(found, told),
         )
     plot = parameters["plot"]
     if plot and found and code != measuring.STOPPED:
         atomic.store(Path(plot), date_tables.picture(found, plot[-3:].lower()))
-    if told and not options.quiet:
-        for each in told:
-            notice(each)
+    measuring.tell(told, form, options)
     return code

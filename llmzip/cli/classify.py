@@ -102,9 +102,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
             coder.close()
     except ValueError as error:
         raise UsageError(str(error)) from None
-    if not options.quiet:
-        for told in found.notices:
-            notice(told)
+    measuring.tell(found.notices, form, options)
     measuring.emit(
         form,
         lambda: class_tables.tables(found, each=not cross),

@@ -209,9 +209,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
         return measuring.STOPPED
     finally:
         coder.close()
-    if not options.quiet:
-        for told in found.notices:
-            notice(told)
+    measuring.tell(found.notices, form, options)
     names, labels = short_names(items), [item.label for item in items]
     title = f"{measure} by {found.coder}, {len(items)} texts of {sum(size.bytes for size in found.x_sizes):,} bytes"
     if matrix:

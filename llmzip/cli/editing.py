@@ -6,7 +6,6 @@ from typing import Any
 
 from llmzip.cli import measuring
 from llmzip.cli.options import Options
-from llmzip.cli.run import notice
 from llmzip.errors import UsageError
 
 
@@ -33,9 +32,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any], options: 
         return measuring.STOPPED
     finally:
         coder.close()
-    if not options.quiet:
-        for told in found.notices:
-            notice(told)
+    measuring.tell(found.notices, form, options)
     measuring.emit(
         form,
         lambda: tables.effort_tables(found, source, edited),

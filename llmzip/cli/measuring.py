@@ -168,6 +168,13 @@ def emit(
     sys.stdout.flush()
 
 
+def tell(notices: Sequence[str], form: str, options: Options) -> None:
+    """Notices on standard error where the format has no place for them; tables and documents hold them."""
+    if form == "csv" and not options.quiet:
+        for each in notices:
+            notice(each)
+
+
 def stopped_notice(options: Options) -> None:
     """Say that the result is not whole."""
     if not options.quiet:

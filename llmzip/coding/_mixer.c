@@ -6,6 +6,7 @@
 #include "network.h"
 #include "predictor.h"
 #include "pyloops.h"
+#include "pysizes.h"
 #include "turn.h"
 #include "turns.h"
 
@@ -350,6 +351,9 @@ static PyObject *module_stretch(PyObject *self, PyObject *arg) {
 static PyMethodDef module_methods[] = {
     {"squash", module_squash, METH_O, "squash(x)\n--\n\nProbability (1/65536) of log odds x (1/256)."},
     {"stretch", module_stretch, METH_O, "stretch(p)\n--\n\nLog odds (1/256) of a probability (1/65536)."},
+    {"sizes", module_sizes, METH_VARARGS,
+     "sizes(tokens, memory, traits)\n--\n\nBinary logarithms of the sizes of all tables that the length of a block "
+     "decides."},
     {"use_loops", module_use_loops, METH_O,
      "use_loops(plain)\n--\n\nFor tests, while no mixer works: the loops of any CPU, or of this one; their name."},
     {"network_turn", module_network_turn, METH_VARARGS,

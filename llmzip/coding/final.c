@@ -6,9 +6,13 @@ void final_init(void) {
     for (uint32_t n = 2; n <= 128; n++) final_rate[n] = (uint16_t)(65536 / n);
 }
 
+uint32_t final_bits(uint64_t tokens) {
+    uint32_t bits = log2_ceil(tokens * 2);
+    return bits < 10 ? 10 : bits > 16 ? 16 : bits;
+}
+
 int final_create(Final *part, Tables *tables, const Sizing *sizing) {
-    uint32_t bits = log2_ceil(sizing->tokens * 2);
-    part->bits = bits < 10 ? 10 : bits > 16 ? 16 : bits;
+    part->bits = final_bits(sizing->tokens);
     const uint32_t rows[FINALS] = {DEPTH_MAX * 3, 1u << part->bits, 1u << part->bits, 1u << part->bits};
     for (int i = 0; i < FINALS; i++) {
         size_t size = sizeof(uint16_t) * FINAL_ROW * rows[i];

@@ -57,6 +57,9 @@ typedef struct {
     uint16_t *row[FINALS], *next[FINALS]; /* of the turn, and of the one that comes; the first is found late */
 } FinalLane;
 
+/* How large its maps are, for so many tokens. */
+uint32_t final_bits(uint64_t tokens);
+
 int final_create(Final *part, Tables *tables, const Sizing *sizing);
 void final_free(Final *part);
 

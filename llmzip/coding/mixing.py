@@ -40,6 +40,12 @@ def memory_for(tokens: int) -> int:
     return (64 if tokens < _SMALL_BLOCK else 128) << 20
 
 
+def sizes(tokens: int, traits: bool) -> tuple[int, ...]:
+    """Of the tables of a mixer for so many tokens, as binary logarithms. Mixers of equal ones, made alike, predict alike for as
+    long as their blocks last, however long those are. Raises ValueError."""
+    return _mixer.sizes(tokens, memory_for(tokens), traits)
+
+
 Table = _mixer.Table
 
 

@@ -17,16 +17,21 @@ void tables_init(void) {
 
 /* Room for everything that so many tokens may show, within what is left beside the history: half of it for nodes, a quarter
  * for lists, a sixteenth for matches. The rest is below 2 MB but for the largest vocabularies. */
-int tables_create(Tables *t, uint32_t tokens, size_t memory) {
+TableBits tables_bits(uint32_t tokens, size_t memory, int traits) {
     size_t history = (size_t)4 * tokens, left = memory - (history < memory * 7 / 8 ? history : memory * 7 / 8);
     uint64_t want = tokens < 64 ? 64 : tokens;
     uint32_t node_bits = log2_ceil(want * 12),
-             list_bits = log2_ceil(want * (LISTS + SPARSE + (t->traits ? COLUMNS : 0) - 1)); /* one is often silent */
+             list_bits = log2_ceil(want * (LISTS + SPARSE + (traits ? COLUMNS : 0) - 1)); /* one is often silent */
     uint32_t match_bits = log2_ceil(want);
     while (node_bits > 8 && (sizeof(NodeBucket) << node_bits) > left / 2) node_bits--;
     while (list_bits > 8 && (sizeof(FollowerList) << list_bits) > left / 4) list_bits--;
     while (match_bits > 8 && (sizeof(uint32_t) * MATCH_ORDERS << match_bits) > left / 16) match_bits--;
-    match_bits = match_bits < 8 ? 8 : match_bits;
+    return (TableBits){node_bits, list_bits, match_bits < 8 ? 8 : match_bits};
+}
+
+int tables_create(Tables *t, uint32_t tokens, size_t memory) {
+    const TableBits bits = tables_bits(tokens, memory, t->traits != NULL);
+    const uint32_t node_bits = bits.nodes, list_bits = bits.lists, match_bits = bits.matches;
     t->memory = (sizeof(NodeBucket) << node_bits) + (sizeof(FollowerList) << list_bits)
                 + (sizeof(uint32_t) * MATCH_ORDERS << match_bits);
     if (nodes_create(&t->nodes, node_bits) || followers_create(&t->followers, list_bits)

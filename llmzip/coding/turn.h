@@ -65,6 +65,12 @@ static inline uint32_t kind_at(const Tables *tables, uint32_t token) {
 /* Fill what is the same for all mixers; called once, when the module is loaded. */
 void tables_init(void);
 
+/* How large the shared ones are, for so many tokens within so many bytes, with or without traits of tokens. */
+typedef struct {
+    uint32_t nodes, lists, matches;
+} TableBits;
+TableBits tables_bits(uint32_t tokens, size_t memory, int traits);
+
 /* The shared ones, for so many tokens within so many bytes. 0, or -1 when there is no memory. */
 int tables_create(Tables *t, uint32_t tokens, size_t memory);
 void tables_free(Tables *t);

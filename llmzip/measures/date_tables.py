@@ -37,8 +37,8 @@ def rows(found: Mapping[str, Sequence[Point]]) -> list[Row]:
     ]
 
 
-def tables(found: Mapping[str, Sequence[Point]], told: Sequence[str]) -> list[Table]:
-    """A table for each model."""
+def tables(found: Mapping[str, Sequence[Point]], told: Sequence[str], mixed: Sequence[str] = ()) -> list[Table]:
+    """A table for each model; what was told of all is below the last. mixed: models measured with mixing."""
     columns = [
         Column("period", "period", left=True),
         Column("texts", "texts", grouped),
@@ -46,13 +46,14 @@ def tables(found: Mapping[str, Sequence[Point]], told: Sequence[str]) -> list[Ta
         Column("tokens", "tokens", grouped),
         Column("rate", "bits per character", with_margin(3)),
     ]
-    note = "the model alone, each text by itself; intervals (95 %) over texts"
+    note = "each text by itself; intervals (95 %) over texts"
+    last = list(found)[-1:]
     return [
         Table(
             f"Over time: {model}",
             columns,
             [row | {"rate": (row["bits_per_character"], row["margin_95"])} for row in rows({model: points})],
-            [note, *told],
+            [note if model in mixed else f"the model alone, {note}", *(told if [model] == last else [])],
         )
         for model, points in found.items()
     ]

@@ -19,8 +19,8 @@ from llmzip.codec.pipeline import Cells
 from llmzip.codec.settings import Settings
 from llmzip.measures.continuations import Continuations
 from llmzip.measures.lengths import Progress, Size, Wanted, unwatched
+from llmzip.measures.priming import PrimedMixer
 from llmzip.model._masses import Masses
-from llmzip.report.measure.costs import turn_bits
 
 _STORED_BITS = 8  # what a byte costs that no token stands for
 _PARTS = 8  # contexts that do not fit are cut to so many parts of a window, half of it at least
@@ -179,31 +179,15 @@ class ModelLengths:
         scored: Iterable[tuple[int, Cells | None]]
         primed: Cells | None = None
         if self._window is None:
-            scored = ((i, None) for i in members.tolist())
+            scored = ((i, None) for i in sorted(members.tolist(), key=lambda i: len(texts[i].tokens)))
         else:
             primed = _empty(len(before), self._pipeline.tree.depth)
             scored = self._evaluated(before, primed, [text.tokens for text in texts], members, positions)
+        mixer = PrimedMixer(self._pipeline, before, primed, (len(texts[i].tokens) for i in members.tolist()))
         for i, cells in scored:
-            found[i] = self._mixed(before, primed, texts[i].tokens, cells) + texts[i].stored
+            found[i] = mixer.bits(texts[i].tokens, cells) + texts[i].stored
             progress(1)
         return found
-
-    def _mixed(
-        self, before: NDArray[np.int32], primed: Cells | None, tokens: NDArray[np.int32], cells: Cells | None
-    ) -> float:
-        """Bits of the tokens, after the mixer has learnt from those before."""
-        if not len(tokens):
-            return 0.0
-        pipeline = self._pipeline
-        parts = [(before, primed), (tokens, cells)] if pipeline.coding.mixing else [(tokens, cells)]
-        mixer = pipeline.mixer(Layout(sum(len(part) for part, _ in parts), 1))
-        bits = 0.0
-        for part, of_part in parts:
-            if len(part):
-                states = of_part.states if of_part else np.zeros(len(part), np.uint8)
-                ranks = pipeline.tree.ranks[part]
-                bits = turn_bits(*mixer.encode_steps(ranks, states, of_part.cells if of_part else None, 1))
-        return bits
 
     # -- the network -------------------------------------------------------------------------------------------------
 
