@@ -255,12 +255,12 @@ def news(arguments: argparse.Namespace) -> None:
         add("mixer by class", by_class(mixer))
     if wanted("model"):
         add("model by class", by_class(model), seeds=SEEDS[:1])
-    for name, coder in (("mixer", mixer), ("model", model)):
-        if wanted(f"{name}-neighbours"):
-            add(f"{name}, k = 3 (ncd)", neighbours(coder, 3), shots=SHOTS[:2], seeds=SEEDS[:1])
-            add(f"{name}, k = 3 (ncd), 48 texts", neighbours(coder, 3), SHOTS[2:], seeds=SEEDS[:1], tests=12)
-            add(f"{name}, k = 1 (ncd)", neighbours(coder, 1), shots=SHOTS[:2], seeds=SEEDS[:1])
-            add(f"{name}, k = 1 (ncd), 48 texts", neighbours(coder, 1), SHOTS[2:], seeds=SEEDS[:1], tests=12)
+    for count in (1, 3):
+        if wanted("mixer-neighbours"):
+            add(f"mixer, k = {count} (ncd)", neighbours(mixer, count))
+        if wanted("model-neighbours"):
+            add(f"model, k = {count} (ncd)", neighbours(model, count), shots=SHOTS[:2], seeds=SEEDS[:1])
+            add(f"model, k = {count} (ncd), 48 texts", neighbours(model, count), SHOTS[2:], seeds=SEEDS[:1], tests=12)
     if wanted("classic-48"):  # what the others make of the same 48
         for name, method in (("TF-IDF and logistic regression", tfidf), ("gzip, k = 3 (ncd)", neighbours(gzip, 3))):
             add(f"{name}, 48 texts", method, SHOTS[2:], seeds=SEEDS[:1], tests=12)
@@ -285,10 +285,8 @@ def genes(arguments: argparse.Namespace) -> None:
                 {each: score(task, neighbours(contender(name, b""), 1), each, some) for each in shots},
             )
         )
-    rows.append(
-        ("mixer, k = 1 (ncd)", {each: score(task, neighbours(mixer, 1), each, SEEDS[:1]) for each in shots[:2]})
-    )
-    rows.append(("mixer by class", {each: score(task, by_class(mixer), each, SEEDS[:1]) for each in shots}))
+    rows.append(("mixer, k = 1 (ncd)", {each: score(task, neighbours(mixer, 1), each, SEEDS[:1]) for each in shots}))
+    rows.append(("mixer by class", {each: score(task, by_class(mixer), each) for each in shots}))
     printed(rows)
 
 

@@ -179,9 +179,10 @@ def test_genes_as_fasta(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "arguments", "words"),
     [
-        ("text\nx\ny\n", ["--cross-validate"], "every labelled text needs a label"),
+        ("text\nx\ny\n", ["--cross-validate"], "has no label: name the column"),
+        ('label,text\na,"x\nb,y\n', ["--cross-validate"], "unexpected end of data"),
         ("label,text\na,x\na,y\n", ["--cross-validate"], "one class only"),
-        ("label,text\na,x\nb,y\n", ["--cross-validate"], "fewer than the 5 folds"),
+        ("label,text\na,x\nb,y\n", ["--cross-validate"], "the class 'a' has 1 texts, fewer than the 5 folds"),
         ("label,text\na,x\nb,y\n", ["--cross-validate", "--method", "neighbours"], "fewer than the 5 folds"),
         ("label,text\na,x\nb,y\n", ["--shots", "2", "--cross-validate"], "has 1 texts, fewer than 2"),
         ("label,text\na,x\nb,y\n", [], "name a FILE"),

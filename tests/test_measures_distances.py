@@ -19,7 +19,7 @@ from llmzip.cli.main import _execute
 from llmzip.codec.settings import Settings
 from llmzip.errors import LlmzipError
 from llmzip.measures import distances
-from llmzip.measures.collections import read_collection
+from llmzip.measures.collections import Item, read_collection
 from llmzip.measures.distances import MEASURES, Lengths, symmetric
 from llmzip.measures.lengths import contender
 from llmzip.measures.model_lengths import ModelLengths
@@ -321,3 +321,25 @@ def test_a_text_from_a_pipe(tmp_path, monkeypatch):
     assert (
         subprocess.run(command, input=b"", capture_output=True, env=os.environ | {"PYTHONPATH": root}).returncode == 1
     )
+
+
+def test_names_in_pictures_leave_out_the_folder_that_all_share():
+    from llmzip.cli.distance import short_names
+
+    def named(*names):
+        return short_names([Item(name, b"x") for name in names])
+
+    assert named("news/sports/0.txt", "news/world/0.txt") == ["sports/0.txt", "world/0.txt"]
+    assert named("/a/b/t.csv:2", "/a/b/t.csv:3") == ["t.csv:2", "t.csv:3"]
+    assert named("x", "x", "a/x") == ["x (1)", "x (2)", "a/x"]
+    assert named("abc/x", "abd/x") == ["abc/x", "abd/x"]
+
+
+def test_the_axis_of_a_tree_leaves_room_for_its_joins():
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+    from llmzip.measures.pictures import _reach
+
+    assert _reach(np.array([0.2, 0.9]))[1] == 0.0
+    high, low = _reach(np.array([0.97, 1.0]))
+    assert 1.0 < high < 1.01 and 0.95 < low < 0.97
+    assert _reach(np.zeros(2))[1] == 0.0 < _reach(np.zeros(2))[0]

@@ -264,6 +264,14 @@ def test_command_on_ids(corpora, tmp_path, capsysbinary):
     document = json.loads(short.read_text())
     assert document["vocabulary"] == 8192 and document["ids"][0] == 8192
     assert run(capsysbinary, "prompt", "--ids", "-d", "-c", str(short)) == (0, source.read_bytes(), "")
+    # Ids are not taken for a text, and another tokenizer's text is not given out.
+    code, out, err = run(capsysbinary, "prompt", "-d", "-c", str(short))
+    assert (code, out) == (1, b"") and "give --ids" in err
+    assert run(capsysbinary, "prompt", "--text", "-d", "-c", str(short)) == (0, short.read_bytes(), "")
+    document["ids"][-1] = document["ids"][-1] % 8000 + 1
+    short.write_text(json.dumps(document))
+    code, out, err = run(capsysbinary, "prompt", "--ids", "-d", "-c", str(short))
+    assert (code, out) == (1, b"") and "is not the tokenizer it was made with" in err
     tokens = tmp_path / "tokens.json"
     tokens.write_text(json.dumps([5, 6, 7, 8, 9] * 8))
     assert run(capsysbinary, "prompt", "--ids", "--tokens", "-o", str(tmp_path / "s"), str(tokens))[0] == 0

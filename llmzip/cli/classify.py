@@ -9,6 +9,7 @@ import click
 
 from llmzip.cli import measuring
 from llmzip.cli.distance import coder_options, collect, collect_each, collection_options, make_coder
+from llmzip.cli.files import printable
 from llmzip.cli.options import PATH, Options, apply, messages_options, progress_options
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import notice
@@ -79,6 +80,11 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
     if not cross and not files:
         raise UsageError("name a FILE to classify, or give --cross-validate")
     labelled = collect((parameters["labelled"],), parameters["columns"], label=parameters["label"])
+    for item in labelled:
+        if not item.label:
+            raise UsageError(
+                f"{printable(item.name)} has no label: name the column with --label, or put texts into a folder for each class"
+            )
     try:
         check_labels([item.label for item in labelled], len(labelled))
         if parameters["shots"]:
@@ -124,10 +130,10 @@ def _lengths(labelled: list[Item], items: list[Item], parameters: dict[str, Any]
     return pairs(parameters["measure"], len(items), len(labelled))
 
 
-def _method(parameters: dict[str, Any]) -> str:
+def _method(parameters: dict[str, Any], labelled: int) -> str:
     if parameters["method"] == CLASS:
         return "the class whose texts code the new one in the fewest bits"
-    return f"vote of the {parameters['neighbours']} nearest by {parameters['measure']}"
+    return f"vote of the {min(parameters['neighbours'], labelled)} nearest by {parameters['measure']}"
 
 
 def _described(
@@ -142,7 +148,7 @@ def _described(
 
     known, new = [item.data for item in labelled], [item.data for item in items]
     return Classified(
-        _method(parameters),
+        _method(parameters, len(labelled)),
         coder.name,
         dict(sorted(Counter(item.label or "" for item in labelled).items())),
         coder.sizes(known),
@@ -169,6 +175,11 @@ def _classified(
         contexts = known
     found = _described(coder, labelled, items, parameters, given, sure)
     found.notices += coder.notices(contexts, new)
+    found.ahead = (
+        "bits that the next best class takes more, as a share of the text's"
+        if parameters["method"] == CLASS
+        else "votes more than the next label has, as a share of all"
+    )
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,9 +238,14 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
 
 
 def short_names(items: list[Item]) -> list[str]:
-    """Names for a picture: without what all folders share, cut at 40 characters; one for each text."""
-    found = [printable(Path(item.name).name)[-40:] for item in items]
-    return [name if found.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(found)]
+    """Names for a picture: without the folder that all share, cut at 40 characters; one for each text."""
+    folders = [Path(item.name).parent.parts for item in items]
+    shared = 0
+    while len({folder[: shared + 1] for folder in folders}) == 1 and shared < len(folders[0]):
+        shared += 1
+    found = [printable(str(Path(*Path(item.name).parts[shared:])))[-40:] for item in items]
+    count = Counter(found)
+    return [name if count[name] == 1 else f"{name} ({i + 1})" for i, name in enumerate(found)]
 
 
 @click.command(name="distance", epilog=EXIT_CODES, context_settings=SETTINGS)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from llmzip.model.base import LanguageModel
 
 SCHEMA = "llmzip.prompt"
+_BEGINS = json.dumps({"schema": SCHEMA})[:-1].encode()
 
 prompt_options = apply(
     [
@@ -41,7 +43,10 @@ prompt_options = apply(
         click.option("-c", "--stdout", is_flag=True, help="Write the shortened prompt to standard output."),
         click.option("-d", "--restore", is_flag=True, help="Back: FILE is a shortened prompt."),
         click.option(
-            "--ids", is_flag=True, help="Token ids (JSON) instead of text, meta-tokens beyond the vocabulary."
+            "--ids/--text",
+            "ids",
+            default=None,
+            help="Token ids (JSON), meta-tokens beyond the vocabulary; or text with marks (the default).",
         ),
         click.option("--tokens", is_flag=True, help="FILE is no text but a JSON list of token ids (with --ids)."),
         click.option(
@@ -178,14 +183,21 @@ def _shortened(data: bytes, parameters: dict[str, Any], chosen: _Tokenizer) -> b
         "vocabulary": size,
         "text": not parameters["tokens"],
         "spaced": spaced,
+        "digest": None if parameters["tokens"] else _digest(data),
         "ids": ids.tolist(),
     }
     return (json.dumps(document) + "\n").encode()
 
 
+def _digest(data: bytes) -> str:
+    return blake2b(data, digest_size=16).hexdigest()
+
+
 def _restored(data: bytes, parameters: dict[str, Any], chosen: _Tokenizer) -> bytes:
     from llmzip.measures import prompts
 
+    if parameters["ids"] is None and data.startswith(_BEGINS):
+        raise LlmzipError("is a prompt as token ids: give --ids (or --text, where this is the text itself)")
     try:
         if not parameters["ids"]:
             return prompts.restore_text(data)
@@ -201,7 +213,12 @@ def _restored(data: bytes, parameters: dict[str, Any], chosen: _Tokenizer) -> by
                 f"was made with a vocabulary of {document['vocabulary']} tokens, {tokenizer.name} has {tokenizer.size}: name the "
                 "tokenizer it was made with"
             )
-        return tokenizer.decode(tokens, bool(document["spaced"]))
+        text = tokenizer.decode(tokens, bool(document["spaced"]))
+        if _digest(text) != document["digest"]:
+            raise LlmzipError(
+                f"does not become the text it was made from: it is damaged, or {tokenizer.name} is not the tokenizer it was made with"
+            )
+        return text
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise CorruptError(f"is no shortened prompt: {error}") from None
 

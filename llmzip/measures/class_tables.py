@@ -35,6 +35,8 @@ class Classified:
     labels: NDArray[np.str_]
     sure: NDArray[np.float64] | None = None
     notices: list[str] = field(default_factory=list)
+    ahead: str = ""
+    """What `sure` counts, in words."""
 
     @property
     def accuracy(self) -> Accuracy | None:
@@ -84,6 +86,7 @@ def _accuracy(found: Classified) -> Row | None:
 def tables(found: Classified, *, each: bool = True) -> list[Table]:
     """The texts (each), and the accuracy where labels are known."""
     made = []
+    ahead = f"ahead: {found.ahead}"
     rests = f"{found.method}, by {found.coder}; labelled: {_told(found.labelled)} in {len(found.classes)} classes"
     if each:
         columns = [
@@ -96,7 +99,7 @@ def tables(found: Classified, *, each: bool = True) -> list[Table]:
         ]
         all_rows = rows(found)
         shown = [column for column in columns if any(row[column.key] is not None for row in all_rows)]
-        made.append(Table("Classes", shown, all_rows, [rests, *found.notices]))
+        made.append(Table("Classes", shown, all_rows, [rests, *([ahead] if found.ahead else []), *found.notices]))
     row = _accuracy(found)
     if row:
         interval = f"{row['lower_95']:.3f} to {row['upper_95']:.3f}"

@@ -135,7 +135,7 @@ def folds(labels: NDArray[np.str_], count: int, seed: int) -> list[NDArray[np.in
     names, counts = np.unique(labels, return_counts=True)
     if counts.min() < count:
         raise ValueError(
-            f"the class {names[counts.argmin()]!r} has {counts.min()} texts, fewer than the {count} folds: use fewer folds"
+            f"the class {str(names[counts.argmin()])!r} has {counts.min()} texts, fewer than the {count} folds: use fewer folds"
         )
     split = StratifiedKFold(n_splits=count, shuffle=True, random_state=seed)
     return [test.astype(np.intp) for _, test in split.split(np.zeros(len(labels)), labels)]

@@ -85,7 +85,7 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, str]]]:
     csv.field_size_limit(1 << 27)
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            for number, row in enumerate(csv.DictReader(file, delimiter=delimiter), 2):
+            for number, row in enumerate(csv.DictReader(file, delimiter=delimiter, strict=True), 2):
                 if None in row or None in row.values():
                     raise LlmzipError(f"{path}: record {number} has not as many fields as the heading")
                 yield number, row

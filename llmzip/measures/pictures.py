@@ -48,8 +48,9 @@ def tree(
 
     figure, axes = _canvas(8, max(2.5, 1 + _INCH * min(len(names), MOST_NAMES * 3)))
     shown = len(names) <= MOST_NAMES
+    joins = linkage(values)
     dendrogram(
-        linkage(values),
+        joins,
         orientation="left",
         labels=list(names),
         ax=axes,
@@ -62,12 +63,20 @@ def tree(
         colour = dict(zip(names, _colours(labels), strict=True))
         for text in axes.get_yticklabels():
             text.set_color(colour.get(text.get_text(), "black"))
+    axes.set_xlim(*_reach(joins[:, 2]))
     axes.set_xlabel("distance at which two branches meet")
     for side in ("top", "left", "right"):
         axes.spines[side].set_visible(False)
     axes.set_title(title, loc="left", fontsize=10)
     _legend(figure, labels)
     return _drawn(figure, form)
+
+
+def _reach(heights: NDArray[np.float64]) -> tuple[float, float]:
+    """Of the axis of a tree, its root first: from 0 where that leaves half of it to the joins, else from below the lowest."""
+    low, high = float(heights.min()), float(heights.max())
+    room = 0.05 * ((high - low) or high or 1.0)
+    return high + room, 0.0 if low < high / 2 else max(0.0, low - 4 * room)
 
 
 def matrix(
