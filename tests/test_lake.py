@@ -161,6 +161,34 @@ def test_parts_of_an_earlier_run_are_taken_up(client, corpus: Path, tmp_path: Pa
         assert (tmp_path / "packed/big.log.llmz").read_bytes() == codec.compress((corpus / "big.log").read_bytes())
 
 
+@pytest.mark.parametrize("operation", ["compress", "decompress"])
+def test_joining_twice_is_joining_once(corpus: Path, tmp_path: Path, operation: str) -> None:
+    """As after the death of a worker that had joined the parts and not yet said so."""
+    from llmzip.lake import parts
+    from llmzip.lake.parts import Part
+    from llmzip.lake.work import Way
+
+    text = (corpus / "big.log").read_bytes()
+    with Codec(**SMALL) as codec:
+        archive = codec.compress(text)
+    (corpus / "big.log.llmz").write_bytes(archive)
+    source, expected = ("big.log", archive) if operation == "compress" else ("big.log.llmz", text)
+    (entry,) = Corpus(str(corpus / source)).entries()
+    way = Way(operation, tuple(sorted(SMALL.items())), str(tmp_path / "made"))
+    item = Item(entry, str(tmp_path / "made/out"))
+    plan, _ = parts.plan(way, item)
+    half = len(plan.lengths) // 2
+    done = [Part(0, half), Part(half, len(plan.lengths))]
+    (missing,) = parts.join_parts(way, item, plan, done).failures
+    assert "no such file" in missing.reason.lower() and not Path(item.target).exists()
+    for part in done:
+        assert not parts.do_part(way, item, plan, part).failures
+    first, second = (parts.join_parts(way, item, plan, done) for _ in range(2))
+    assert (first.failures, second.failures) == ([], []) and first.lines == second.lines
+    assert Path(item.target).read_bytes() == expected
+    assert list(way.manifest.lines()) == first.lines and not Path(parts.folder_of(way, item)).exists()
+
+
 def test_an_output_is_complete_or_absent(tmp_path: Path) -> None:
     for url in (f"{tmp_path}/deep/file", "memory://bucket/deep/file"):
         fs, path = store(url)

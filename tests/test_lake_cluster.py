@@ -1,6 +1,7 @@
 """The lake on a real cluster of processes and a real object store: workers die, the scheduler goes away, stores refuse.
 
-LLMZIP_LAKE_FILES and LLMZIP_LAKE_BIG (bytes of one large file) make it larger: 1000 and 20000000 were tried.
+LLMZIP_LAKE_FILES, LLMZIP_LAKE_UP_TO (bytes of the largest of them) and LLMZIP_LAKE_BIG (bytes of one large file) make it
+larger: 1000, 200000 and 20000000 were tried.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ pytest.importorskip("s3fs")
 moto_server = pytest.importorskip("moto.server")
 
 FILES = int(os.environ.get("LLMZIP_LAKE_FILES", 30))
+UP_TO = int(os.environ.get("LLMZIP_LAKE_UP_TO", 20_000))
 BIG = int(os.environ.get("LLMZIP_LAKE_BIG", 400_000))
 SETTINGS = {"level": 1, "block_size": max(1 << 16, BIG // 64)}
 ROOT = Path(__file__).parent.parent
@@ -70,7 +72,7 @@ def s3() -> Iterator[dict[str, object]]:
 def originals() -> dict[str, bytes]:
     draw = random.Random(5)
     made = {
-        f"2023/{number % 7}/file-{number:04}.txt": text(number, draw.randint(1_000, 20_000)) for number in range(FILES)
+        f"2023/{number % 7}/file-{number:04}.txt": text(number, draw.randint(1_000, UP_TO)) for number in range(FILES)
     }
     return made | {"big.txt": text(-1, BIG)}
 
@@ -171,7 +173,8 @@ def lines(s3, root: str) -> list[str]:
 
 
 def test_workers_die_and_the_scheduler_comes_back(s3, bucket, originals, scheduler: Scheduler) -> None:
-    acts = {2: scheduler.kill_a_worker, 4: scheduler.restart, 7: scheduler.kill_a_worker}
+    often = max(1, FILES // 100)  # not all in the first seconds
+    acts = {2 * often: scheduler.kill_a_worker, 4 * often: scheduler.restart, 7 * often: scheduler.kill_a_worker}
     seen = 0
 
     def heard(totals) -> None:

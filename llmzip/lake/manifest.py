@@ -90,6 +90,10 @@ class Manifest:
         for url in self.segments():
             yield from self._read(url)
 
+    def find(self, key: bytes) -> Line | None:
+        """The line of a piece of work; None where it is not done. Reads all."""
+        return next((line for line in self.lines() if line.key == key), None)
+
     def _read(self, url: str) -> Iterator[Line]:
         with read_from(url, self._options) as file:
             for text in file:

@@ -5,6 +5,7 @@ Parts lie under the target until they are joined, so that a run that is taken up
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -56,8 +57,11 @@ class Part:
 
 def folder_of(way: Way, item: Item) -> str:
     """Where the parts of a file lie until they are joined."""
-    key = key_of(item.entry.url, item.entry.stamp, item.target, way.label).hex()
-    return join(way.target, f"{HIDDEN}/parts/{key}")
+    return join(way.target, f"{HIDDEN}/parts/{_key(way, item).hex()}")
+
+
+def _key(way: Way, item: Item) -> bytes:
+    return key_of(item.entry.url, item.entry.stamp, item.target, way.label)
 
 
 def plan(way: Way, item: Item) -> tuple[Plan, list[Part]] | Failure:
@@ -180,17 +184,25 @@ def join_parts(way: Way, item: Item, plan: Plan, parts: list[Part]) -> Report:
     began, report = time.monotonic(), Report()
 
     def step() -> Line:
-        summary, digest = (_archive if way.operation == "compress" else _original)(way, item, plan, parts)
-        return line_of(way, item, summary, digest, began)
+        try:
+            summary, digest = (_archive if way.operation == "compress" else _original)(way, item, plan, parts)
+        except (OSError, LlmzipError):
+            # Done twice, where a worker or the scheduler died meanwhile: the parts go when the manifest has the line.
+            if known := way.manifest.find(_key(way, item)):
+                return known
+            raise
+        made = line_of(way, item, summary, digest, began)
+        way.manifest.add([made])
+        fs, path = store(folder_of(way, item), way.writing)
+        with contextlib.suppress(FileNotFoundError):
+            fs.rm(path, recursive=True)
+        return made
 
     result = guarded(item.entry.url, step)
     if isinstance(result, Failure):
         report.failures.append(result)
-        return report
-    report.lines.append(result)
-    way.manifest.add(report.lines)
-    fs, path = store(folder_of(way, item), way.writing)
-    fs.rm(path, recursive=True)
+    else:
+        report.lines.append(result)
     return report
 
 
