@@ -102,7 +102,7 @@ def structure(data: bytes) -> None:
         footer = b"\0" + (take.varint() if lies & 1 else encode_varint(count))
         footer += take.stretch(take.byte()) if lies & 2 else b"".join(index[:-1])
         footer += (take.varint() if lies & 4 else encode_varint(total)) + take.stretch(8).ljust(8, b"\0")
-        footer = with_crc(footer)
+        footer = b"\x80" + take.stretch(8).ljust(8, b"\0") if lies & 32 else with_crc(footer)
         sizes = [len(member) + len(footer), len(footer)]
         file += member + footer
         file += b"".join(

@@ -12,7 +12,8 @@ from llmzip.codec._cells import Cells, Grids
 from llmzip.codec.quantiser import Quantiser
 from llmzip.coding import cells
 from llmzip.coding.mixing import Mixer
-from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder
+from llmzip.coding.rangecoder import TurnEncoder
+from llmzip.coding.turndecoder import TurnDecoder
 from llmzip.model._masses import Masses
 
 LEAVES, STREAMS, STEPS = 300, 3, 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import random
 import re
@@ -13,10 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmzip.codec.agreement import PORTABLE_TOLERANCE
+from llmzip.coding import table_file
 from llmzip.container import (
     CODER,
     MAX_BLOCK,
     MAX_EXPANSION,
+    NO_MODEL,
+    TAG_TABLE,
     Block,
     BlockKind,
     Footer,
@@ -27,9 +32,11 @@ from llmzip.container import (
     read_members,
 )
 from llmzip.container.fields import encode_reversed, encode_varint, read_varint
-from llmzip.container.format import MAX_CONTEXT, MAX_HEADER, MAX_TOLERANCE
+from llmzip.container.format import MAGIC, MAX_CONTEXT, MAX_HEADER, MAX_TOLERANCE
 from llmzip.container.index import claimed_length, list_members
+from llmzip.container.standards import STANDARDS, Standard
 from llmzip.errors import CorruptError
+from llmzip.model import embedded
 
 GOLDEN = Path(__file__).parent / "golden" / "container"
 PROBE = b"\2" + bytes(8) + b"made by a test"
@@ -221,9 +228,50 @@ def test_a_wrong_block_is_refused() -> None:
     events.accept(block, b"abc")
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_standard_codings_take_no_fields(number: int) -> None:
+    tolerance, context, parts, model, table = STANDARDS[number - 1]
+    header = Header(
+        tolerance=tolerance, context=context, parts=parts, model=model, extras={TAG_TABLE: table, 2: b"name", 100: b""}
+    )
+    packed = header.pack()
+    assert packed[len(MAGIC) + 1 : -4] == bytes([10, 2 | number << 3, CODER]) + b"\2\4name\x64\0"
+    assert next(read_members(io.BytesIO(member([], header)))) == header
+    for other in (
+        replace(header, tolerance=tolerance + 1),
+        replace(header, context=256, parts=2),
+        replace(header, model=b"a model "),
+        replace(header, extras={TAG_TABLE: b"a table "}),
+        replace(header, extras={}),
+        replace(header, mixing=False, extras={}),
+    ):
+        assert other.pack()[len(MAGIC) + 2] in (0, 2)
+        assert next(read_members(io.BytesIO(member([], other)))) == other
+
+
+def test_the_standard_codings_are_those_of_new_files() -> None:
+    assert Standard(0, 0, 0, NO_MODEL, table_file.IDENTITY) in STANDARDS
+    window = embedded.WINDOW
+    built_in = Standard(PORTABLE_TOLERANCE, window.context, window.parts, embedded.IDENTITY, table_file.IDENTITY)
+    assert built_in in STANDARDS
+    assert len(set(STANDARDS)) == len(STANDARDS) <= 15
+
+
+def test_a_member_of_one_block_has_a_short_footer() -> None:
+    blocks = [(BlockKind.RAW, b"Hello, "), (BlockKind.RAW, b"world!\n")]
+    one, two = member(blocks[:1]), member(blocks)
+    digest = hashlib.blake2b(b"Hello, ", digest_size=8).digest()
+    assert one[len(HEADER.pack()) + 14 :] == b"\x80" + digest + bytes([len(one) - 2, 9])
+    assert two[len(HEADER.pack()) + 28 :].startswith(b"\0\2\x0e\7\x0e")
+    for file in (one, two, one + two, two + one, one + member([]) + one):
+        backwards = read_index(io.BytesIO(file))
+        assert backwards == list_members(io.BytesIO(file))
+        assert [len(each.blocks) for each in backwards] == [each.footer.blocks for each in backwards]
+
+
 def test_overhead_of_a_small_text() -> None:
-    """At most 64 bytes outside the code, of which 5 to 7 are the head inside the payload."""
-    for size, overhead in ((1, 49), (150_000, 57), ((1 << 21) - 1, 57), (1 << 21, 59)):
+    """At most 56 bytes outside the code, of which 5 to 7 are the head inside the payload."""
+    for size, overhead in ((1, 43), (150_000, 49), ((1 << 21) - 1, 49), (1 << 21, 50)):
         sink = io.BytesIO()
         writer = MemberWriter(sink, Header(tolerance=30, context=512, parts=4))
         writer.write_block(BlockKind.MODEL, bytes(size), bytes(size // 2))

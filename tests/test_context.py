@@ -3,6 +3,8 @@
 import io
 import random
 import warnings
+from binascii import crc_hqx
+from dataclasses import replace
 
 import pytest
 from fakes import FakeModel
@@ -187,6 +189,25 @@ def test_impossible_parts_are_refused(part, says):
     with pytest.raises(CorruptError, match=says):
         decode_block(pipeline, payload, 100, lambda data: False)
     assert model.evaluated == 0
+
+
+@pytest.mark.parametrize("network", [False, True])
+@pytest.mark.parametrize(
+    ("part", "taken"), [(Part(), 0), (Part(digits=True), 0), (Part(skip=1), 2), (Part(rest=300), 3), (Part(back=9), 0)]
+)
+def test_heads_of_parts(part, taken, network):
+    part = part if network else replace(part, back=0)
+    head = BlockHead(False, 10, 1, [], network, part=part)
+    payload = head.payload(b"words")
+    assert BlockHead.unpack(payload, 100) == (head, b"words")
+    assert len(payload) == 2 + 1 + 1 + 2 * network + taken + 5
+
+
+def test_a_part_of_no_context_is_refused():
+    for flags in (32, 64):
+        stored = bytes([flags, 3, 1]) + b"words"
+        with pytest.raises(CorruptError, match="unknown flags"):
+            BlockHead.unpack(crc_hqx(stored, 0).to_bytes(2, "little") + stored, 100)
 
 
 def test_small_blocks_build_on_no_more_than_allowed():

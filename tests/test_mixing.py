@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from llmzip.coding import _mixer
 from llmzip.coding.cells import CENTRES
 from llmzip.coding.mixing import Mixer
-from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder
+from llmzip.coding.rangecoder import TurnEncoder
+from llmzip.coding.turndecoder import TurnDecoder
 
 Block = tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint8]]
 

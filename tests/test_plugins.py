@@ -90,6 +90,23 @@ def test_pandas_reads_and_writes_tables(table, tmp_path):
     assert llmzip.decompress((tmp_path / "y.csv.llmz").read_bytes()).decode() == TABLE
 
 
+@pytest.mark.parametrize("compression", ["infer", "llmz"])
+@pytest.mark.parametrize("scheme", ["local", "memory"])
+def test_pandas_passes_the_compression_on(scheme, compression, tmp_path):
+    """pandas' own `compression=` takes built-in names only; what stands in storage_options reaches fsspec."""
+    expected, options = pd.read_csv(io.StringIO(TABLE)), {"compression": compression}
+    for name, write, read in (
+        ("t.csv.llmz", pd.DataFrame.to_csv, pd.read_csv),
+        ("t.json.llmz", pd.DataFrame.to_json, pd.read_json),
+        ("t.pickle.llmz", pd.DataFrame.to_pickle, pd.read_pickle),
+    ):
+        url = f"{scheme}://{tmp_path}/{name}"
+        write(expected, url, storage_options=options, **({"index": False} if read is pd.read_csv else {}))
+        with fsspec.open(url, "rb") as file:
+            assert file.read(3) == b"\xecLZ"
+        pd.testing.assert_frame_equal(read(url, storage_options=options), expected)
+
+
 def test_the_file_system_needs_no_import(table):
     code = "import pandas, sys; print(pandas.read_csv('llmz://' + sys.argv[1]).square.sum())"
     assert int(in_new_process(code, table)) == sum(n * n for n in range(60))
@@ -140,7 +157,11 @@ def test_s3(s3):
     assert llmzip.decompress(store.cat_file("bucket/x.txt.llmz")) == TABLE.encode()
     with fsspec.open("s3://bucket/x.txt.llmz", "rt", compression="infer", **s3) as file:
         assert file.read() == TABLE
-    read = pd.read_csv("s3://bucket/x.txt.llmz", storage_options={**s3, "compression": "infer"})
+    for compression in ("infer", "llmz"):
+        read = pd.read_csv("s3://bucket/x.txt.llmz", storage_options={**s3, "compression": compression})
+        pd.testing.assert_frame_equal(read, pd.read_csv(io.StringIO(TABLE)))
+    read.to_csv("s3://bucket/x2.txt.llmz", index=False, storage_options={**s3, "compression": "llmz"})
+    assert llmzip.decompress(store.cat_file("bucket/x2.txt.llmz")).decode() == TABLE
     assert read.square.tolist() == [n * n for n in range(60)]
     with store.open("bucket/x.txt.llmz") as below, llmzip.open(below) as file:
         assert file.seek(-20, io.SEEK_END) == len(TABLE) - 20 and file.read() == TABLE.encode()[-20:]

@@ -118,6 +118,30 @@ def test_other_members_are_untouched() -> None:
         assert pieces[:5] == ORIGINALS == pieces[-5:] and gaps
 
 
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_member_of_one_block(block: tuple[BlockKind, bytes]) -> None:
+    """Its footer does not tell lengths."""
+    alone = member([block])
+    (entry,) = read_index(io.BytesIO(alone))
+    start = len(HEADER.pack())
+    for at in range(len(alone)):
+        for behind in (b"", FILE):
+            pieces, gaps = salvaged(flipped(alone, at) + behind)
+            assert pieces[-5:] == ORIGINALS or not behind
+            mine = pieces[:1] if len(pieces) > len(BLOCKS) * bool(behind) else []
+            whole = not start <= at < entry.footer.offset
+            assert mine == [block[1]] * whole and len(gaps) == 1
+            if whole:
+                assert gaps[0].lost in (0, None)
+            elif at >= start + 5:  # else its head, the only one to tell, is damaged
+                assert gaps[0].lost == len(block[1])
+    for length in range(1, len(alone)):
+        pieces, gaps = salvaged(alone[:length])
+        assert pieces == [block[1]] * (length >= entry.footer.offset)
+        assert gaps or length in (start, entry.footer.offset)
+    assert salvaged(alone * 3) == ([block[1]] * 3, [])
+
+
 def test_misplaced_blocks_are_told() -> None:
     first, second = FILE[PLACES[0] : PLACES[1]], FILE[PLACES[4] : ENTRY.footer.offset]
     two = member([BLOCKS[0], BLOCKS[4]])

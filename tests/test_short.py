@@ -18,7 +18,6 @@ from llmzip.cli import main
 from llmzip.codec import short
 from llmzip.codec.codec import Codec
 from llmzip.codec.context import Context
-from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder, from_shortest, shortest
 from llmzip.container import read_index
 from llmzip.container.fields import encode_varint
 from llmzip.container.format import MAX_SHORT, is_short
@@ -107,21 +106,6 @@ def test_a_message_on_a_context(fast):
             fast.decompress(packed)
         with pytest.raises(ContextError, match="made with another context .* given is"):
             Codec(context=new).decompress(packed)
-
-
-@settings(max_examples=200)
-@given(st.lists(st.tuples(st.integers(1, 65535), st.booleans()), max_size=200))
-def test_shortest_words(turns):
-    import numpy as np
-
-    chances, bits = np.array([p for p, _ in turns], np.uint16), np.array([b for _, b in turns], np.uint8)
-    found = shortest(bits, chances)
-    assert np.array_equal(TurnDecoder(from_shortest(found)).decode(chances), bits)
-    encoder = TurnEncoder()
-    encoder.encode(bits, chances)
-    assert len(found) <= len(encoder.finish()) + 3
-    wanted = -np.log2(np.where(bits, chances / 65536, 1 - chances / 65536)).sum() / 8
-    assert len(found) < wanted + 2.1 + 0.001 * len(turns)  # a carry may cost a byte
 
 
 def test_files_tell_the_forms_apart(codec, tmp_path):

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from llmzip.coding import _mixer as _mixer_module
 from llmzip.coding import packaged, start_file
 from llmzip.coding.mixing import Mixer
-from llmzip.coding.rangecoder import TurnDecoder, TurnEncoder
+from llmzip.coding.rangecoder import TurnEncoder
 from llmzip.coding.start_file import Start, embedded_start
 from llmzip.coding.table_file import embedded_table
 from llmzip.coding.tree import LeaningTree
+from llmzip.coding.turndecoder import TurnDecoder
 from llmzip.errors import ModelError
 from llmzip.report.measure.costs import turn_owners
 from llmzip.text.embedded_vocabulary import pieces

@@ -94,7 +94,7 @@ def model_payload(
     check: bytes | None = None,
 ) -> bytes:
     """The payload of a model block; words of no meaning."""
-    stored = bytes([flags]) + tokens + streams + literals + words
+    stored = bytes([flags]) + tokens + (b"" if flags & 4 else streams) + literals + words
     return (crc_hqx(stored, 0).to_bytes(2, "little") if check is None else check) + stored
 
 
@@ -109,14 +109,16 @@ def member(
     check: bytes | None = None,
     member_size: bytes | None = None,
     footer_size: bytes | None = None,
+    short: bool = False,
 ) -> bytes:
-    """A header, blocks and a footer."""
+    """A header, blocks and a footer. short: with nothing in it but the digest."""
     originals = b"".join(original for _, original in blocks)
     if index is None:
         index = b"".join(varint(len(stored)) + varint(len(original)) for stored, original in blocks[:-1])
-    footer = bytes([marker]) + (count or varint(len(blocks))) + index + (total or varint(len(originals)))
-    footer += blake2b(originals, digest_size=8).digest() if digest is None else digest
+    digest = blake2b(originals, digest_size=8).digest() if digest is None else digest
+    footer = bytes([marker]) + (count or varint(len(blocks))) + index + (total or varint(len(originals))) + digest
     footer += crc(footer) if check is None else check
+    footer = b"\x80" + digest if short else footer
     file = head + b"".join(stored for stored, _ in blocks) + footer
     return file + (member_size or varint(len(file))[::-1]) + (footer_size or varint(len(footer))[::-1])
 
@@ -125,6 +127,7 @@ HEAD = header()
 HELLO = block(RAW, TEXT)
 TWO = (block(RAW, TEXT[:7]), block(RAW, TEXT[7:]))
 SOUND = member(HEAD, HELLO)
+LEAN = member(HEAD, HELLO, short=True)
 
 Case = tuple[str, bytes, int, str, str]
 """Name, bytes, exit status of `llmzip test`, words of its message, what is in it."""
@@ -150,6 +153,8 @@ def good() -> Iterator[Case]:
         "context, parts and model are 0",
     )
     yield fine("raw", SOUND, "one raw block")
+    yield fine("short-footer", LEAN, "the short footer, of a member of one block")
+    yield fine("short-footer-members", LEAN + SOUND + LEAN, "members with short footers and a long one")
     yield fine("two-blocks", member(HEAD, *TWO), "two blocks, so an index of one entry")
     yield fine("zstd", member(HEAD, block(ZSTD, LINES, frame)), "a zstd block")
     yield fine(
@@ -183,6 +188,10 @@ def good() -> Iterator[Case]:
     table = header(extras=extra(5, _table()), context=b"\0", parts=b"\0", tolerance=b"\0", model=bytes(8))
     yield fine(
         "model-literal", member(table, block(MODEL, TEXT, literal)), "a model block of no tokens and one literal"
+    )
+    standard = header(fields=bytes([2 | 1 << 3, 1]))
+    yield fine(
+        "standard", member(standard, block(MODEL, TEXT, literal), short=True), "a standard coding in place of fields"
     )
     yield from _of_the_model()
 
@@ -236,6 +245,8 @@ def bad() -> Iterator[Case]:
         ("cut-block", raw[: len(HEAD) + 9], "truncated", "cut inside a block"),
         ("cut-footer", raw[:-9], "truncated", "cut inside the footer"),
         ("cut-sizes", raw[:-1], "truncated", "cut inside the sizes"),
+        ("cut-short-footer", LEAN[:-5], "truncated", "cut inside a short footer"),
+        ("cut-short-footer-sizes", LEAN[:-1], "truncated", "cut inside the sizes behind a short footer"),
         ("behind", raw + b"garbage", f"byte {len(raw)}", "bytes behind the last member"),
         ("padding", raw + bytes(512), f"byte {len(raw)}", "zeros behind the last member"),
     ):
@@ -311,6 +322,18 @@ def bad() -> Iterator[Case]:
             header(extras=extra(7, bytes(8) + b"\0")),
             "impossible context",
             "extra 7 of a context of 0 bytes",
+        ),
+        (
+            "header-standard-table",
+            header(fields=bytes([2 | 1 << 3, 1]) + extra(5, _table())),
+            "names a table besides",
+            "extra 5 besides a standard coding",
+        ),
+        (
+            "header-standard-no-mixing",
+            header(fields=bytes([1 << 3, 1])),
+            "impossible table",
+            "a standard coding without mixing",
         ),
         (
             "header-table-no-mixing",
@@ -389,6 +412,36 @@ def bad() -> Iterator[Case]:
             "a wrong member size",
         ),
         ("footer-footer-size", member(HEAD, *TWO, footer_size=varint(19)), "sizes behind it", "a wrong footer size"),
+        (
+            "short-footer-none",
+            member(HEAD, short=True),
+            "stands for one block where 0 came",
+            "a short footer behind no block",
+        ),
+        (
+            "short-footer-two",
+            member(HEAD, *TWO, short=True),
+            "stands for one block where 2 came",
+            "a short footer behind two blocks",
+        ),
+        (
+            "short-footer-digest",
+            member(HEAD, HELLO, short=True, digest=bytes(8)),
+            "digest of the whole",
+            "a wrong digest in a short footer",
+        ),
+        (
+            "short-footer-member-size",
+            member(HEAD, HELLO, short=True, member_size=varint(90)[::-1]),
+            "sizes behind it",
+            "a wrong member size behind a short footer",
+        ),
+        (
+            "short-footer-footer-size",
+            member(HEAD, HELLO, short=True, footer_size=varint(10)),
+            "sizes behind it",
+            "a wrong footer size behind a short footer",
+        ),
         (
             "blocks-swapped",
             HEAD + TWO[1][0] + TWO[0][0] + member(HEAD, *TWO)[len(HEAD) + 28 :],
@@ -598,7 +651,14 @@ def unsupported() -> Iterator[Case]:
     exact = {"features": 3, "tolerance": b"\0", "model": embedded.IDENTITY}
     for name, file, status, words, what in (
         ("version", member(header(version=2), HELLO), 3, "version 2", "format version 2"),
-        ("features", member(header(features=10), HELLO), 3, "unknown features 0x0a", "bit 3 of features"),
+        ("features", member(header(features=130), HELLO), 3, "unknown features 0x82", "bit 7 of features"),
+        (
+            "standard",
+            member(header(fields=bytes([2 | 15 << 3, 1])), HELLO),
+            3,
+            "unknown standard coding 15",
+            "a standard coding that only a newer llmzip knows",
+        ),
         ("coder", member(header(coder=2), HELLO), 3, "coder version 2", "coder 2"),
         ("extra", member(header(extras=NAMED + extra(99, b"")), HELLO), 3, "unknown extra 99", "an unknown odd extra"),
         (
@@ -611,10 +671,10 @@ def unsupported() -> Iterator[Case]:
         ("block-type", member(HEAD, block(6, TEXT)), 3, "unknown block type 6", "block type 6"),
         (
             "model-flags",
-            member(HEAD, block(MODEL, TEXT, model_payload(flags=64))),
+            member(HEAD, block(MODEL, TEXT, model_payload(flags=128))),
             3,
-            "unknown flags 0x40",
-            "bit 6 of a model block's flags",
+            "unknown flags 0x80",
+            "bit 7 of a model block's flags",
         ),
         ("model", member(HEAD, network), 4, "a model \\(0001020304050607\\)", "a model that is not at hand"),
         (

@@ -41,6 +41,11 @@ class Part:
     digits: bool = False
     back: int = 0
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of the context is left out."""
+        return not self.skip and not self.rest
+
 
 @dataclass(frozen=True)
 class Named:

@@ -25,7 +25,9 @@ _TABLE_ALONE = 4
 _SPACED = 8
 _PRIMED = 16
 _DIGITS = 32
-_KNOWN = _CRLF | _LITERALS | _TABLE_ALONE | _SPACED | _PRIMED | _DIGITS
+_WHOLE = 64
+_OF_PART = _DIGITS | _WHOLE
+_KNOWN = _CRLF | _LITERALS | _TABLE_ALONE | _SPACED | _PRIMED | _OF_PART
 _CHECK = struct.Struct("<H")
 
 
@@ -51,11 +53,13 @@ class BlockHead:
         )
         part = self.part
         if part:
-            flags |= _PRIMED | _DIGITS * part.digits
+            flags |= _PRIMED | _DIGITS * part.digits | _WHOLE * part.whole
         head = bytearray([flags])
-        head += encode_varint(self.tokens) + encode_varint(self.streams)
+        head += encode_varint(self.tokens)
+        # format: the table alone codes one stream.
+        head += encode_varint(self.streams) if self.network else b""
         if part:
-            head += encode_varint(part.skip) + encode_varint(part.rest)
+            head += b"" if part.whole else encode_varint(part.skip) + encode_varint(part.rest)
             head += encode_varint(part.back) if self.network else b""
         if self.literals:
             head += encode_varint(len(self.literals))
@@ -78,8 +82,8 @@ class BlockHead:
 
         Raises CorruptError naming the place.
         """
-        flags = take(_CHECK.size + 1)[-1]
-        return read_varint(take, place), read_varint(take, place), not flags & _TABLE_ALONE
+        network = not take(_CHECK.size + 1)[-1] & _TABLE_ALONE
+        return read_varint(take, place), read_varint(take, place) if network else 1, network
 
     @classmethod
     def unpack(cls, payload: bytes, original_length: int) -> tuple[BlockHead, bytes]:
@@ -98,16 +102,21 @@ class BlockHead:
             return value
 
         flags = fields.take(1)[0]
-        if flags & ~_KNOWN or (flags & _DIGITS and not flags & _PRIMED):
+        if flags & ~_KNOWN or (flags & _OF_PART and not flags & _PRIMED):
             raise CorruptError(f"a model block has unknown flags {flags:#04x}: damaged, or made by a newer llmzip")
         # Every token and every literal stands for at least one byte, but for an added space.
         tokens = number(original_length + bool(flags & _SPACED), "tokens")
-        streams = number(MAX_STREAMS, "streams")
+        streams = 1 if flags & _TABLE_ALONE else number(MAX_STREAMS, "streams")
         if not 1 <= streams <= max(tokens, 1):
             raise CorruptError(f"a model block claims {streams} streams for {tokens} tokens: damaged")
         part = None
         if flags & _PRIMED:
-            skip, rest = number(MOST_KEPT, "bytes before its context"), number(MOST_KEPT, "bytes behind its context")
+            skip, rest = 0, 0
+            if not flags & _WHOLE:
+                skip, rest = (
+                    number(MOST_KEPT, "bytes before its context"),
+                    number(MOST_KEPT, "bytes behind its context"),
+                )
             back = 0 if flags & _TABLE_ALONE else number(MOST_KEPT, "tokens behind its context")
             part = Part(skip, rest, bool(flags & _DIGITS), back)
         literals = []

@@ -18,7 +18,6 @@ from llmzip.codec.evaluation import ROWS, Session, Steps
 from llmzip.codec.layout import Layout
 from llmzip.codec.pipeline import BlockPipeline, Cells
 from llmzip.codec.settings import Settings
-from llmzip.coding.rangecoder import from_shortest, shortest
 from llmzip.coding.turndecoder import TurnDecoder
 from llmzip.container.format import MAX_SHORT
 from llmzip.errors import CorruptError
@@ -61,7 +60,7 @@ def compress(texts: Sequence[bytes], settings: Settings, choice: ModelChoice) ->
                 side_by_side.append(_Text(number, data, text.tokens, crlf))
         for one, cells in _quantised(pipeline, side_by_side):
             layout = Layout(len(one.tokens), 1)
-            words = shortest(*short.joined(pipeline.turns(one.tokens, layout, cells)))
+            words = pipeline.words(pipeline.turns(one.tokens, layout, cells))
             found = short.message(pipeline, one.data, one.crlf, layout.count, words)
             packed[one.number] = min(found, short.raw(one.data), key=len)
         return packed
@@ -149,7 +148,7 @@ def _together(pipeline: BlockPipeline, messages: list[short.Parsed]) -> Iterator
     heads = [parsed.head for parsed in messages if parsed.head]
     counts = np.array([head.tokens for head in heads])
     mixers = [pipeline.mixer(Layout(head.tokens, 1)) for head in heads]
-    coders = [TurnDecoder(from_shortest(parsed.payload)) for parsed in messages]
+    coders = [TurnDecoder(parsed.payload) for parsed in messages]
     masses = [Masses(pipeline.tree.order, 1) for _ in heads]
     cells = [StepCells(each, pipeline.quantiser.grids, None).capsule for each in masses]
     steps = int(counts[0])

@@ -1,13 +1,12 @@
 """The short form: one message with a byte before and a check behind what the model makes of it (docs/format.md, "Short form").
 
-A file's header, index and digest are some 80 bytes, more than most messages. What they say is agreed on here: the built-in model or the
+A file's header, checks and digest are some 40 bytes, as much as many messages. What they say is agreed on here: the built-in model or the
 table alone, portable, with mixing, in one stream. Whatever else codes a message says so in the fields of a header.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import BinaryIO
@@ -23,7 +22,6 @@ from llmzip.codec.layout import Layout
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.codec.settings import Settings
 from llmzip.codec.summary import BytesDone, Summary
-from llmzip.coding.rangecoder import from_shortest, shortest
 from llmzip.coding.table_file import IDENTITY as TABLE
 from llmzip.container import NO_MODEL, TAG_CONTEXT, Fields, Header, write_all
 from llmzip.container.fields import encode_varint
@@ -137,7 +135,7 @@ class ShortCoder:
         known = pipeline.known(part, len(data))
         layout = Layout(len(text.tokens), 1)
         cells = pipeline.quantise(text.tokens, layout, lead=pipeline.lead(part, known)) if pipeline.network else None
-        words = shortest(*joined(pipeline.turns(text.tokens, layout, cells, known=known)))
+        words = pipeline.words(pipeline.turns(text.tokens, layout, cells, known=known))
         return [message(pipeline, data, crlf, layout.count, words, part)]
 
 
@@ -297,8 +295,7 @@ def decode(data: bytes, choice: ModelChoice) -> bytes:
         with choice.unless_replaced():
             if parsed.head is None:
                 return decode_block(pipeline, parsed.payload, MAX_SHORT, parsed.fits, patience=0)[0]
-            words = from_shortest(parsed.payload)
-            return decode_words(pipeline, parsed.head, words, MAX_SHORT, parsed.fits, patience=0)[0]
+            return decode_words(pipeline, parsed.head, parsed.payload, MAX_SHORT, parsed.fits, patience=0)[0]
 
 
 def verified(parsed: Parsed, original: bytes | None) -> bytes:
@@ -306,9 +303,3 @@ def verified(parsed: Parsed, original: bytes | None) -> bytes:
     if original is None or not parsed.fits(original):
         raise CorruptError(_DAMAGED)
     return original
-
-
-def joined(turns: Iterable[tuple[object, bytes, bytes]]) -> tuple[bytes, bytes]:
-    """Bits and probabilities of all runs."""
-    found = list(turns)
-    return b"".join(bits for _, bits, _ in found), b"".join(chances for _, _, chances in found)

@@ -4,8 +4,8 @@ A thin layer over `constriction`'s queue range coder (32-bit words, 64-bit state
 Probabilities are uint16 in units of 1/65536 of a right turn (bit 1), 1..65535: as float64 they are exact, so the
 coder's own fixed-point form of them is the same on every machine.
 
-format: words are written little-endian, zero bytes at the end are cut, at most 16 of them (the decoder reads on as zeros, but not for
-long: `rangedecoder.h`).
+format: words are written with their highest byte first, zero bytes at the end are cut, at most 16 of them (the decoder reads on as
+zeros, but not for long: `rangedecoder.h`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.coding.turndecoder import TurnDecoder
-from llmzip.errors import CorruptError
-
 # `perfect` must be given: without it the library prints a warning on stdout, which may be the user's pipe, and its
 # default, which decides the words, is announced to change.
 _TURN = constriction.stream.model.Bernoulli(perfect=False)
 _SCALE = 1.0 / 65536.0
-_WORD = np.dtype("<u4")
+_WORD = np.dtype(">u4")
+_INTERVAL = 8  # bytes of the interval's ends behind the words that are settled
+_INTERVAL_MASK = (1 << 8 * _INTERVAL) - 1
 _MOST_CUT = 16  # bytes: the decoder allows for 32, of which it looks 8 ahead
 
 
@@ -58,46 +57,22 @@ class TurnEncoder:
         return words
 
     def finish(self) -> bytes:
-        """All turns so far as bytes."""
-        return _cut(self.words().astype(_WORD).tobytes())
+        """All turns so far in as few bytes as can be.
+
+        Any number of the last interval stands for them. Taken is the one with the most zero bytes at its end, since these are cut off;
+        constriction's own has a random last word.
+        """
+        at, (lower, width) = self.state
+        size = 4 * at + _INTERVAL
+        within = int.from_bytes(self.words().astype(_WORD).tobytes().ljust(size, b"\0"), "big")
+        start = within - ((within - lower) & _INTERVAL_MASK)  # a carry that is open is settled within
+        for zeros in range(8 * _INTERVAL, -8, -8):
+            number = -(-start >> zeros) << zeros
+            if number < start + width:
+                break
+        return _cut(number.to_bytes(size, "big"))
 
 
 def _cut(data: bytes) -> bytes:
     """Without the zeros at its end. Many turns to the left leave many zeros; a decoder that met no end of them would not see damage."""
     return data.rstrip(b"\0").ljust(len(data) - _MOST_CUT, b"\0")
-
-
-def shortest(bits: NDArray[np.uint8] | bytes, probabilities: NDArray[np.uint16] | bytes) -> bytes:
-    """All turns in as few bytes as can be: words with their highest byte first, zero bytes at the end cut off.
-
-    The range coder may end at any number of an interval; its own choice has a random last word. `from_shortest` makes what a
-    TurnDecoder reads.
-    """
-    encoder = TurnEncoder()
-    encoder.encode(bits, probabilities)
-    at, (lower, width) = encoder.state
-    words = encoder.words().astype(">u4").tobytes()
-    turns, chances = np.frombuffer(bits, np.uint8), np.frombuffer(probabilities, np.uint16)
-    # The number of the interval with the most zeros at its end; it may carry into earlier words.
-    first = int.from_bytes(words[: 4 * at], "big") << 64
-    for shift in range(56, -8, -8):
-        number = -(-lower >> max(shift, 0)) << max(shift, 0)
-        if number < lower + width and first + number < 1 << 8 * (4 * at + 8):
-            found = _cut((first + number).to_bytes(4 * at + 8, "big"))
-            decoder = TurnDecoder(from_shortest(found))
-            try:
-                if np.array_equal(decoder.decode(chances), turns):
-                    return found
-            except CorruptError:
-                pass
-    return _cut(words)
-
-
-def _padded(data: bytes) -> bytes:
-    """Whole words, with the zeros that were cut off."""
-    return data + bytes(-len(data) % 4)
-
-
-def from_shortest(data: bytes) -> bytes:
-    """What a TurnDecoder reads, of what `shortest` made."""
-    return np.frombuffer(_padded(data), ">u4").astype(_WORD).tobytes()

@@ -11,7 +11,7 @@
 #define RANGE_PRECISION 24
 
 typedef struct {
-    const uint8_t *data; /* words, little-endian; behind the end zeros */
+    const uint8_t *data; /* words, their highest byte first; behind the end zeros */
     size_t length, at;
     uint64_t lower, range, point;
     int broken; /* met data that no encoder writes */
@@ -28,7 +28,7 @@ static inline uint64_t range_word(RangeDecoder *d) {
     }
     uint64_t word = 0;
     for (int i = 0; i < 4; i++, d->at++)
-        if (d->at < d->length) word |= (uint64_t)d->data[d->at] << (8 * i);
+        if (d->at < d->length) word |= (uint64_t)d->data[d->at] << (24 - 8 * i);
     return word;
 }
 

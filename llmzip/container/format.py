@@ -12,6 +12,7 @@ from enum import IntEnum
 from zlib import crc32
 
 from llmzip.container.fields import Fields, encode_varint
+from llmzip.container.standards import STANDARDS, Standard
 from llmzip.errors import CorruptError
 
 Bytes = bytes | bytearray | memoryview
@@ -57,7 +58,9 @@ CHECK_SIZE = 4
 FEATURE_EXACT = 1
 FEATURE_MIXING = 2
 FEATURE_CONTINUED = 4
-KNOWN_FEATURES = FEATURE_EXACT | FEATURE_MIXING | FEATURE_CONTINUED
+_STANDARD_SHIFT, _STANDARD_MASK = 3, 15 << 3
+"""Bits of *features* that number the standard; 0: the fields are there."""
+KNOWN_FEATURES = FEATURE_EXACT | FEATURE_MIXING | FEATURE_CONTINUED | _STANDARD_MASK
 
 TAG_NAME = 2
 """Extra: name of the model or a hint where to find it, UTF-8."""
@@ -72,6 +75,9 @@ NO_MODEL = bytes(MODEL_ID_SIZE)
 KNOWN_TAGS = frozenset({TAG_NAME, TAG_PROBE, TAG_TABLE, TAG_CONTEXT})
 
 FOOTER_MARKER = 0
+SHORT_FOOTER_MARKER = 0x80
+SHORT_FOOTER_SIZE = 1 + DIGEST_SIZE
+"""Of a member of one block: its block says what an index would, so there is the digest alone."""
 _LONGEST_NAME = 200
 
 _U32 = struct.Struct("<I")
@@ -129,11 +135,15 @@ class Header:
         if self.coder != CODER:
             raise ValueError(f"this version writes coder {CODER}, not {self.coder}")
         features = FEATURE_EXACT * self.exact | FEATURE_MIXING * self.mixing | FEATURE_CONTINUED * self.continued
-        fields = bytearray([features, self.coder])
-        for value in (self.tolerance, self.context, self.parts):
-            fields += encode_varint(value)
-        fields += self.model
-        for tag, extra in sorted(self.extras.items()):
+        standard, extras = self._standard(), dict(self.extras)
+        fields = bytearray([features | standard << _STANDARD_SHIFT, self.coder])
+        if standard:
+            del extras[TAG_TABLE]
+        else:
+            for value in (self.tolerance, self.context, self.parts):
+                fields += encode_varint(value)
+            fields += self.model
+        for tag, extra in sorted(extras.items()):
             if tag % 2 and tag not in KNOWN_TAGS:
                 raise ValueError(f"unknown mandatory extra {tag}")
             fields += encode_varint(tag) + encode_varint(len(extra)) + extra
@@ -156,7 +166,13 @@ class Header:
             raise CorruptError(f"{where}: unknown features {features:#04x}; made by a newer llmzip: update this one")
         if coder != CODER:
             raise CorruptError(f"{where}: coder version {coder}, not {CODER}; made by a newer llmzip: update this one")
-        tolerance, context, parts = (cursor.varint(where) for _ in range(3))
+        standard = (features & _STANDARD_MASK) >> _STANDARD_SHIFT
+        if standard > len(STANDARDS):
+            raise CorruptError(f"{where}: unknown standard coding {standard}; made by a newer llmzip: update this one")
+        if standard:
+            tolerance, context, parts, model, table = STANDARDS[standard - 1]
+        else:
+            tolerance, context, parts = (cursor.varint(where) for _ in range(3))
         if tolerance > MAX_TOLERANCE or context > MAX_CONTEXT:
             raise CorruptError(
                 f"{where}: claims a tolerance of {tolerance} and windows of {context} tokens (at most {MAX_TOLERANCE} and "
@@ -165,7 +181,8 @@ class Header:
         exact = bool(features & FEATURE_EXACT)
         if exact and tolerance:
             raise CorruptError(f"{where}: exact arithmetic with tolerance {tolerance}: the file is damaged")
-        model = cursor.take(MODEL_ID_SIZE)
+        if not standard:
+            model = cursor.take(MODEL_ID_SIZE)
         extras: dict[int, bytes] = {}
         last = -1
         while cursor.left:
@@ -177,6 +194,8 @@ class Header:
                 raise CorruptError(f"{where}: needs the unknown extra {tag}; made by a newer llmzip: update this one")
             extras[tag] = cursor.take(cursor.varint(where))
             last = tag
+        if standard and extras.setdefault(TAG_TABLE, table) is not table:
+            raise CorruptError(f"{where}: names a table besides that of its standard coding: the file is damaged")
         header = cls(
             exact=exact,
             mixing=bool(features & FEATURE_MIXING),
@@ -191,6 +210,12 @@ class Header:
         if wrong := header._contradiction():
             raise CorruptError(f"{where}: {wrong}: the file is damaged")
         return header
+
+    def _standard(self) -> int:
+        """The number of the standard that says the same as the fields; 0 where none does."""
+        table = self.extras.get(TAG_TABLE, b"")
+        fields = Standard(self.tolerance, self.context, self.parts, self.model, table)
+        return STANDARDS.index(fields) + 1 if fields in STANDARDS else 0
 
     def _contradiction(self) -> str:
         """What fields say that cannot go together; empty where all is well."""

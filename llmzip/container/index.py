@@ -15,6 +15,8 @@ from llmzip.container.format import (
     FOOTER_MARKER,
     MAX_BLOCK,
     MAX_HEADER,
+    SHORT_FOOTER_MARKER,
+    SHORT_FOOTER_SIZE,
     BlockKind,
     Header,
     pack_block_head,
@@ -92,7 +94,11 @@ def claimed_length(file: BinaryIO) -> int:
     """
     total, end = 0, file.seek(0, os.SEEK_END)
     while end > 0:
-        footer_end, member_size, _ = _sizes_before(file, end)
+        footer_end, member_size, footer_size = _sizes_before(file, end)
+        if footer_size == SHORT_FOOTER_SIZE:
+            member = _member_before(file, end)
+            total, end = total + member.footer.original, member.offset
+            continue
         start = max(0, footer_end - CHECK_SIZE - DIGEST_SIZE - MAX_VARINT)
         file.seek(start)
         tail = Cursor(file, start).take(footer_end - CHECK_SIZE - DIGEST_SIZE - start)
@@ -198,6 +204,14 @@ def _read_indexed(
     file: BinaryIO, offset: int, footer_offset: int, footer_end: int, end: int
 ) -> tuple[list[BlockPlace], Footer]:
     """Blocks and footer of a member whose first block is at `offset`."""
+    if footer_end - footer_offset == SHORT_FOOTER_SIZE:
+        digest = _read_short_footer(file, footer_offset)
+        file.seek(offset)
+        head = read_block_head(Cursor(file, offset), "block")
+        only = _entry(head[0], offset, head[1], head[2]) if head else None
+        if only is None or only.offset + only.stored_length != footer_offset:
+            raise CorruptError("the block does not reach to the footer")
+        return [only], Footer(1, only.original_length, digest, footer_offset, end)
     index, total, digest = _read_footer(file, footer_offset, footer_end)
     entries, block_offset = [], offset
     for stored, original in index[:-1]:
@@ -210,6 +224,15 @@ def _read_indexed(
     if any(stored <= CHECK_SIZE or not 1 <= original <= MAX_BLOCK for _, stored, original in entries):
         raise CorruptError("the index names impossible blocks")
     return [BlockPlace(*entry) for entry in entries], Footer(len(index), total, digest, footer_offset, end)
+
+
+def _read_short_footer(file: BinaryIO, footer_offset: int) -> bytes:
+    """The digest of a member of one block."""
+    file.seek(footer_offset)
+    footer = Cursor(file, footer_offset, "the footer").take(SHORT_FOOTER_SIZE)
+    if footer[0] != SHORT_FOOTER_MARKER:
+        raise CorruptError("no footer")
+    return footer[1:]
 
 
 def _read_footer(file: BinaryIO, footer_offset: int, footer_end: int) -> tuple[list[tuple[int, int]], int, bytes]:
@@ -241,13 +264,13 @@ def _read_footer(file: BinaryIO, footer_offset: int, footer_end: int) -> tuple[l
 @dataclass(frozen=True)
 class FooterIndex:
     """A sound footer: where its member begins (`start`), where it begins itself, where the member ends; digest of the original; of each
-    block its stored length (0 for the last one) and its original length."""
+    block its stored length (0 for the last one) and its original length (None where the footer does not say)."""
 
     start: int
     footer_offset: int
     end: int
     digest: bytes
-    blocks: list[tuple[int, int]]
+    blocks: Sequence[tuple[int, int | None]]
 
     def offsets(self, file: BinaryIO, header: int) -> list[int]:
         """Where the blocks lie, and at last the footer; empty where not even the first block's head is found.
@@ -274,7 +297,7 @@ class FooterIndex:
                 head = read_block_head(Cursor(file, at), "block")
             except CorruptError:
                 continue
-            if head and self.blocks and head[1] == self.blocks[0][1]:
+            if head and self.blocks and self.blocks[0][1] in (head[1], None):
                 stored = _entry(head[0], at, head[1], head[2]).stored_length
                 if stored == (self.blocks[0][0] if len(self.blocks) > 1 else self.footer_offset - at):
                     return at
@@ -284,5 +307,9 @@ class FooterIndex:
 def footer_before(file: BinaryIO, end: int) -> FooterIndex:
     """The footer of the member that ends at byte `end`, whatever else of the member is damaged. Raises `CorruptError`, `OSError`."""
     footer_end, member_size, footer_size = _sizes_before(file, end, cut=True)
-    blocks, _, digest = _read_footer(file, footer_end - footer_size, footer_end)
+    blocks: Sequence[tuple[int, int | None]] = [(0, None)]
+    if footer_size == SHORT_FOOTER_SIZE:
+        digest = _read_short_footer(file, footer_end - footer_size)
+    else:
+        blocks, _, digest = _read_footer(file, footer_end - footer_size, footer_end)
     return FooterIndex(footer_end - member_size, footer_end - footer_size, end, digest, blocks)

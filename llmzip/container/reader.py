@@ -17,6 +17,7 @@ from llmzip.container.format import (
     MAX_BLOCK,
     MAX_EXPANSION,
     MAX_HEADER,
+    SHORT_FOOTER_MARKER,
     VERSION,
     BlockKind,
     Bytes,
@@ -189,7 +190,7 @@ def read_header(cursor: Cursor) -> Header | None:
 
 def _not_a_member(cursor: Cursor, offset: int, start: bytes) -> CorruptError:
     if offset == 0 and not start:
-        return CorruptError("the input is empty: no compressed data (an empty original makes a file of some 40 bytes)")
+        return CorruptError("the input is empty: no compressed data (an empty original makes a file of some 30 bytes)")
     if len(start) < len(MAGIC) and MAGIC.startswith(start):
         return cursor.truncated()
     if offset == 0 and is_short(start):
@@ -208,7 +209,7 @@ def read_block_head(cursor: Cursor, place: str) -> tuple[BlockKind, int, int] | 
     """Kind, original length and payload length of the block at the cursor; None at a footer's marker."""
     cursor.place = place
     kind = cursor.take(1)[0]
-    if kind == FOOTER_MARKER:
+    if kind in (FOOTER_MARKER, SHORT_FOOTER_MARKER):
         return None
     try:
         kind = BlockKind(kind)
@@ -248,10 +249,26 @@ def read_next_block(cursor: Cursor, member: MemberCheck, payload: bool) -> Block
 
 
 def read_footer(cursor: Cursor, member: MemberCheck, contents: bool) -> Footer:
-    """The footer whose marker has been taken, compared with what came before it. Raises `CorruptError`."""
+    """The footer whose marker was the last byte taken, compared with what came before it. Raises `CorruptError`."""
     offset = cursor.offset - 1
     place = f"footer at byte {offset}"
     cursor.place = place
+    if cursor.last == SHORT_FOOTER_MARKER:
+        if member.blocks != 1:
+            raise CorruptError(f"{place}: stands for one block where {member.blocks} came: the file is damaged")
+        content = cursor.take(DIGEST_SIZE)
+    else:
+        content = _read_counts(cursor, member, place)
+    sizes = encode_reversed(cursor.offset - member.offset) + encode_reversed(cursor.offset - offset)
+    if cursor.take(len(sizes)) != sizes:
+        raise CorruptError(f"{place}: the sizes behind it do not match: the file is damaged")
+    if contents and content != member.content_digest.digest():
+        raise CorruptError(f"{place}: the digest of the whole content does not match: blocks are missing or misplaced")
+    return Footer(member.blocks, member.original, content, offset, cursor.offset)
+
+
+def _read_counts(cursor: Cursor, member: MemberCheck, place: str) -> bytes:
+    """The digest in a footer with count, index, total and a check, which are right."""
     crc = crc32(bytes([FOOTER_MARKER]))
     count = cursor.varint()
     if count != member.blocks:
@@ -272,9 +289,4 @@ def read_footer(cursor: Cursor, member: MemberCheck, contents: bool) -> Footer:
         raise CorruptError(f"{place}: the check does not match: the file is damaged; get it again")
     if total != member.original:
         raise CorruptError(f"{place}: counts {total} original bytes where {member.original} came: the file is damaged")
-    sizes = encode_reversed(cursor.offset - member.offset) + encode_reversed(cursor.offset - offset)
-    if cursor.take(len(sizes)) != sizes:
-        raise CorruptError(f"{place}: the sizes behind it do not match: the file is damaged")
-    if contents and content != member.content_digest.digest():
-        raise CorruptError(f"{place}: the digest of the whole content does not match: blocks are missing or misplaced")
-    return Footer(count, total, content, offset, cursor.offset)
+    return content

@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import BinaryIO
 
-from llmzip.container.format import CHECK_SIZE, DIGEST_SIZE, FOOTER_MARKER, MAGIC, BlockKind, Header
+from llmzip.container.format import (
+    CHECK_SIZE,
+    DIGEST_SIZE,
+    FOOTER_MARKER,
+    MAGIC,
+    SHORT_FOOTER_MARKER,
+    BlockKind,
+    Header,
+)
 from llmzip.container.index import FooterIndex, footer_before
 from llmzip.container.reader import Block, read_block, read_block_head, read_header
 from llmzip.container.streams import PIECE, Cursor
@@ -24,6 +32,7 @@ Decode = Callable[["Header | None", Block], bytes]
 """The original of a block, verified; None where its member's header is damaged. Raises CorruptError."""
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_BEHIND = {FOOTER_MARKER, SHORT_FOOTER_MARKER, MAGIC[0], *BlockKind}  # what a block may be followed by
 _STARTS = re.compile(rb"[\x01-\x05]|\xecLZ\r\n")
 
 
@@ -128,7 +137,7 @@ class Salvage(Iterator["Piece | Gap"]):
 
     def _at_footer(self, at: int) -> int | None:
         """The end of a sound footer whose index agrees; a wrong digest of the content is a gap of its own."""
-        if self._cursor(at).take_some(1) != bytes([FOOTER_MARKER]):
+        if self._cursor(at).take_some(1) not in (bytes([FOOTER_MARKER]), bytes([SHORT_FOOTER_MARKER])):
             return None
         index = next((index for index in self._indices() if index.footer_offset == at), None)
         if index is None:
@@ -204,7 +213,10 @@ class Salvage(Iterator["Piece | Gap"]):
             if place < 0 and after == behind:
                 self._damaged(at, reason, 0)
             elif known and (sound or after == behind):
-                self._damaged(at, reason, index.blocks[place][1], place + 1)
+                lost = index.blocks[place][1]
+                if lost is None and (declared := self._declared_end(at)):
+                    lost = declared[1]  # the only block of its member, whose footer does not describe it
+                self._damaged(at, reason, lost, place + 1)
                 self._number = place + 1
             else:
                 self._damaged(at, reason, None)
@@ -270,7 +282,7 @@ class Salvage(Iterator["Piece | Gap"]):
             if kind is BlockKind.ZSTD and start != _ZSTD_MAGIC:
                 return False
             behind = self._cursor(at + (cursor.offset - at - len(start)) + length + CHECK_SIZE).take_some(1)
-            if behind and behind[0] > max(BlockKind) and behind != MAGIC[:1]:
+            if behind and behind[0] not in _BEHIND:
                 return False
             if kind is BlockKind.MODEL:
                 self._file.seek(cursor.offset - len(start))

@@ -89,11 +89,13 @@ class Cursor:
         self._source = source
         self.offset = offset
         self.place = place
+        self.last = -1  # the last byte taken
 
     def take_some(self, count: int) -> bytes:
         """Up to `count` bytes: fewer only where the source ends."""
         data = read_full(self._source, count)
         self.offset += len(data)
+        self.last = data[-1] if data else self.last
         return data
 
     def take(self, count: int) -> bytes:

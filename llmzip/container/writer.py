@@ -13,6 +13,7 @@ from llmzip.container.format import (
     FOOTER_MARKER,
     MAX_BLOCK,
     MAX_EXPANSION,
+    SHORT_FOOTER_MARKER,
     BlockKind,
     Bytes,
     Header,
@@ -102,14 +103,13 @@ class MemberWriter:
         if self._finished:
             raise ValueError("the member is finished")
         self._finished = True
-        footer = (
-            bytes([FOOTER_MARKER])
-            + encode_varint(self._blocks)
-            + self._index
-            + encode_varint(self._original)
-            + (digest or self._digest.digest())
-        )
-        footer += pack_u32(crc32(footer))
+        digest = digest or self._digest.digest()
+        if self._blocks == 1:
+            footer = bytes([SHORT_FOOTER_MARKER]) + digest
+        else:
+            counted = encode_varint(self._blocks) + self._index + encode_varint(self._original)
+            footer = bytes([FOOTER_MARKER]) + counted + digest
+            footer += pack_u32(crc32(footer))
         self._write(footer)
         # format: both sizes are stored backwards, the footer's last, so that a reader can start from the end.
         self._write(encode_reversed(self._compressed) + encode_reversed(len(footer)))

@@ -48,6 +48,10 @@ class RangeEncoder:
         self._words += [0 if carried else _WORD] * (self._held - 1)
         self._held = 0
 
+    def pos(self) -> tuple[int, tuple[int, int]]:
+        """Words that are settled but for a carry; lower end and width of the interval behind them."""
+        return len(self._words) + self._held, (self._lower, self._range)
+
     def get_compressed(self) -> NDArray[np.uint32]:
         """All turns so far as words."""
         if self._range == _STATE:
