@@ -159,6 +159,7 @@ def test_genes_as_fasta(tmp_path, capsys):
         (tmp_path / f"{name}.fasta").write_text("".join(f">{name}{i}\n{gene(family)}\n" for i in range(3)))
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "kinase.fa").write_text(f">x\n{gene(0)}\n")
+    (tmp_path / "new" / "unknown.fa").write_text(f">x\n{gene(1)}\n")
     (tmp_path / "all").mkdir()
     for name in ("kinase", "channel"):
         (tmp_path / f"{name}.fasta").rename(tmp_path / "all" / f"{name}.fasta")
@@ -173,7 +174,13 @@ def test_genes_as_fasta(tmp_path, capsys):
             str(tmp_path / "new" / "kinase.fa"),
             "--json",
         )
-        assert code == 0 and json.loads(out)["texts"][0]["label"] == "kinase"
+        found = json.loads(out)
+        assert code == 0 and found["texts"][0]["label"] == "kinase" and found["accuracy"]["accuracy"] == 1
+        # The name of a file is no label where no class has it.
+        out = run(
+            capsys, "classify", "--by", by, "--labelled", str(tmp_path / "all"), str(tmp_path / "new" / "unknown.fa")
+        )
+        assert out[0] == 0 and "channel" in out[1] and "Accuracy" not in out[1] and "unknown\n" not in out[1]
 
 
 @pytest.mark.parametrize(

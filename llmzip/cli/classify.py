@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -90,8 +91,10 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
         if parameters["shots"]:
             chosen = few_shot([item.label or "" for item in labelled], parameters["shots"], parameters["seed"])
             labelled = [labelled[i] for i in chosen.tolist()]
-        # A label of their own is taken where they have one.
         items, code = ([], 0) if cross else collect_each(files, parameters["columns"], options)
+        if not {item.label for item in items} & {item.label for item in labelled}:
+            # Names of other folders or sequences: no labels to be compared with.
+            items = [replace(item, label=None) for item in items]
         if code and not items:
             return code
         coder = make_coder(parameters, options)
