@@ -56,6 +56,7 @@ class ModelLengths:
         self.identity = " ".join(
             [
                 agreement.identity.hex(),
+                f"coder {agreement.header().coder}",
                 f"{window.context}/{window.parts}" if window else "alone",
                 f"{coding.tolerance} {coding.mixing} {coding.table.hex()} {separator!r}",
             ]
