@@ -24,11 +24,11 @@ from llmzip.codec.codec import Codec
 from llmzip.codec.crew import CrewCodec
 from llmzip.codec.settings import Settings
 from llmzip.model import embedded
-from llmzip.model.base import BranchingEvaluator
+from llmzip.model.base import BranchingEvaluator, Window
 from llmzip.model.schedule import span_at
 from llmzip.model.threads import usable_cores
 
-WINDOW, STREAMS, ROWS, STEPS = embedded.WINDOW, 32, 512, 48
+WINDOW, STREAMS, ROWS, STEPS = embedded.WINDOW, 64, 512, 96
 Evaluators = list[BranchingEvaluator]
 
 
@@ -56,7 +56,7 @@ class Clock:
                 shares = f"{found[name][0] / wall / cores:6.0%}" + (
                     f"{found[name][1] / processor:6.0%}" if found[name][1] else ""
                 )
-            print(f"  {name:52}{found[name][0]:8,.0f} rows/s{shares}")
+            print(f"  {name:72}{found[name][0]:8,.0f} rows/s{shares}")
 
 
 def moment() -> tuple[float, float]:
@@ -85,31 +85,34 @@ def side_by_side(
     return began
 
 
-def fill(streams: int, evaluator: BranchingEvaluator) -> None:
+def fill(streams: int, window: Window, evaluator: BranchingEvaluator) -> None:
     """As many tokens in every stream as are left of a full window."""
-    count = WINDOW.context - WINDOW.drop
+    count = window.context - window.drop
     tokens, positions = tokens_of(count), np.arange(count, dtype=np.int32)
     evaluator.clear()
     evaluator.evaluate(tokens, positions, np.zeros(count, np.int32))
     evaluator.copy(0, 1, streams)
 
 
-def steps(streams: int, evaluator: BranchingEvaluator) -> None:
-    """The decoder's steps behind that."""
-    first, slots = WINDOW.context - WINDOW.drop, np.arange(streams, dtype=np.int32)
-    for step in range(first, first + STEPS):
-        evaluator.evaluate(tokens_of(streams), np.full(streams, step, np.int32), slots)
+def steps(streams: int, window: Window, evaluator: BranchingEvaluator) -> None:
+    """The decoder's steps behind that, slides included."""
+    slots = np.arange(streams, dtype=np.int32)
+    for step in range(STEPS):
+        span = span_at(step, window, window.context - window.drop)
+        if span.slide:
+            evaluator.slide(streams, window.drop)
+        evaluator.evaluate(tokens_of(streams), np.full(streams, span.position, np.int32), slots)
 
 
-def batches(evaluator: BranchingEvaluator) -> None:
+def batches(window: Window, evaluator: BranchingEvaluator) -> None:
     """The encoder's batches over a window, in groups of streams."""
-    each = WINDOW.drop
+    each = window.drop
     groups = ROWS // each
     slots = np.repeat(np.arange(groups, dtype=np.int32), each)
-    for batch in range(WINDOW.parts):
-        span = span_at(batch * each, WINDOW)
+    for batch in range(window.parts):
+        span = span_at(batch * each, window)
         if span.slide:
-            evaluator.slide(groups, WINDOW.drop)
+            evaluator.slide(groups, window.drop)
         evaluator.evaluate(tokens_of(ROWS), np.tile(span.position + np.arange(each, dtype=np.int32), groups), slots)
 
 
@@ -121,16 +124,24 @@ def tokens_of(count: int) -> np.ndarray:
 def network(clock: Clock, cores: int) -> None:
     """One round of the network alone."""
     model = embedded.load_embedded()
-    for name, count, streams, threads in (
-        (f"one core, {STREAMS} streams", 1, STREAMS, 1),
-        (f"one evaluator of {cores} threads", 1, STREAMS, cores),
-        (f"{cores} evaluators of one thread, {STREAMS} streams in all", cores, STREAMS // cores, 1),
-        (f"{cores} evaluators of one thread, {STREAMS} streams each", cores, STREAMS, 1),
+    half, whole = f"windows of {WINDOW.near.context}", f"windows of {WINDOW.context}"
+    for name, count, streams, threads, window in (
+        (f"one core, {STREAMS} streams, {half}", 1, STREAMS, 1, WINDOW.near),
+        (
+            f"{cores} evaluators of one thread, {STREAMS} streams in all, {half}",
+            cores,
+            STREAMS // cores,
+            1,
+            WINDOW.near,
+        ),
+        (f"{cores} evaluators of one thread, {STREAMS} streams each, {half}", cores, STREAMS, 1, WINDOW.near),
+        (f"{cores} evaluators of one thread, {STREAMS} streams in all, {whole}", cores, STREAMS // cores, 1, WINDOW),
+        (f"one evaluator of {cores} threads, {STREAMS // 2} streams, {whole}", 1, STREAMS // 2, cores, WINDOW),
     ):
-        evaluators = [model.evaluator(streams, WINDOW.context, ROWS, threads) for _ in range(count)]
-        began = side_by_side(evaluators, BranchingEvaluator.clear, batches)
-        clock.add(f"prefill: {name}", WINDOW.parts * ROWS * count, began)
-        began = side_by_side(evaluators, partial(fill, streams), partial(steps, streams))
+        evaluators = [model.evaluator(streams, window.context, ROWS, threads) for _ in range(count)]
+        began = side_by_side(evaluators, BranchingEvaluator.clear, partial(batches, window))
+        clock.add(f"prefill: {name}", window.parts * ROWS * count, began)
+        began = side_by_side(evaluators, partial(fill, streams, window), partial(steps, streams, window))
         clock.add(f"lock step: {name}", STEPS * streams * count, began)
         for evaluator in evaluators:
             evaluator.close()

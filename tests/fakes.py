@@ -76,6 +76,7 @@ class FakeModel:
     name = "fake"
     exact = False
     rewinds = True
+    weight_bytes = 1 << 20
     byte_tokens = frozenset()
     arithmetic = "fake arithmetic"
 

@@ -145,7 +145,8 @@ def test_damaged_payloads_never_get_past_the_codec_unseen():
     ("head", "says"),
     [
         (b"", "ends inside"),
-        (b"\x80\x01\x01", "unknown flags"),
+        (b"\x40\x01\x01", "unknown flags"),
+        (b"\x84\x01\x01", "unknown flags"),
         (b"\x00\x65\x01", "101 tokens"),
         (b"\x00\x05\x00", "0 streams"),
         (b"\x00\x05\x06", "6 streams"),
@@ -160,6 +161,44 @@ def test_damaged_payloads_never_get_past_the_codec_unseen():
 def test_impossible_heads_are_refused(head, says):
     with pytest.raises(CorruptError, match=says):
         decode(codec(FakeModel()), crc_hqx(head, 0).to_bytes(2, "little") + head, bytes(100))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    repeats=st.integers(1, 12),
+    streams=st.integers(1, 40),
+    window=st.sampled_from([Window(4, 1), Window(4, 2), Window(9, 2), Window(30, 3), Window(32, 4)]),
+    lanes=st.integers(1, 2),
+)
+def test_a_block_may_be_read_with_half_the_window(repeats, streams, window, lanes):
+    data = TEXT[: 80 * repeats]
+    coder = codec(FakeModel(DRIFT, 1, lanes=lanes), window).near
+    payload = coder.encode(*coder.tokens_of(data), streams)
+    assert BlockHead.unpack(payload, len(data))[0].near
+    assert decode(codec(FakeModel(DRIFT, 2, lanes=lanes), window), payload, data) == data
+
+
+def test_half_a_window_is_that_of_a_model_made_so():
+    """Its bytes are those of the smaller window, but for the head."""
+    near = encode(TEXT, 3, window=Window(16, 8))
+    coder = codec(FakeModel()).near
+    payload = coder.encode(*coder.tokens_of(TEXT), 3)
+    assert payload[3:] == near[3:] and payload[2] == near[2] | 128
+    assert payload[3:] != encode(TEXT, 3)[3:]
+
+
+@pytest.mark.parametrize(
+    ("window", "half"),
+    [((512, 4), (256, 8)), ((2048, 1), (1024, 1)), ((8, 4), (4, 2)), ((5, 2), (2, 1)), ((7, 2), (3, 1))],
+)
+def test_halves_of_windows(window, half):
+    assert Window(*window).near == Window(*half)
+
+
+def test_there_is_no_half_of_a_window_of_three():
+    payload = codec(FakeModel()).near.encode(*codec(FakeModel()).tokens_of(TEXT), 3)
+    with pytest.raises(CorruptError, match="half of a window of 3 tokens is none"):
+        decode(codec(FakeModel(), Window(3, 1)), payload, TEXT)
 
 
 def test_damage_is_refused_before_decoding():

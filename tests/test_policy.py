@@ -1,6 +1,7 @@
 """What the encoder decides on its own: streams, and blocks that the model is spared."""
 
 import gzip
+import io
 import math
 import random
 import re
@@ -15,10 +16,11 @@ from llmzip.codec import policy
 from llmzip.codec.agreement import Coding
 from llmzip.codec.codec import Codec
 from llmzip.codec.evaluation import Session
+from llmzip.codec.head import BlockHead
 from llmzip.codec.noise import is_noise, is_text, told
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.coding.table_file import IDENTITY as TABLE
-from llmzip.container import BlockKind, classic
+from llmzip.container import Block, BlockKind, classic, read_members
 from llmzip.model.base import Window
 
 WINDOW = Window(512, 4)
@@ -41,6 +43,40 @@ WINDOW = Window(512, 4)
 )
 def test_streams_grow_with_the_text(tokens, streams):
     assert policy.streams_for(tokens, WINDOW, None) == streams
+
+
+@pytest.mark.parametrize(
+    ("streams", "stream_bytes", "weights", "pays"),
+    [
+        (64, 4 << 20, 34 << 20, True),  # the embedded model
+        (32, 4 << 20, 34 << 20, False),
+        (64, 134 << 20, 5 << 30, False),  # a model of a thousand million weights
+    ],
+)
+def test_small_networks_get_half_a_window_in_many_streams(streams, stream_bytes, weights, pays):
+    assert policy.near_pays(streams, stream_bytes, weights) == pays
+
+
+def first_head(packed):
+    """Of the first block."""
+    block = next(event for event in read_members(io.BytesIO(packed)) if isinstance(event, Block))
+    return BlockHead.unpack(block.payload, block.original_length)[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "near"),
+    [({"streams": 40}, True), ({"streams": 32}, False), ({"streams": 40, "window": 32}, False), ({"level": 9}, False)],
+)
+def test_who_gets_half_a_window(monkeypatch, settings, near):
+    """Not who asked for a window, or for the smallest file."""
+    monkeypatch.setattr(policy, "beyond_classic", lambda classic, model: True)
+    model = FakeModel()
+    model.weight_bytes = 16
+    data = b"A plain line of plain text, about nothing in particular.\n" * 60
+    with Codec(model, **settings) as codec:
+        packed = codec.compress(data)
+        assert first_head(packed).near == near
+        assert codec.decompress(packed) == data
 
 
 def test_wanted_streams_are_kept_within_the_tokens():

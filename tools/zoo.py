@@ -620,6 +620,12 @@ def _model(wrong: object) -> Iterator[Case]:
         "a block of a network in a member without",
     )  # type: ignore[operator]
     yield wrong(
+        "model-half",
+        member(header(**{**ours, "context": b"\3", "parts": b"\1"}), block(MODEL, TEXT, model_payload(flags=128))),
+        "half of a window of 3 tokens is none",
+        "half a window of 3 tokens",
+    )  # type: ignore[operator, arg-type]
+    yield wrong(
         "model-no-table",
         member(header(**ours), block(MODEL, TEXT, model_payload(flags=4))),
         "neither a network nor a table",
@@ -671,10 +677,10 @@ def unsupported() -> Iterator[Case]:
         ("block-type", member(HEAD, block(6, TEXT)), 3, "unknown block type 6", "block type 6"),
         (
             "model-flags",
-            member(HEAD, block(MODEL, TEXT, model_payload(flags=128))),
+            member(HEAD, block(MODEL, TEXT, model_payload(flags=132))),
             3,
-            "unknown flags 0x80",
-            "bit 7 of a model block's flags",
+            "unknown flags 0x84",
+            "bits 2 and 7 of a model block's flags",
         ),
         ("model", member(HEAD, network), 4, "a model \\(0001020304050607\\)", "a model that is not at hand"),
         (

@@ -127,10 +127,13 @@ class BlockCoder:
     ) -> bytes:
         """The payload with the network."""
         settings = self._settings
-        part = self._part(data, pipeline)
-        stream_bytes = pipeline.session.model.stream_bytes(pipeline.window.context)
+        model = pipeline.session.model
+        stream_bytes = model.stream_bytes(pipeline.window.context)
         wanted = settings.streams or (1 if settings.thorough else None)
         streams = policy.streams_for(len(text.tokens), pipeline.window, wanted, stream_bytes)
+        if not (settings.window or self._coding.exact) and policy.near_pays(streams, stream_bytes, model.weight_bytes):
+            pipeline = pipeline.near
+        part = self._part(data, pipeline)
         share = portion(report, _TABLE_SHARE, 1) if self._coding.table else report
         payload = pipeline.encode(text, crlf, streams, part=part, observer=self._observer, progress=share)
         head, words = BlockHead.unpack(payload, MAX_BLOCK)

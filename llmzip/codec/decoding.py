@@ -60,6 +60,8 @@ def decode_words(
     """The same for a block taken apart; original_length: the most bytes that it may have."""
     if head.network != pipeline.network:
         raise RuntimeError("the block is for another pipeline")
+    if head.near:
+        pipeline = pipeline.near
     head.plausible(head.tokens, len(words), pipeline.fewest_turns)
     if head.network and not head.affords(pipeline.window, len(words)):
         raise CorruptError(

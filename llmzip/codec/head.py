@@ -26,8 +26,8 @@ _SPACED = 8
 _PRIMED = 16
 _DIGITS = 32
 _WHOLE = 64
+_NEAR = 128
 _OF_PART = _DIGITS | _WHOLE
-_KNOWN = _CRLF | _LITERALS | _TABLE_ALONE | _SPACED | _PRIMED | _OF_PART
 _CHECK = struct.Struct("<H")
 
 
@@ -42,6 +42,7 @@ class BlockHead:
     network: bool = True  # whether the model's network takes part, or the table of n-grams is all there is
     spaced: bool = False  # whether the tokens begin with a space that the text has not
     part: Part | None = None  # of the context, that it builds on
+    near: bool = False  # whether the network has half of its window (`Window.near`)
 
     def payload(self, words: bytes) -> bytes:
         """The payload of a block: a check of what follows, this head, the range coder's bytes."""
@@ -50,6 +51,7 @@ class BlockHead:
             | _LITERALS * bool(self.literals)
             | _TABLE_ALONE * (not self.network)
             | _SPACED * self.spaced
+            | _NEAR * self.near
         )
         part = self.part
         if part:
@@ -102,7 +104,7 @@ class BlockHead:
             return value
 
         flags = fields.take(1)[0]
-        if flags & ~_KNOWN or (flags & _OF_PART and not flags & _PRIMED):
+        if (flags & _OF_PART and not flags & _PRIMED) or (flags & _NEAR and flags & _TABLE_ALONE):
             raise CorruptError(f"a model block has unknown flags {flags:#04x}: damaged, or made by a newer llmzip")
         # Every token and every literal stands for at least one byte, but for an added space.
         tokens = number(original_length + bool(flags & _SPACED), "tokens")
@@ -130,8 +132,8 @@ class BlockHead:
                 literals.append((position, fields.take(length)))
         words = fields.rest()
         cls.plausible(tokens, len(words))
-        network, spaced = not flags & _TABLE_ALONE, bool(flags & _SPACED)
-        return cls(bool(flags & _CRLF), tokens, streams, literals, network, spaced, part), words
+        crlf, network, spaced = bool(flags & _CRLF), not flags & _TABLE_ALONE, bool(flags & _SPACED)
+        return cls(crlf, tokens, streams, literals, network, spaced, part, bool(flags & _NEAR)), words
 
     @staticmethod
     def plausible(tokens: int, words: int, turns: int = 1) -> None:

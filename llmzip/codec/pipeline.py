@@ -85,6 +85,7 @@ class BlockPipeline:
         if session is None and not coding.table:
             raise CorruptError("neither a network nor a table of n-grams is named: the file is damaged")
         self.coding, self._session, self.context = coding, session, context
+        self.nearer = False  # whether it has half the window that the header says
         self._known: tuple[Part, NDArray[np.int32]] | None = None
         if session:
             self.vocabulary = Vocabulary(session.model.pieces, session.model.tokenize, session.model.byte_tokens)
@@ -131,6 +132,18 @@ class BlockPipeline:
     def fewest_turns(self) -> int:
         """Turns, and bits of its state, that a token takes at least."""
         return self.tree.fewest_turns + (2 if self.network and self.coding.tolerance else 0)
+
+    @property
+    def near(self) -> BlockPipeline:
+        """The same with half the network's window, for blocks that say so. Raises CorruptError where that is none."""
+        one = copy.copy(self)
+        try:
+            one.coding, one.nearer = replace(self.coding, window=self.window.near), True
+        except ValueError:
+            raise CorruptError(
+                f"half of a window of {self.window.context} tokens is none: the file is damaged"
+            ) from None
+        return one
 
     def on(self, session: Session) -> BlockPipeline:
         """The same with another session of its model, for a thread of its own."""
@@ -348,7 +361,7 @@ class BlockPipeline:
     ) -> bytes:
         """The payload for a block's tokens, in `streams` streams. part: of the context, from `part_for`."""
         layout = Layout(len(text), streams)
-        head = BlockHead(crlf, layout.count, streams, text.literals, self.network, text.spaced, part)
+        head = BlockHead(crlf, layout.count, streams, text.literals, self.network, text.spaced, part, self.nearer)
         known = self.known(part, MAX_BLOCK)
         observer.tokens(text, crlf, layout)
         if not self.network:

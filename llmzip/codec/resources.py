@@ -27,8 +27,10 @@ def needed(block: Block, pipeline: BlockPipeline | None) -> int:
     if pipeline.network:
         model = pipeline.session.model
         steps = -(-head.tokens // head.streams)
-        memory += head.streams * model.stream_bytes(min(pipeline.window.context, steps))
-        memory += int(_WEIGHTS_SHARE * getattr(model, "weight_bytes", 0))
+        memory += head.streams * model.stream_bytes(
+            min((pipeline.near if head.near else pipeline).window.context, steps)
+        )
+        memory += int(_WEIGHTS_SHARE * model.weight_bytes)
     return memory
 
 

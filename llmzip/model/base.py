@@ -39,6 +39,15 @@ class Window:
         """
         return max(self.context - self.drop, self.context // 2)
 
+    @property
+    def near(self) -> Window:
+        """Half of it, which drops smaller parts; where a full cache is emptied, still so. Raises ValueError for less than 4 positions.
+
+        format: the window of blocks that say so.
+        """
+        half = self.context // 2
+        return Window(half, 1 if self.parts == 1 else min(2 * self.parts, half // 2))
+
 
 class Evaluator(Protocol):
     """A set of streams, each with a cache of its own."""
@@ -90,6 +99,7 @@ class LanguageModel(Protocol):
     exact: bool  # quantised weights evaluated as they are: results must be reproduced exactly
     rewinds: bool  # evaluators can `discard`
     lanes: int  # evaluators of one thread that work well at the same time, each called by a thread of its own
+    weight_bytes: int  # of all weights, as evaluated
     arithmetic: str  # what the last digits of a logit depend on, in words
 
     def tokenize(self, text: bytes) -> NDArray[np.int32]:
