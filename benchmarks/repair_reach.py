@@ -95,7 +95,7 @@ class Simulated:
         """Stands in for tokens: which turns were taken the other way."""
         return self.taken
 
-    room = 192 << 20
+    room, fewest_marks = 192 << 20, 3
 
     def mark(self) -> Mark:
         return Mark(self.step, np.empty(4 << 20, np.uint8))
@@ -108,11 +108,11 @@ class Simulated:
         first, base = self.base, self.step - BASE_ROWS // self.layout.streams
         if base > first + BASE_ROWS * 2 // self.layout.streams:
             self.base = base
-        return (self.step - first) / REPLAYED + (COPIED if first else 0)
+        return ((self.step - first) / REPLAYED + (COPIED if first else 0)) * self.layout.streams
 
 
 def work(tokens: int, streams: int, misread: dict[Turn, float], seed: int, most: float) -> float | None:
-    """Steps that the search takes until all is found; None: not within `most`."""
+    """Rows that the search takes until all is found; None: not within `most`."""
     layout = Layout(tokens, streams)
     simulated = Simulated(layout, misread, seed)
     reader = Rereader(lambda: simulated, layout, most)
@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--patience", type=float, default=1000.0, help="given up after so many times one decoding")
     options = parser.parse_args()
     steps = -(-options.tokens // options.streams)
-    print(f"{options.tokens} tokens in {options.streams} streams: times the steps of one decoding until all is found")
+    print(f"{options.tokens} tokens in {options.streams} streams: times the rows of one decoding until all is found")
     for distance in options.distances:
         found = []
         for seed in range(options.trials):
@@ -154,8 +154,8 @@ def main() -> None:
             if options.apart is not None:
                 other = place.choice([level for level in range(LEVELS) if options.apart or level != turn.level])
                 misread[Turn(turn.step + options.apart // options.streams, other, turn.stream)] = distance
-            taken = work(options.tokens, options.streams, misread, seed, options.patience * steps + 1000)
-            found.append(math.inf if taken is None else taken / steps)
+            taken = work(options.tokens, options.streams, misread, seed, options.patience * options.tokens + 1000)
+            found.append(math.inf if taken is None else taken / options.tokens)
         print(f"{distance:g} tolerances: " + ", ".join(f"{times:.2f}" for times in sorted(found)), flush=True)
 
 

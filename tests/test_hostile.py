@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 import shlex
 import subprocess
 import sys
@@ -49,15 +50,41 @@ def refused(payload, context=512, length=MAX_BLOCK, says=None):
     ("tokens", "streams", "context", "says"),
     [
         (MAX_BLOCK, 1, 512, "claims 67108864 tokens, more than 40 bytes can stand for"),
-        (100_000, 1, 1 << 20, "windows of 1048576 tokens, more than its 40 bytes justify"),
-        (100_000, MAX_STREAMS, 512, "256 streams"),
-        (4_000_000, 64, 512, "64 streams"),
-        (6_000_000, 1, 512, "claims 6000000 tokens, more than 40 bytes can stand for"),
+        (6_000_000, 1, 512, "claims 6000000 tokens of a network, more than its 40 bytes justify"),
+        (3_585, 1, 512, "claims 3585 tokens of a network, more than its 40 bytes justify"),
+        (3_584, 1, 1 << 20, "windows of 1048576 tokens, more than its 40 bytes justify"),
+        (3_584, MAX_STREAMS, 512, "256 streams"),
+        (3_584, 64, 512, "64 streams"),
     ],
 )
 def test_claims_are_refused_before_anything_is_made(tokens, streams, context, says):
-    payload = BlockHead(False, tokens, streams, []).payload(WORDS)
-    assert refused(payload, context, says=says).evaluated == 0
+    assert refused(claim(tokens, streams, WORDS), context, says=says).evaluated == 0
+
+
+def claim(tokens, streams, words):
+    """The payload of a block, with a check that holds, as no writer makes it."""
+    stored = b"\0" + encode_varint(tokens) + encode_varint(streams) + words
+    return crc_hqx(stored, 0).to_bytes(2, "little") + stored
+
+
+@pytest.mark.parametrize("streams", [1, 4])
+@pytest.mark.parametrize("words", [bytes(40), b"\xff" * 40, random.Random(1).randbytes(400)])
+def test_time_of_a_small_block_is_bounded_by_its_bytes(words, streams):
+    """In rows of the network, of which a step of four streams has four."""
+    claimed = 1024 + 64 * len(words)
+    model = refused(claim(claimed, streams, words))
+    assert model.evaluated <= claimed + 3 * 8 * len(words) + 1_000 + streams
+
+
+@pytest.mark.parametrize("tokens", [900, 5_000, 200_000])
+def test_what_next_to_nothing_is_left_of_is_padded(tokens):
+    """A writer adds zeros, with which the block reads as without, where readers would take the claim for a hostile one."""
+    coder = pipeline(FakeModel(), 64)
+    text, crlf = coder.tokens_of(b"a" * tokens)
+    payload = coder.encode(text, crlf, 16)
+    head, words = BlockHead.unpack(payload, tokens)
+    assert head.tokens <= 1024 + 64 * len(words)
+    assert decode_block(coder, payload, tokens, (b"a" * tokens).__eq__, patience=0)[0] == b"a" * tokens
 
 
 def test_fewest_turns():
@@ -70,7 +97,7 @@ def test_fewest_turns():
 
 
 def test_words_run_out_long_before_the_claim():
-    model = refused(BlockHead(False, 1_000_000, 1, []).payload(WORDS))
+    model = refused(BlockHead(False, 100_000, 1, []).payload(random.Random(1).randbytes(1_600)))
     assert model.evaluated < 20_000
 
 
@@ -138,13 +165,13 @@ def test_zstd_payloads_are_one_whole_frame():
 
 def test_memory_of_a_small_block_is_small():
     """So many streams take a gigabyte of caches with the embedded model; a few bytes do not justify it."""
-    payload = BlockHead(False, MAX_BLOCK // 16, MAX_STREAMS, []).payload(bytes(1 << 14))
+    payload = claim(1 << 20, MAX_STREAMS, bytes(1 << 14))
     assert refused(payload, 512, says="256 streams").evaluated == 0
 
 
 SMALL_FILES = {
     "model-tokens-words": "can stand for",
-    "model-tokens-network": "can stand for",
+    "model-tokens-network": "of a network",
     "model-words-much": "range coder",
     "model-caches": "streams",
     "model-window": "windows",

@@ -221,7 +221,7 @@ def long_codec(model):
 @pytest.fixture
 def spare(monkeypatch):
     """The blocks of these tests are short, to be fast; they get the work that longer ones have."""
-    monkeypatch.setattr("llmzip.codec.decoding._SHORT", 10_000)
+    monkeypatch.setattr("llmzip.codec.decoding._SHORT", 50_000)
 
 
 @functools.cache

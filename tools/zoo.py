@@ -591,8 +591,8 @@ def _model(wrong: object) -> Iterator[Case]:
         stored = block(MODEL, bytes(length), payload)
         yield wrong(name, member(HEAD, stored), words, what)  # type: ignore[operator]
     ours = {"model": embedded.IDENTITY, "extras": b""}
-    caches = model_payload(tokens=varint(100_000), streams=varint(256))
-    window = model_payload(tokens=varint(100_000))
+    caches = model_payload(tokens=varint(3_584), streams=varint(256))
+    window = model_payload(tokens=varint(3_584))
     yield wrong(
         "model-caches",
         member(header(**ours), block(MODEL, bytes(100_000), caches)),
@@ -602,8 +602,8 @@ def _model(wrong: object) -> Iterator[Case]:
     yield wrong(
         "model-tokens-network",
         member(header(**ours), block(MODEL, bytes(1 << 22), model_payload(tokens=varint((1 << 22) - 1)))),
-        "more than 40 bytes can stand for",
-        "more tokens of a network than the words can stand for",
+        "tokens of a network, more than its 40 bytes justify",
+        "more tokens of a network than the words justify",
     )  # type: ignore[operator, arg-type]
     yield wrong(
         "model-window",

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from llmzip.text.tokens import Ids
 
-_KNOWN_A_STEP = 10  # tokens of a context that the mixer goes over in about the time of a step
-_SHORT = 1_000  # and so many steps more, which take about a second, for short blocks
+_KNOWN_A_ROW = 10  # tokens of a context that the mixer goes over in about the time of a row
+_SHORT = 1_000  # and so many rows more, which take about a second, for short blocks
+_TOKENS_A_BYTE = 8  # that repair reckons with; what claims more may have been made for the time it takes
 
 
 def decode_block(
@@ -104,9 +105,10 @@ def decode_words(
     if not (patience and pipeline.coding.tolerance):
         raise failure
     # Whoever made the block may have made it for the time that repair would take.
-    before = 0 if known is None else len(known) / _KNOWN_A_STEP
+    rows = min(reached * layout.streams, layout.count, _TOKENS_A_BYTE * len(words))
+    before = 0 if known is None else len(known) / _KNOWN_A_ROW
     make = partial(LockStep, pipeline, words, layout, head.part, known, keeping=True)
-    reader = Rereader(make, layout, patience * reached + _SHORT + before, before)
+    reader = Rereader(make, layout, patience * rows + _SHORT + before, before)
     try:
         for tokens in readings(reader, pipeline.quantiser, layout.streams):
             data = text_of(tokens)

@@ -17,6 +17,8 @@ MAX_STREAMS = 256
 MAX_LITERALS = 1 << 16
 # A turn takes -log2(65535 / 65536) bits at least, so few bytes cannot stand for many; behind the end of the words a decoder takes zeros.
 _MOST_TURNS_A_BYTE, _ZEROS_TAKEN = 363_409, 32
+# Tokens of a network, which takes its time for each, and how many more each byte of the words allows: an eighth of a bit for one.
+_TOKENS, _TOKENS_A_BYTE = 1 << 10, 1 << 6
 # Positions of the caches of all streams together, and how many more each byte of the payload allows.
 _POSITIONS, _POSITIONS_A_BYTE = 1 << 11, 2
 _CRLF = 1
@@ -45,7 +47,10 @@ class BlockHead:
     near: bool = False  # whether the network has half of its window (`Window.near`)
 
     def payload(self, words: bytes) -> bytes:
-        """The payload of a block: a check of what follows, this head, the range coder's bytes."""
+        """The payload of a block: a check of what follows, this head, the range coder's bytes; with zeros, which change nothing,
+        where these are too few to justify a network's time."""
+        if self.network:
+            words = words.ljust(-(-(self.tokens - _TOKENS) // _TOKENS_A_BYTE), b"\0")
         flags = (
             _CRLF * self.crlf
             | _LITERALS * bool(self.literals)
@@ -133,6 +138,10 @@ class BlockHead:
         words = fields.rest()
         cls.plausible(tokens, len(words))
         crlf, network, spaced = bool(flags & _CRLF), not flags & _TABLE_ALONE, bool(flags & _SPACED)
+        if network and tokens > _TOKENS + _TOKENS_A_BYTE * len(words):
+            raise CorruptError(
+                f"a model block claims {tokens} tokens of a network, more than its {len(words)} bytes justify: damaged"
+            )
         return cls(crlf, tokens, streams, literals, network, spaced, part, bool(flags & _NEAR)), words
 
     @staticmethod

@@ -28,7 +28,7 @@ _T = TypeVar("_T", bound=np.generic)
 _MARK_STEPS, _MARK_ROWS, _MARKS = 32, 256, 16
 # Bytes of all copies; in small blocks, and for each byte of the words.
 _MARKS_BYTES, _MARKS_FREE, _MARKS_A_BYTE = 192 << 20, 32 << 20, 1 << 14
-_FEWEST, _MOST = 3, 12  # how many there are
+_FEWEST, _MOST, _FEW_WORDS = 3, 12, 1 << 12  # how many there are; of fewer bytes of words there may be one alone
 _ROWS = 1 << 12  # that there is room for at first
 REPLAYED = 24  # times as fast as the network: going back to a mark
 BASE_ROWS = 1 << 13  # from a copy of the mixer to the mark for which it was made
@@ -107,6 +107,11 @@ class LockStep:
         return min(_MARKS_BYTES, _MARKS_FREE + _MARKS_A_BYTE * len(self._words))
 
     @property
+    def fewest_marks(self) -> int:
+        """Marks that there is always room for."""
+        return _FEWEST if len(self._words) >= _FEW_WORDS else 1
+
+    @property
     def tokens(self) -> NDArray[np.int32]:
         """All tokens in the order of the text, (count,), once all steps are done."""
         return self._pipeline.tree.order[self._ranks[: self._layout.count]][self._layout.rows]
@@ -125,7 +130,7 @@ class LockStep:
 
     def back(self, mark: Mark | None, alike: int | None = None) -> float:
         """To a mark (None: to the beginning), provided that the same was read up to there since. alike: steps up to which all
-        was read alike since it went back the last time; None: all. Returns about how many steps of the network it took.
+        was read alike since it went back the last time; None: all. Returns about how many rows of the network it took.
         """
         if self._base and alike is not None and alike < self._base.step:
             self._base = None
@@ -147,10 +152,10 @@ class LockStep:
             self._base = Base(base, self._mixer.save(), self._coder.native.save())
         work += self._replay(mark.step)
         self._evaluation.restore(mark.caches)
-        return work
+        return work * self._layout.streams
 
     def _replay(self, stop: int) -> float:
-        """Mixer and range coder on to a step that was read before; returns the work."""
+        """Mixer and range coder on to a step that was read before; returns about how many steps of the network it took."""
         streams, size, first = self._layout.streams, max(1, CODED_ROWS // self._layout.streams), self.step
         for step in range(first, stop, size):
             rows = slice(step * streams, min(step + size, stop) * streams)
@@ -178,8 +183,8 @@ class Base(NamedTuple):
 class Rereader:
     """Reads a block again and again for `repair.readings`, each time from where it differs from the time before.
 
-    make: a `LockStep` that is keeping. most: steps of the network in all, of which `left` are left. before: what beginning anew takes, in
-    steps.
+    make: a `LockStep` that is keeping. most: rows of the network in all (a step has one of each stream), of which `left` are left.
+    before: what beginning anew takes, in rows.
     """
 
     def __init__(self, make: Callable[[], LockStep], layout: Layout, most: float, before: float = 0) -> None:
@@ -205,8 +210,8 @@ class Rereader:
             if reading.step >= last + apart:
                 last = reading.step
                 self._marks.append(reading.mark())
-                self._thin(reading.room)
-            self.left -= 1
+                self._thin(reading.room, reading.fewest_marks)
+            self.left -= self._layout.active(reading.step)
             reading.advance(doubts)
         return reading.tokens
 
@@ -224,10 +229,10 @@ class Rereader:
         self._misread = misread
         return self._reading
 
-    def _thin(self, room: int) -> None:
+    def _thin(self, room: int, fewest: int) -> None:
         """Keep few marks, closer to each other the later they are."""
         marks = self._marks
-        most = min(_MOST, max(_FEWEST, room // max(1, marks[-1].caches.nbytes)))
+        most = min(_MOST, max(fewest, room // max(1, marks[-1].caches.nbytes)))
         if len(marks) > most:
             end = marks[-1].step
             before = [0, *(mark.step for mark in marks)]
