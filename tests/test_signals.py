@@ -95,13 +95,15 @@ def test_other_exceptions_in_destructors_are_still_told() -> None:
     assert status == 130 and b"ZeroDivisionError" in words
 
 
-def test_before_the_program_is_there() -> None:
-    """Until the handlers stand, Ctrl-C ends the process without a word, as it ends a program in C."""
+@pytest.mark.parametrize("module", ["click", "atexit"])
+def test_before_the_program_is_there(module: str) -> None:
+    """Until the handlers stand, Ctrl-C ends the process without a word, as it ends a program in C: from the command's first line on."""
     script = (
         "import os, signal, sys\n"
+        f"sys.modules.pop({module!r}, None)\n"
         "class Finder:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'click': os.kill(os.getpid(), signal.SIGINT)\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Finder())\n"
         "from llmzip.launch import main\n"
         "main()\n"
