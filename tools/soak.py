@@ -1,8 +1,8 @@
 """Soak: one process that compresses and decompresses for a long time must not grow.
 
-    python tools/soak.py [--seconds N] [--only KIND]...
+    python tools/soak.py [--seconds N] [--only KIND]... [--text FILE]...
 
-Texts at level 1, short ones with the network, with the tests' fake model and long ones with a fake model of long tokens, bytes that are no
+Texts at level 1, short ones with the network (long ones with `--only network`), with the tests' fake model and long ones with a fake model of long tokens, bytes that are no
 text, empty ones, damaged ones, files in a temporary folder, all with one codec for each kind. Memory, open files and temporary files are noted
 after each round; what is taken in the last third must not be more than in the second one. Prints what went through; each run adds a line
 for each kind to build/soak/tally.tsv.
@@ -41,19 +41,28 @@ def resident() -> int:
 
 
 class Soak:
-    """What goes through, and what was noted. noise, long: bytes of a piece that is no text, and of one for the model of long tokens."""
+    """What goes through, and what was noted. noise, long: bytes of a piece that is no text, and of one for the model of long tokens. texts:
+    in place of those of corpora/."""
 
-    def __init__(self, seed: int = 1, noise: int = 8 << 20, long: int = 16 << 20, kinds: Sequence[str] = KINDS) -> None:
+    def __init__(
+        self,
+        seed: int = 1,
+        noise: int = 8 << 20,
+        long: int = 16 << 20,
+        kinds: Sequence[str] = KINDS,
+        texts: Sequence[Path] = (),
+    ) -> None:
         from fakes import FakeModel
         from fuzzing import LongModel
 
         from llmzip.codec import Codec
 
         self._chance, self._noise, self._long, self._kinds = random.Random(seed), noise, long, kinds
-        self._texts = [path.read_bytes() for path in sorted((ROOT / "corpora").iterdir()) if path.is_file()]
+        paths = texts or sorted(path for path in (ROOT / "corpora").iterdir() if path.is_file())
+        self._texts = [path.read_bytes() for path in paths]
         self._codecs = {
             "level 1": (Codec(level=1, threads=1), 300_000 if len(kinds) == 1 else 60_000),
-            "network": (Codec(threads=1), 300),
+            "network": (Codec(threads=1), 1_000_000 if len(kinds) == 1 else 300),
             "fake model": (Codec(FakeModel(), threads=1), 4_000),
         }
         self._all = b"".join(self._texts)
@@ -69,7 +78,7 @@ class Soak:
         for name, (codec, length) in self._codecs.items():
             if name not in self._kinds:
                 continue
-            text = self._all if name == "level 1" else self._chance.choice(self._texts)
+            text = self._all if length > 10_000 else self._chance.choice(self._texts)
             start = self._chance.randrange(max(1, len(text) - length))
             data = text[start : start + self._chance.randrange(length)]
             packed = codec.compress(data)
@@ -117,23 +126,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--only", action="append", choices=KINDS, help="of these kinds (default: all)")
+    parser.add_argument("--text", action="append", type=Path, help="texts that pieces are taken from")
     parser.add_argument(
         "--seed", type=int, default=time.time_ns(), help="of what is taken (default: another one each time)"
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as tempfile.tempdir:  # where no other program's files come and go
-        soak_for(options.seconds, options.seed, options.only or KINDS)
+        soak_for(options.seconds, options.seed, options.only or KINDS, options.text or ())
 
 
-def soak_for(seconds: float, seed: int, kinds: Sequence[str]) -> None:
+def soak_for(seconds: float, seed: int, kinds: Sequence[str], texts: Sequence[Path]) -> None:
     """One run."""
-    soak, began, rounds = Soak(seed, kinds=kinds), time.monotonic(), 0
+    soak, began, rounds = Soak(seed, kinds=kinds, texts=texts), time.monotonic(), 0
     while time.monotonic() - began < seconds or rounds < 9:
         soak.round()
         soak.note()
         rounds += 1
-        if rounds % 20 == 0:
-            print(rounds, soak.through, soak.noted[-1], flush=True)
+        if rounds % (1 if len(kinds) == 1 else 20) == 0:
+            memory, files, temporary = soak.noted[-1]
+            through = ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in soak.through.items())
+            print(
+                f"{rounds}\t{through}\t{memory / 1e6:.1f} MB of memory, {files} open files, {temporary} temporary",
+                flush=True,
+            )
     soak.judge()
     TALLY.parent.mkdir(parents=True, exist_ok=True)
     with open(TALLY, "a") as tally:
