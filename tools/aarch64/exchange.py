@@ -8,13 +8,20 @@ line of FOLDER/NAME.tsv says what was read: piece, bytes, processor time, "ok" o
 
     python exchange.py --drift NAME OTHER FOLDER
 
-compares the odds that both found.
+compares the odds that both found, and adds up what was read.
+
+    python exchange.py --pieces FOLDER TEXT...
+
+cuts FOLDER/pieces from texts (JSON lines with a "text" in xz, or plain), in turn, so that whatever was done at a time is of all kinds.
 """
 
 from __future__ import annotations
 
+import json
+import lzma
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +37,7 @@ from llmzip.codec.pipeline import BlockPipeline, Cells
 from llmzip.model import embedded
 
 STREAMS = (1, 4)
+PIECE, PIECES = 2000, 17  # bytes of a piece, pieces of a text
 
 
 def by_network(pipeline: BlockPipeline, data: bytes, streams: int, odds_file: Path) -> bytes:
@@ -49,6 +57,7 @@ def by_network(pipeline: BlockPipeline, data: bytes, streams: int, odds_file: Pa
 def exchange(name: str, other: str, folder: Path) -> None:
     """Write and read all pieces that are not done."""
     own, log = folder / name, folder / f"{name}.tsv"
+    kinds = len({piece.name.partition("-")[2] for piece in (folder / "pieces").iterdir()})
     own.mkdir(exist_ok=True)
     table, pipeline = Codec(level=1, threads=1), None
     read = {line.split("\t")[0] for line in log.read_text().splitlines()} if log.exists() else set()
@@ -65,7 +74,9 @@ def exchange(name: str, other: str, folder: Path) -> None:
                 if kind == "table":
                     packed = table.compress(data)
                 else:
-                    packed = by_network(pipeline, data, STREAMS[number % 2], own / f"{piece.name}.npy")
+                    # Of each kind, too, half the pieces have one stream.
+                    streams = STREAMS[(number + number // kinds) % 2]
+                    packed = by_network(pipeline, data, streams, own / f"{piece.name}.npy")
                 target.with_suffix(".new").write_bytes(packed)
                 target.with_suffix(".new").rename(target)
             if target.name in read or not source.exists():
@@ -96,8 +107,41 @@ def drift(name: str, other: str, folder: Path) -> None:
     print(
         f"{len(apart)} pieces, {len(found)} turns: rms {np.sqrt((found**2).mean()):.2e}, largest {found.max():.2e}, {(found > 1e-5).sum()} > 1e-5"
     )
+    for reader in (name, other):
+        if not (folder / f"{reader}.tsv").exists():
+            continue
+        sums: Counter[tuple[str, str, str]] = Counter()
+        for line in (folder / f"{reader}.tsv").read_text().splitlines():
+            piece, size, _, result = line.split("\t")
+            (stem, _, way), right = piece.partition("."), result if result == "ok" else "WRONG"
+            for kind in (stem.partition("-")[2], "all"):
+                sums[way, kind, right] += int(size)
+        print(
+            reader,
+            "read",
+            ", ".join(f"{size} bytes {way} {kind} {right}" for (way, kind, right), size in sorted(sums.items())),
+        )
+
+
+def cut(folder: Path, texts: list[Path]) -> None:
+    """Pieces at even distances from each text, of whole characters."""
+    (folder / "pieces").mkdir(parents=True, exist_ok=True)
+    for kind, path in enumerate(texts):
+        if path.name.endswith(".jsonl.xz"):
+            with lzma.open(path, "rt", encoding="utf-8", newline="\n") as lines:
+                text = "\n".join(json.loads(line)["text"] for line in lines).encode()
+        else:
+            text = path.read_bytes()
+        name = path.name.partition(".")[0].rpartition("-")[2]
+        for number in range(PIECES):
+            start = len(text) * number // PIECES
+            piece = text[start : start + PIECE].decode(errors="ignore").encode()
+            (folder / "pieces" / f"{number * len(texts) + kind:03}-{name}").write_bytes(piece)
 
 
 if __name__ == "__main__":
-    arguments = [argument for argument in sys.argv[1:] if argument != "--drift"]
-    (drift if "--drift" in sys.argv else exchange)(arguments[0], arguments[1], Path(arguments[2]))
+    arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    if "--pieces" in sys.argv:
+        cut(Path(arguments[0]), [Path(argument) for argument in arguments[1:]])
+    else:
+        (drift if "--drift" in sys.argv else exchange)(arguments[0], arguments[1], Path(arguments[2]))

@@ -55,7 +55,7 @@ cat >"$to/python" <<END
 #!/bin/sh
 export PYTHONPATH=$to/package:$to/site LLAMA_CPP_LIB_PATH=$to
 libraries=$to/root/usr/lib/aarch64-linux-gnu
-exec qemu-aarch64-static -L $to/root -E LD_LIBRARY_PATH=\$libraries $to/root/usr/bin/python3.11 "\$@"
+exec \${LLMZIP_QEMU:-qemu-aarch64-static} -cpu cortex-a72 -L $to/root -E LD_LIBRARY_PATH=\$libraries $to/root/usr/bin/python3.11 "\$@"
 END
 chmod +x "$to/python"
 "$to/python" -c 'import platform, llmzip; print("ready:", platform.machine())'
