@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -94,6 +95,18 @@ def test_test_names_all_damage(damaged: list[tuple[int, int]], capsys: pytest.Ca
     assert main._execute(["test", "a.llmz"]) == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert f"blocks 1 to 2, bytes {damaged[0][0]} to {damaged[1][1]} of the file" in line and "--salvage" in line
+
+
+def test_test_of_joined_files_names_the_damaged_part_alone(
+    damaged: list[tuple[int, int]], capsys: pytest.CaptureFixture
+) -> None:
+    sound = Path("sound.llmz").read_bytes()
+    Path("joined.llmz").write_bytes(sound * 2 + Path("a.llmz").read_bytes() + sound)
+    assert main._execute(["test", "joined.llmz"]) == 3
+    (words,) = capsys.readouterr().err.splitlines()
+    start, stop = (2 * len(sound) + place for place in damaged[1])
+    lost = "in all [0-9]+ bytes of the original are lost: "
+    assert re.search(f"{lost}block 2, bytes {start} to {stop} of the file [(][^;]*[)]; `llmzip decompress", words), words
 
 
 def test_test_of_the_rest_decodes_nothing_twice(

@@ -163,7 +163,9 @@ class Salvage(Iterator["Piece | Gap"]):
         self._tried = None
         self._end = cursor.offset
         self._number += 1
-        if self._digest:
+        if len(data) != block.original_length:
+            self._digest = None  # known to be whole, and not decoded again
+        elif self._digest:
             self._digest.update(data)
         return Piece(data, at, block.original_length)
 
