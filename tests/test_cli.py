@@ -488,6 +488,15 @@ def test_verbose(tool: Tool) -> None:
     assert tool("-v", "empty").code == 0
 
 
+def test_lists_of_commands_cut_nothing_short(tool: Tool) -> None:
+    for words in ((), ("models",), ("lake",)):
+        _, _, commands = tool(*words, "--help").out.partition("Commands:\n")
+        rows = re.findall(r"^  [a-z-]+ +\S.*(?:\n {4,}.*)*", commands.partition("Exit status")[0], re.M)
+        assert len(rows) > 3
+        for row in rows:
+            assert row.endswith(".") and not row.endswith("...") and row.count("(") == row.count(")")
+
+
 def test_help_and_version(tool: Tool) -> None:
     for command in ([], ["compress"], ["decompress"], ["test"], ["info"], ["-d"]):
         for option in ("--help", "-h"):

@@ -106,7 +106,9 @@ def test_test_of_joined_files_names_the_damaged_part_alone(
     (words,) = capsys.readouterr().err.splitlines()
     start, stop = (2 * len(sound) + place for place in damaged[1])
     lost = "in all [0-9]+ bytes of the original are lost: "
-    assert re.search(f"{lost}block 2, bytes {start} to {stop} of the file [(][^;]*[)]; `llmzip decompress", words), words
+    assert re.search(f"{lost}block 2, bytes {start} to {stop} of the file [(][^;]*[)]; `llmzip decompress", words), (
+        words
+    )
 
 
 def test_test_of_the_rest_decodes_nothing_twice(

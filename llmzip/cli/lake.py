@@ -13,6 +13,7 @@ import click
 from llmzip.cli import completing
 from llmzip.cli.files import printable
 from llmzip.cli.options import Decorator, apply, coding_options, messages_options, progress_options
+from llmzip.cli.program import Commands
 from llmzip.cli.run import explain, notice
 from llmzip.errors import LlmzipError
 
@@ -121,7 +122,7 @@ _estimating = apply(
 )
 
 
-@click.group()
+@click.group(cls=Commands)
 def lake() -> None:
     """Compress, restore, verify or measure whole corpora: files, folders and patterns on any store of fsspec, by a Dask cluster.
 

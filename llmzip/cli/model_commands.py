@@ -11,6 +11,7 @@ import click
 from llmzip.cli import completing
 from llmzip.cli.files import printable
 from llmzip.cli.options import PATH, version_option
+from llmzip.cli.program import Commands
 from llmzip.errors import LlmzipError, ModelError
 
 _json = click.option("--json", "as_json", is_flag=True, help="A JSON document.")
@@ -22,7 +23,7 @@ def _say(line: str) -> None:
     click.echo(printable(line))
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Commands, invoke_without_command=True)
 @version_option
 @click.pass_context
 def models(context: click.Context) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,7 +35,25 @@ _BY_ENVIRONMENT = (BARE, "compress", "decompress", "test", "cat")
 """The commands for which options of the environment count."""
 
 
-class Program(click.Group):
+class Commands(click.Group):
+    """A group whose list of commands cuts no sentence short."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [
+            (name, _clause(command)) for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _clause(command: click.Command) -> str:
+    """What a command does: the first clause of its help."""
+    first = " ".join((command.help or "").split("\n\n")[0].split())
+    found = re.match(r"(?:\([^)]*\)|[^.:;(]|[.:;](?! |$))*", first)
+    return f"{found[0] if found else first}."
+
+
+class Program(Commands):
     """A group that takes everything but its own commands and options as the bare form.
 
     homes: of each command the module that has it and its name there, as MODULE:NAME.
