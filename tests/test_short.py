@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from zlib import crc32
 
 import pytest
@@ -157,6 +158,25 @@ def test_what_is_too_long(fast):
 def test_hostile_messages(fast, message, says):
     with pytest.raises(CorruptError, match=says):
         fast.decompress(message)
+
+
+@pytest.mark.parametrize("kind", [each for each in short.Kind if each is not short.Kind.RAW])
+def test_a_network_is_not_asked_for_more_tokens_than_bytes_justify(kind):
+    part = (bytes(5) + b"\0\0" + b"\0" * kind.network) if kind.on_context else b""
+    for tokens in (1024 + 64 * 2, 1024 + 64 * 2 + 1):
+        message = bytes([0x80 | kind << 2]) + part + encode_varint(tokens) + b"ab" + bytes(3)
+        if kind.network and tokens > 1024 + 64 * 2:
+            with pytest.raises(CorruptError, match="1153 tokens of a network, more than its 2 bytes justify"):
+                short.parse(message)
+        else:
+            assert short.parse(message).head.tokens == tokens
+
+
+def test_messages_that_say_much_in_little_justify_themselves():
+    for network in (True, False):
+        made = short.message(SimpleNamespace(network=network, context=None), b"", False, 5000, b"ab")
+        parsed = short.parse(made)
+        assert parsed.head.tokens == 5000 and parsed.payload == b"ab".ljust(63 if network else 2, b"\0")
 
 
 def test_parts_of_a_context_that_are_not_there():

@@ -50,7 +50,7 @@ class BlockHead:
         """The payload of a block: a check of what follows, this head, the range coder's bytes; with zeros, which change nothing,
         where these are too few to justify a network's time."""
         if self.network:
-            words = words.ljust(-(-(self.tokens - _TOKENS) // _TOKENS_A_BYTE), b"\0")
+            words = self.justifying(words, self.tokens)
         flags = (
             _CRLF * self.crlf
             | _LITERALS * bool(self.literals)
@@ -138,11 +138,22 @@ class BlockHead:
         words = fields.rest()
         cls.plausible(tokens, len(words))
         crlf, network, spaced = bool(flags & _CRLF), not flags & _TABLE_ALONE, bool(flags & _SPACED)
-        if network and tokens > _TOKENS + _TOKENS_A_BYTE * len(words):
-            raise CorruptError(
-                f"a model block claims {tokens} tokens of a network, more than its {len(words)} bytes justify: damaged"
-            )
+        if network:
+            cls.justified(tokens, len(words))
         return cls(crlf, tokens, streams, literals, network, spaced, part, bool(flags & _NEAR)), words
+
+    @staticmethod
+    def justifying(words: bytes, tokens: int) -> bytes:
+        """Words with as many zeros behind them, which change nothing, as justify so many tokens of a network."""
+        return words.ljust(-(-(tokens - _TOKENS) // _TOKENS_A_BYTE), b"\0")
+
+    @staticmethod
+    def justified(tokens: int, words: int) -> None:
+        """Raises CorruptError for more tokens of a network than so many bytes of words justify."""
+        if tokens > _TOKENS + _TOKENS_A_BYTE * words:
+            raise CorruptError(
+                f"a model block claims {tokens} tokens of a network, more than its {words} bytes justify: damaged"
+            )
 
     @staticmethod
     def plausible(tokens: int, words: int, turns: int = 1) -> None:

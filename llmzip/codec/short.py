@@ -159,6 +159,8 @@ def message(
     else:
         plain, turned = (Kind.NETWORK, Kind.NETWORK_CRLF) if pipeline.network else (Kind.TABLE, Kind.TABLE_CRLF)
         stored = _lead(turned if crlf else plain)
+    if pipeline.network:
+        words = BlockHead.justifying(words, tokens)
     return _sealed(stored + encode_varint(tokens) + words, data, _check_size(tokens))
 
 
@@ -251,6 +253,8 @@ def parse(data: bytes) -> Parsed:
     if tokens > MAX_SHORT:
         raise CorruptError(_DAMAGED)
     BlockHead.plausible(tokens, len(words))
+    if kind.network:
+        BlockHead.justified(tokens, len(words))
     return Parsed(
         kind, stored, check, words, head=BlockHead(crlf, tokens, 1, [], kind.network, False, part), context=context
     )
