@@ -76,7 +76,7 @@ _HOMES = {  # of the names that are loaded when they are first used
 def compress(data: Buffer, **options: Any) -> bytes:
     """A complete compressed file for the bytes of any buffer. Options as for `Settings`: model, level, ...
 
-    Safe in several threads. Raises ModelError, UsageError (a ValueError), TypeError for what is no buffer.
+    Safe in several threads. Raises ModelError, ContextError, UsageError (a ValueError), TypeError for what is no buffer.
     """
     from llmzip.files.shared import shared_codec
 
@@ -87,7 +87,7 @@ def decompress(data: Buffer, **options: Any) -> bytes:
     """The original bytes of a compressed file, all its members. Options as for `Settings`.
 
     Safe in several threads. Raises CorruptError (TruncatedError, also an EOFError, for a cut file), ModelError,
-    ArithmeticMismatchError, UsageError (a ValueError), TypeError for what is no buffer.
+    ContextError, ArithmeticMismatchError, UsageError (a ValueError), TypeError for what is no buffer.
     """
     from llmzip.files.shared import shared_codec
 

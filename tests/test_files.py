@@ -462,6 +462,15 @@ def test_a_file_whose_writing_failed_stays_without_its_end():
     assert file.closed and sink.room == 1 << 20, "nothing follows the gap"
 
 
+@pytest.mark.parametrize("wrong", [{"encoding": "nosuch"}, {"newline": "x"}])
+def test_no_file_is_emptied_for_a_wrong_way_of_text(wrong, tmp_path):
+    (tmp_path / "a.llmz").write_bytes(b"kept")
+    for name in ("a.llmz", "b.llmz"):
+        with pytest.raises((LookupError, ValueError)):
+            llmzip.open(tmp_path / name, "wt", level=1, **wrong)
+    assert (tmp_path / "a.llmz").read_bytes() == b"kept" and not (tmp_path / "b.llmz").exists()
+
+
 def test_no_file_is_made_for_a_model_that_is_missing(tmp_path):
     path = tmp_path / "a.llmz"
     with pytest.raises(llmzip.ModelError):

@@ -44,7 +44,7 @@ class LlmzipFile(io.BufferedIOBase):
 
     For one thread at a time, as other file objects. Raises what the others raise: ValueError for a closed file and impossible modes,
     io.UnsupportedOperation for what the mode or a pipe does not allow, OSError of the file; ModelError, CorruptError
-    (TruncatedError, an EOFError too, for a cut file) and ArithmeticMismatchError for what only llmzip has.
+    (TruncatedError, an EOFError too, for a cut file), ContextError and ArithmeticMismatchError for what only llmzip has.
 
         >>> from io import BytesIO
         >>> packed = BytesIO()
@@ -296,12 +296,14 @@ def open(
     if "t" in mode:
         if "b" in mode:
             raise ValueError(f"invalid mode: {mode!r}")
+        encoding = io.text_encoding(encoding)
+        io.TextIOWrapper(io.BytesIO(), encoding, errors, newline)  # what is wrong is refused before a file is emptied
     elif not (encoding is errors is newline is None):
         raise ValueError("encoding, errors and newline are for text: add t to the mode")
     binary = LlmzipFile(file, mode.replace("t", "", 1), model=model, codec=codec, **options)
     if "t" not in mode:
         return binary
-    text = io.TextIOWrapper(binary, io.text_encoding(encoding), errors, newline)
+    text = io.TextIOWrapper(binary, encoding, errors, newline)
     if binary.writable():
         _written.add(text)
     return text
