@@ -1,6 +1,7 @@
 """Blocks that drift beyond the tolerance has misled: which readings are tried, and that the right one is found."""
 
 import functools
+import gc
 import io
 import random
 
@@ -150,6 +151,16 @@ def test_drift_beyond_repair_is_named():
     assert not reads(hopeless, payload)
     with pytest.raises(ArithmeticMismatchError, match="drifts by far more"):
         decode_block(hopeless, payload, len(TEXT), TEXT.__eq__)
+
+
+def test_repair_lets_go_of_all_that_it_took():
+    """Mixers and caches of every reading, which no process may gather."""
+    payload = codec(FakeModel()).encode(*codec(FakeModel()).tokens_of(TEXT), 2)
+    hopeless = codec(LongTailed(0, size=100.0, rare=1.0))
+    with pytest.raises(ArithmeticMismatchError):
+        decode_block(hopeless, payload, len(TEXT), TEXT.__eq__)
+    gc.collect()
+    assert not [each for each in gc.get_objects() if isinstance(each, LockStep)]
 
 
 def test_exact_blocks_have_one_reading():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
+from weakref import WeakMethod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,17 @@ BASE_ROWS = 1 << 13  # from a copy of the mixer to the mark for which it was mad
 COPIED = 4  # steps of the network in whose time the mixer is copied
 
 
+def _told(review: Callable[[int, memoryview, memoryview, memoryview], None]) -> Callable[..., None]:
+    """A method to be called without keeping its object: native objects between the two hide a circle from Python, which would keep both."""
+    method = WeakMethod(review)
+
+    def call(level: int, odds: memoryview, states: memoryview, cells: memoryview) -> None:
+        if found := method():
+            found(level, odds, states, cells)
+
+    return call
+
+
 class LockStep:
     """Tokens of a block with a network, step by step. part, known: of the context (`BlockPipeline.known`). keeping: also the cells they
     were coded with, so that it can go back. shaken: add noise to the logits that moves log odds by up to so much."""
@@ -54,7 +66,7 @@ class LockStep:
         self._shaken, self._noise = np.float32(shaken), np.random.default_rng(layout.count) if shaken else None
         self._masses = Masses(pipeline.tree.order, layout.streams)
         self._doubts: Doubts | None = None
-        source = Cells(self._masses, pipeline.quantiser.grids, self._review if keeping else None)
+        source = Cells(self._masses, pipeline.quantiser.grids, _told(self._review) if keeping else None)
         self._source = source.capsule
         lead = pipeline.lead(part, known)
         self._evaluation = Steps(
