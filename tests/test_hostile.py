@@ -76,7 +76,7 @@ def test_time_of_a_small_block_is_bounded_by_its_bytes(words, streams):
     assert model.evaluated <= claimed + 3 * 8 * len(words) + 1_000 + streams
 
 
-@pytest.mark.parametrize("tokens", [900, 5_000, 200_000])
+@pytest.mark.parametrize("tokens", [900, 5_000, 30_000])
 def test_what_next_to_nothing_is_left_of_is_padded(tokens):
     """A writer adds zeros, with which the block reads as without, where readers would take the claim for a hostile one."""
     coder = pipeline(FakeModel(), 64)
