@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _KNOWN_A_ROW = 10  # tokens of a context that the mixer goes over in about the time of a row
 _SHORT = 1_000  # and so many rows more, which take about a second, for short blocks
-_TOKENS_A_BYTE = 8  # that repair reckons with; what claims more may have been made for the time it takes
+_LIKELY_A_BYTE = 8  # tokens that repair reckons with; what claims more may have been made for the time it takes
 
 
 def decode_block(
@@ -61,8 +61,7 @@ def decode_words(
     """The same for a block taken apart; original_length: the most bytes that it may have."""
     if head.network != pipeline.network:
         raise RuntimeError("the block is for another pipeline")
-    if head.near:
-        pipeline = pipeline.near
+    pipeline = pipeline.of(head)
     head.plausible(head.tokens, len(words), pipeline.fewest_turns)
     if head.network and not head.affords(pipeline.window, len(words)):
         raise CorruptError(
@@ -105,7 +104,7 @@ def decode_words(
     if not (patience and pipeline.coding.tolerance):
         raise failure
     # Whoever made the block may have made it for the time that repair would take.
-    rows = min(reached * layout.streams, layout.count, _TOKENS_A_BYTE * len(words))
+    rows = min(reached * layout.streams, layout.count, _LIKELY_A_BYTE * len(words))
     before = 0 if known is None else len(known) / _KNOWN_A_ROW
     make = partial(LockStep, pipeline, words, layout, head.part, known, keeping=True)
     reader = Rereader(make, layout, patience * rows + _SHORT + before, before)

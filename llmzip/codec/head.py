@@ -113,18 +113,16 @@ class BlockHead:
             raise CorruptError(f"a model block has unknown flags {flags:#04x}: damaged, or made by a newer llmzip")
         # Every token and every literal stands for at least one byte, but for an added space.
         tokens = number(original_length + bool(flags & _SPACED), "tokens")
-        streams = 1 if flags & _TABLE_ALONE else number(MAX_STREAMS, "streams")
+        network = not flags & _TABLE_ALONE
+        streams = number(MAX_STREAMS, "streams") if network else 1
         if not 1 <= streams <= max(tokens, 1):
             raise CorruptError(f"a model block claims {streams} streams for {tokens} tokens: damaged")
         part = None
         if flags & _PRIMED:
-            skip, rest = 0, 0
-            if not flags & _WHOLE:
-                skip, rest = (
-                    number(MOST_KEPT, "bytes before its context"),
-                    number(MOST_KEPT, "bytes behind its context"),
-                )
-            back = 0 if flags & _TABLE_ALONE else number(MOST_KEPT, "tokens behind its context")
+            whole = flags & _WHOLE
+            skip = 0 if whole else number(MOST_KEPT, "bytes before its context")
+            rest = 0 if whole else number(MOST_KEPT, "bytes behind its context")
+            back = number(MOST_KEPT, "tokens behind its context") if network else 0
             part = Part(skip, rest, bool(flags & _DIGITS), back)
         literals = []
         if flags & _LITERALS:
@@ -137,10 +135,10 @@ class BlockHead:
                 literals.append((position, fields.take(length)))
         words = fields.rest()
         cls.plausible(tokens, len(words))
-        crlf, network, spaced = bool(flags & _CRLF), not flags & _TABLE_ALONE, bool(flags & _SPACED)
         if network:
             cls.justified(tokens, len(words))
-        return cls(crlf, tokens, streams, literals, network, spaced, part, bool(flags & _NEAR)), words
+        crlf, spaced, near = bool(flags & _CRLF), bool(flags & _SPACED), bool(flags & _NEAR)
+        return cls(crlf, tokens, streams, literals, network, spaced, part, near), words
 
     @staticmethod
     def justifying(words: bytes, tokens: int) -> bytes:

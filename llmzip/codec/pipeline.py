@@ -145,6 +145,10 @@ class BlockPipeline:
             ) from None
         return one
 
+    def of(self, head: BlockHead) -> BlockPipeline:
+        """The one for a block with this head. Raises CorruptError."""
+        return self.near if head.near else self
+
     def on(self, session: Session) -> BlockPipeline:
         """The same with another session of its model, for a thread of its own."""
         one = copy.copy(self)

@@ -27,9 +27,7 @@ def needed(block: Block, pipeline: BlockPipeline | None) -> int:
     if pipeline.network:
         model = pipeline.session.model
         steps = -(-head.tokens // head.streams)
-        memory += head.streams * model.stream_bytes(
-            min((pipeline.near if head.near else pipeline).window.context, steps)
-        )
+        memory += head.streams * model.stream_bytes(min(pipeline.of(head).window.context, steps))
         memory += int(_WEIGHTS_SHARE * model.weight_bytes)
     return memory
 

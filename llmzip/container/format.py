@@ -76,6 +76,8 @@ KNOWN_TAGS = frozenset({TAG_NAME, TAG_PROBE, TAG_TABLE, TAG_CONTEXT})
 
 FOOTER_MARKER = 0
 SHORT_FOOTER_MARKER = 0x80
+FOOTER_MARKERS = FOOTER_MARKER, SHORT_FOOTER_MARKER
+"""What stands where a block's type would, behind the last one."""
 SHORT_FOOTER_SIZE = 1 + DIGEST_SIZE
 """Of a member of one block: its block says what an index would, so there is the digest alone."""
 _LONGEST_NAME = 200

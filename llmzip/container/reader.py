@@ -13,6 +13,7 @@ from llmzip.container.format import (
     CHECK_SIZE,
     DIGEST_SIZE,
     FOOTER_MARKER,
+    FOOTER_MARKERS,
     MAGIC,
     MAX_BLOCK,
     MAX_EXPANSION,
@@ -209,7 +210,7 @@ def read_block_head(cursor: Cursor, place: str) -> tuple[BlockKind, int, int] | 
     """Kind, original length and payload length of the block at the cursor; None at a footer's marker."""
     cursor.place = place
     kind = cursor.take(1)[0]
-    if kind in (FOOTER_MARKER, SHORT_FOOTER_MARKER):
+    if kind in FOOTER_MARKERS:
         return None
     try:
         kind = BlockKind(kind)

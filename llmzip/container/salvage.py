@@ -14,15 +14,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import BinaryIO
 
-from llmzip.container.format import (
-    CHECK_SIZE,
-    DIGEST_SIZE,
-    FOOTER_MARKER,
-    MAGIC,
-    SHORT_FOOTER_MARKER,
-    BlockKind,
-    Header,
-)
+from llmzip.container.format import CHECK_SIZE, DIGEST_SIZE, FOOTER_MARKERS, MAGIC, BlockKind, Header
 from llmzip.container.index import FooterIndex, footer_before
 from llmzip.container.reader import Block, read_block, read_block_head, read_header
 from llmzip.container.streams import PIECE, Cursor
@@ -32,7 +24,7 @@ Decode = Callable[["Header | None", Block], bytes]
 """The original of a block, verified; None where its member's header is damaged. Raises CorruptError."""
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_BEHIND = {FOOTER_MARKER, SHORT_FOOTER_MARKER, MAGIC[0], *BlockKind}  # what a block may be followed by
+_BEHIND = {*FOOTER_MARKERS, MAGIC[0], *BlockKind}  # what a block may be followed by
 _STARTS = re.compile(rb"[\x01-\x05]|\xecLZ\r\n")
 
 
@@ -137,7 +129,8 @@ class Salvage(Iterator["Piece | Gap"]):
 
     def _at_footer(self, at: int) -> int | None:
         """The end of a sound footer whose index agrees; a wrong digest of the content is a gap of its own."""
-        if self._cursor(at).take_some(1) not in (bytes([FOOTER_MARKER]), bytes([SHORT_FOOTER_MARKER])):
+        marker = self._cursor(at).take_some(1)
+        if not marker or marker[0] not in FOOTER_MARKERS:
             return None
         index = next((index for index in self._indices() if index.footer_offset == at), None)
         if index is None:
