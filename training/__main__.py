@@ -36,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--branch-from", metavar="RUN", help="begin as a copy of another run's last checkpoint")
     train.add_argument("--budget-tokens", type=int, help="plan the schedule anew for this many tokens in all")
     train.add_argument("--until-minutes", type=float, help="stop with a checkpoint after this many minutes")
+    train.add_argument(
+        "--end-minutes", type=float, help="let the schedule end after this many minutes, whatever the speed"
+    )
     plan = step("plan", "move the end of a training that is running")
     plan.add_argument("--run", default="run", help="name of the run")
     plan.add_argument("--budget-tokens", type=int, required=True, help="new end, in tokens since the run's beginning")
@@ -90,6 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
                 branch_from=options.branch_from,
                 budget_tokens=options.budget_tokens,
                 until_minutes=options.until_minutes,
+                end_minutes=options.end_minutes,
             )
         elif options.step == "plan":
             from .train import move_end

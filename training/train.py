@@ -22,7 +22,7 @@ import torch
 
 from . import checkpoint
 from .config import Config
-from .model import Decoder, adapt
+from .model import Decoder, adapt, sight
 from .muon import Muon
 from .prepare import load_tokens, manifest
 from .sampler import Sampler
@@ -81,7 +81,9 @@ class Trainer:
             settings.warmup_steps * self.step_tokens, settings.budget_tokens, settings.decay_share, settings.floor
         )
         self.tokens = 0
-        self._loss = torch.compile(self.model.loss) if settings.compile else self.model.loss
+        self._loss = torch.compile(self.model.loss, dynamic=False) if settings.compile else self.model.loss
+        fused = settings.compile and self.device.type == "cuda"
+        self._seen = sight(settings.context, settings.window, self.device) if fused else None
 
     def warm_start(self, path: str) -> None:
         """Begin with another checkpoint's weights, adapted in shape where `model.adapt` can."""
@@ -118,12 +120,16 @@ class Trainer:
             return torch.autocast(self.device.type, torch.bfloat16)
         return contextlib.nullcontext()
 
-    def step(self) -> float:
-        """One update; returns the loss in nats a token."""
+    def _rows(self) -> torch.Tensor:
+        rows = torch.from_numpy(self.sampler.rows(self.config.train.rows))
+        # From pinned memory the copy does not wait for the steps that a GPU has still to do.
+        return rows.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else rows
+
+    def step(self) -> torch.Tensor:
+        """One update; returns the loss in nats a token, a scalar on the device: to read it is to wait for the step."""
         settings = self.config.train
-        rows = torch.from_numpy(self.sampler.rows(settings.rows)).to(self.device)
         with self._precision():
-            loss = self._loss(rows)
+            loss = self._loss(self._rows(), self._seen)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
         rate = self.schedule.rate(self.tokens)
@@ -132,7 +138,7 @@ class Trainer:
             optimiser.step()
             optimiser.zero_grad()
         self.tokens += self.step_tokens
-        return float(loss.detach())
+        return loss.detach()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -172,8 +178,11 @@ def train(
     branch_from: str | None = None,
     budget_tokens: int | None = None,
     until_minutes: float | None = None,
+    end_minutes: float | None = None,
 ) -> Trainer:
     """Train until the schedule's end, the time limit or a stop signal; always leaves a checkpoint.
+
+    end_minutes: let the schedule end when this call has lasted so long; its tokens follow from the speed.
 
     Raises FileExistsError if the run exists and neither `resume` nor another name is given; FileNotFoundError if there
     is nothing to resume or to branch from.
@@ -203,19 +212,22 @@ def train(
     stop = _Stop()
     try:
         with open(folder / "log.jsonl", "a", encoding="utf-8") as log:
-            _loop(trainer, log, stop, until_minutes)
+            _loop(trainer, log, stop, until_minutes, end_minutes)
     finally:
         stop.close()
     return trainer
 
 
-def _loop(trainer: Trainer, log: Any, stop: _Stop, until_minutes: float | None) -> None:
+def _loop(
+    trainer: Trainer, log: Any, stop: _Stop, until_minutes: float | None, end_minutes: float | None = None
+) -> None:
     settings, folder = trainer.config.train, trainer.folder
     begun = saved = time.monotonic()
     first_tokens = trainer.tokens
     first_cpu = time.process_time()
-    losses: list[float] = []
+    losses: list[torch.Tensor] = []
     validated = -1
+    paced = _Pace(begun + 60 * end_minutes) if end_minutes is not None else None
 
     def note(**values: Any) -> None:
         values = {"tokens": trainer.tokens, "seconds": round(time.monotonic() - begun, 1), **values}
@@ -236,25 +248,28 @@ def _loop(trainer: Trainer, log: Any, stop: _Stop, until_minutes: float | None) 
             break
         was_decaying = trainer.schedule.decaying(trainer.tokens)
         losses.append(trainer.step())
-        if not math.isfinite(losses[-1]):
-            raise ValueError(
-                f"the loss is {losses[-1]} at {trainer.tokens} tokens: resume {folder / 'last.pt'} at a lower rate"
-            )
         steps = trainer.tokens // trainer.step_tokens
         if not was_decaying and trainer.schedule.decaying(trainer.tokens):
             # At full rate, whatever part of a step lies beyond the point: a branch plans its own decay.
             held = dataclasses.replace(trainer.schedule, decay_from=trainer.tokens)
             checkpoint.save(folder / "stable.pt", trainer.state() | {"schedule": dataclasses.asdict(held)})
         if steps % settings.log_steps == 0:
+            loss = float(torch.stack(losses).mean())
+            if not math.isfinite(loss):
+                raise ValueError(
+                    f"the loss is {loss} at {trainer.tokens} tokens: resume {folder / 'last.pt'} at a lower rate"
+                )
             done = trainer.tokens - first_tokens
             note(
-                loss=round(sum(losses) / len(losses), 4),
+                loss=round(loss, 4),
                 rate=round(trainer.schedule.rate(trainer.tokens), 4),
                 tokens_per_second=round(done / (time.monotonic() - begun)),
                 tokens_per_cpu_second=round(done / (time.process_time() - first_cpu)),
             )
             losses = []
             _follow_budget(trainer, folder / "budget", note)
+            if paced is not None:
+                paced.replan(trainer)
         if steps % settings.validate_steps == 0:
             validate()
         if time.monotonic() - saved > settings.checkpoint_seconds:
@@ -263,6 +278,23 @@ def _loop(trainer: Trainer, log: Any, stop: _Stop, until_minutes: float | None) 
     checkpoint.save(folder / "last.pt", trainer.state())
     validate()
     note(finished=trainer.tokens >= trainer.schedule.budget)
+
+
+class _Pace:
+    """Moves the schedule's end so that it comes at a given time, by the tokens a second since the first look."""
+
+    def __init__(self, end: float) -> None:
+        self._end = end
+        self._first: tuple[float, int] | None = None
+
+    def replan(self, trainer: Trainer) -> None:
+        now = time.monotonic()
+        # What came before the first look is compilation.
+        if self._first is None:
+            self._first = now, trainer.tokens
+            return
+        speed = (trainer.tokens - self._first[1]) / (now - self._first[0])
+        trainer.replan(trainer.tokens + max(trainer.step_tokens, int(speed * (self._end - now))))
 
 
 def _follow_budget(trainer: Trainer, path: Path, note: Any) -> None:

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed (training/
 from torch.nn import functional as F
 
 from training.config import Model
-from training.model import Decoder, adapt, causal_attention
+from training.model import Decoder, adapt, causal_attention, fused_attention, sight
 from training.muon import Muon, orthogonalise
 
 SHAPE = Model(vocabulary=50, width=64, layers=2, heads=4, kv_heads=4, head_width=16, ffn_width=96)
@@ -44,6 +44,14 @@ def test_a_window_moves_on_in_blocks(window: int) -> None:
         query, key[:, :, None].expand_as(query), value[:, :, None].expand_as(query), attn_mask=seen
     )
     torch.testing.assert_close(causal_attention(query, key, value, window), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [128, 256])
+def test_the_fused_kernel_sees_the_same(window: int) -> None:
+    query, key, value = torch.randn(2, 2, 3, 512, 16), torch.randn(2, 2, 512, 16), torch.randn(2, 2, 512, 16)
+    with torch.no_grad():
+        fused = fused_attention(query, key, value, sight(512, window, query.device))
+    torch.testing.assert_close(fused, causal_attention(query, key, value, window), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("window", [0, 100])

@@ -70,6 +70,13 @@ def test_decays_branch_from_the_stable_phase(prepared) -> None:
     assert longer.tokens == 50 * 128 and longer.schedule.decay_from > stable["tokens"]
 
 
+def test_the_end_comes_at_its_time(prepared, replaced) -> None:
+    begun = time.monotonic()
+    trainer = train(replaced(prepared, "train", budget_tokens=10**9, log_steps=2), "a", end_minutes=0.05)
+    assert 0 < trainer.schedule.budget < 10**9 and log(prepared, "a")[-1]["finished"]
+    assert trainer.schedule.rate(trainer.tokens) == pytest.approx(prepared.train.floor) and time.monotonic() - begun > 3
+
+
 def test_the_end_can_be_moved_while_training(prepared, replaced) -> None:
     endless = replaced(prepared, "train", budget_tokens=10**9)
     run_folder(endless, "a").mkdir(parents=True)
