@@ -223,9 +223,12 @@ class LlamaModel:
                 f"{self.name} knows {self._positions} positions, and {_SPARE_POSITIONS} are kept free: "
                 f"use --ctx {self._positions - _SPARE_POSITIONS} or less"
             )
-        return LlamaEvaluator(
-            self._model, len(self.pieces), streams, context, rows, threads or self._threads, self._gpu_layers != 0
-        )
+        shape = (self._model, len(self.pieces), streams, context, rows, threads or self._threads)
+        if self._gpu_layers and not self.exact and self.rewinds and self._positions is None:
+            from llmzip.model.gpu import FullPrecisionEvaluator
+
+            return FullPrecisionEvaluator(*shape, self.start)
+        return LlamaEvaluator(*shape, self._gpu_layers != 0)
 
     def close(self) -> None:
         if self._model:
@@ -331,8 +334,11 @@ class LlamaEvaluator:
 
     def discard(self, streams: int, position: int) -> None:
         for stream in range(streams):
-            if not llama_cpp.llama_memory_seq_rm(self._memory, stream, position, -1):
-                raise LlmzipError("llama.cpp cannot take back the latest tokens of this model's memory")
+            self._take_back(stream, position)
+
+    def _take_back(self, stream: int, position: int) -> None:
+        if not llama_cpp.llama_memory_seq_rm(self._memory, stream, position, -1):
+            raise LlmzipError("llama.cpp cannot take back the latest tokens of this model's memory")
 
     def copy(self, source: int, first: int, stop: int) -> None:
         for stream in range(first, stop):
