@@ -16,74 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from random_model import write_model
 
 from llmzip.codec.quantiser import Quantiser
 from llmzip.coding.tree import VocabularyTree
 from llmzip.model._masses import Masses
 from llmzip.model.llama import LlamaModel
 from llmzip.model.threads import usable_cores
-
-HEAD, GROUPS, BLOCK = 64, 8, 32
-LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-def write_model(path: Path, vocabulary: int, width: int, layers: int) -> int:
-    """Write a Llama of random Q8_0 weights; their number."""
-    from gguf import GGMLQuantizationType, GGUFWriter, TokenType
-
-    random = np.random.default_rng(0)
-    writer = GGUFWriter(path, "llama")
-    writer.add_context_length(2048)
-    writer.add_embedding_length(width)
-    writer.add_block_count(layers)
-    writer.add_feed_forward_length(4 * width)
-    writer.add_head_count(width // HEAD)
-    writer.add_head_count_kv(GROUPS)
-    writer.add_layer_norm_rms_eps(1e-5)
-    tokens = [
-        f"\u0120{''.join(word)}" for word in itertools.islice(itertools.product(LETTERS, repeat=4), vocabulary - 1)
-    ]
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list([*tokens, "<|end|>"])
-    writer.add_token_types([TokenType.NORMAL] * len(tokens) + [TokenType.CONTROL])
-    writer.add_token_merges(["a b"])
-    writer.add_bos_token_id(vocabulary - 1)
-    writer.add_eos_token_id(vocabulary - 1)
-    count = 0
-
-    def matrix(name: str, rows: int, columns: int) -> None:
-        nonlocal count
-        count += rows * columns
-        blocks = np.empty((rows, columns // BLOCK, 2 + BLOCK), np.uint8)
-        blocks[:, :, :2] = np.frombuffer(np.float16(3e-4).tobytes(), np.uint8)
-        blocks[:, :, 2:] = random.integers(0, 256, (rows, columns // BLOCK, BLOCK), np.uint8)
-        writer.add_tensor(name, blocks.reshape(rows, -1), raw_dtype=GGMLQuantizationType.Q8_0)
-
-    matrix("token_embd.weight", vocabulary, width)
-    writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
-    for layer in range(layers):
-        block = f"blk.{layer}"
-        for norm in ("attn_norm", "ffn_norm"):
-            writer.add_tensor(f"{block}.{norm}.weight", np.ones(width, np.float32))
-        for name, rows in (
-            ("attn_q", width),
-            ("attn_k", GROUPS * HEAD),
-            ("attn_v", GROUPS * HEAD),
-            ("attn_output", width),
-        ):
-            matrix(f"{block}.{name}.weight", rows, width)
-        for name, rows, columns in (
-            ("ffn_gate", 4 * width, width),
-            ("ffn_up", 4 * width, width),
-            ("ffn_down", width, 4 * width),
-        ):
-            matrix(f"{block}.{name}.weight", rows, columns)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return count
 
 
 def milliseconds(work: Callable[[], object], rows: int, repeats: int) -> float:
