@@ -23,7 +23,7 @@ from llmzip.codec.quantiser import Quantiser
 from llmzip.model import embedded
 
 WINDOW = embedded.WINDOW
-_PARTS = 8  # of the text at most: for as many processes
+_PARTS, _TOKENS = 8, 24_000  # of the text at most, for as many processes; tokens of one in several streams
 
 
 _BINS = np.logspace(-9, -1, 801)  # of the histogram: steps of 2.3 %
@@ -156,9 +156,8 @@ def measure(
     tokens = pipeline.tokens_of(text)[0].tokens[: turns // 12]  # a token takes some 13 turns
     pipeline.session.close()
     parts = []
-    for streams in sorted(shapes, reverse=True):
-        # Streams so long that their windows slide.
-        count = min(_PARTS, max(1, len(tokens) // (streams * (WINDOW.context + WINDOW.drop))))
+    for streams in shapes:
+        count = min(_PARTS, -(-len(tokens) // _TOKENS) if streams > 1 else _PARTS)
         parts += [Part(piece, streams, until, tolerances) for piece in np.array_split(tokens, count)]
     print(f"drift of the log odds of a turn, {len(tokens):,} tokens; last columns: wrong tokens and flags by tolerance")
     print(header(tolerances), flush=True)

@@ -15,7 +15,7 @@ from llmzip.codec.codec import Codec
 from llmzip.errors import LlmzipError
 
 _codecs: dict[bool, Codec] = {}  # by whether they use the GPU
-_STREAMS = (16, None, 40, 24)  # of files by the CPU, in turn: lock step of several shapes
+_STREAMS = (16, 40, 24, None, 16, 40, 24, 16, 40)  # of files by the CPU, in turn: lock step of several shapes
 
 
 @dataclass(frozen=True)
