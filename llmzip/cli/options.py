@@ -181,7 +181,10 @@ model_options = [
         help="CPU threads; 0 (default): as many as help.",
     ),
     click.option(
-        "--gpu-layers", metavar="N", type=click.IntRange(0), help="Layers on a GPU (default: all of an own model)."
+        "--gpu-layers",
+        metavar="N",
+        type=click.IntRange(0),
+        help="Layers on a GPU; 0: none (default: all, where there is one).",
     ),
 ]
 context_option = click.option(

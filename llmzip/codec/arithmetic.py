@@ -42,7 +42,7 @@ BARE = 1
 
 _SAMPLE = 24  # tokens on which drift is measured
 _MARGIN = 8  # the largest drift of a file exceeds that of a sample, that of another machine that of other batch shapes
-_REACH = BASE_EDGES[-1] / UNIT + 1  # log odds; what drifts beyond the outermost edge changes nothing
+REACH = BASE_EDGES[-1] / UNIT + 1  # log odds; what drifts beyond the outermost edge changes nothing
 MOST_TOLERANCE = 4000
 """In units of 1e-6: beyond, the flags cost more than portability is worth (docs/models.md)."""
 
@@ -196,6 +196,6 @@ def measured_tolerance(session: Session, tree: VocabularyTree, tokens: NDArray[n
             odds[indices] = some
         found.append(np.log(np.maximum(odds, 1e-300)))
     session.release()
-    drifts = np.abs(found[0] - found[1])[np.abs(found[0]) < _REACH]
+    drifts = np.abs(found[0] - found[1])[np.abs(found[0]) < REACH]
     drift = float(drifts.max(initial=0))
     return max(least, math.ceil(_MARGIN * drift * 1e6))

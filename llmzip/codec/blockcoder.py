@@ -67,7 +67,7 @@ class BlockCoder:
 
             def network() -> BlockPipeline:
                 if not lent:
-                    lent.append(stack.enter_context(self._choice.lent(self.network, alone)))
+                    lent.append(stack.enter_context(self._choice.lent(self.network, alone, len(data))))
                 return lent[0]
 
             return self._code(data, network, report)

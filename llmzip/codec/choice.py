@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from llmzip.codec import locate
     from llmzip.codec.arithmetic import Probe
     from llmzip.codec.evaluation import Session
+    from llmzip.codec.gpu import Gpu
 
 
 @dataclass
@@ -41,6 +42,7 @@ class _Held:
     chosen: bool  # it is what the user named, not merely what a file needed
     found: locate.Found | None = None  # where it came from; None for a model that was given loaded
     pipeline: BlockPipeline | None = None
+    gpu: Gpu | None = None
     made: Probe | None = None
     proven: list[Probe] = field(default_factory=list)
 
@@ -239,24 +241,41 @@ class ModelChoice:
         return held.pipeline
 
     @contextlib.contextmanager
-    def lent(self, ask: Callable[[], BlockPipeline], alone: Callable[[], bool]) -> Iterator[BlockPipeline]:
-        """The pipeline that `ask` gives, called with the lock held, for one block.
+    def lent(
+        self, ask: Callable[[], BlockPipeline], alone: Callable[[], bool], size: int = 0
+    ) -> Iterator[BlockPipeline]:
+        """The pipeline that `ask` gives, called with the lock held, for one block of so many bytes.
 
-        Several threads may have one model at once, each with caches of its own, where it has lanes for them; else the lock is held
-        all the time. alone: whether no other block is in work, so that this one may use all lanes; asked again now and then.
+        Several threads may have one model at once, each with caches of its own, where it has lanes for them, or on a GPU one after the
+        other; else the lock is held all the time. alone: whether no other block is in work, so that this one may use all lanes; asked
+        again now and then.
         """
         with self.lock:
             self.place.borrow(bounded(self._settings.threads) or usable_cores())
             pipeline = ask()
-            if not (pipeline.network and pipeline.session.shared) or pipeline.coding.exact:
+            gpu = self._gpu(pipeline, size)
+            if not gpu and (not (pipeline.network and pipeline.session.shared) or pipeline.coding.exact):
                 yield pipeline
                 return
             self.place.borrowers += 1
         try:
-            with pipeline.session.branch(alone) as session:
-                yield pipeline.on(session)
+            with contextlib.ExitStack() as stack:
+                session = stack.enter_context(gpu.lent()) if gpu else None
+                yield pipeline.on(session or stack.enter_context(pipeline.session.branch(alone)))
         finally:
             self.place.give_back()
+
+    def _gpu(self, pipeline: BlockPipeline, size: int) -> Gpu | None:
+        """The GPU for a block of so many bytes, where the user leaves it open whether one is used."""
+        held = self._held
+        if held is None or self._settings.gpu_layers is not None or not pipeline.network or pipeline.coding.exact:
+            return None
+        if held.found is None or held.found.path:
+            return None
+        from llmzip.codec.gpu import Gpu
+
+        held.gpu = held.gpu or Gpu()
+        return held.gpu if held.gpu.serves(pipeline, size) else None
 
     def shares(self, identity: bytes) -> bool:
         """Whether several threads can have this model at once, as far as is known before it is loaded."""
@@ -274,6 +293,8 @@ class ModelChoice:
         self.place.await_borrowers()
         if self._held is None:
             return
+        if self._held.gpu:
+            self._held.gpu.close()
         if self._held.session.model is self._settings.loaded:
             self._held.session.release()
         else:

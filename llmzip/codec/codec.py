@@ -314,7 +314,11 @@ class Codec:
             coding = self.choice.for_reading(header, network or header.exact)
             return self.choice.pipeline(coding if network else coding.alone)
 
-        return stack.enter_context(self.choice.lent(ask, alone)) if network or header.exact else ask()
+        return (
+            stack.enter_context(self.choice.lent(ask, alone, block.original_length))
+            if network or header.exact
+            else ask()
+        )
 
     def decode_indexed(self, file: BinaryIO, member: MemberEntry[BlockPlace], number: int) -> bytes:
         """The original of block `number` (from 0) of a member of a seekable file; `member` is from `read_index` or `read_places`.

@@ -174,9 +174,8 @@ def _searched() -> Iterator[Path]:
 def load(found: Found, threads: int, *, exact: bool | None = None, gpu_layers: int | None = None) -> LanguageModel:
     """A model ready to evaluate. exact: weights as they are, or expanded to F32; None: as suits the model.
 
-    gpu_layers: None for all with an own model and none with the embedded one, whose files shall open everywhere: the
-    drift of GPUs has not been measured (docs/models.md). Raises ModelError, and UsageError for layers on a GPU that
-    llama.cpp was not built for.
+    gpu_layers: None for all with an own model and none with the embedded one, which `codec.gpu` puts there once it knows what that does
+    to its results. Raises ModelError, and UsageError for layers on a GPU where llama.cpp finds none.
     """
     from llmzip.model.llama import usable_gpu_layers
     from llmzip.model.own import load_own

@@ -37,7 +37,8 @@ class Settings:
     short: write the short form: of at most 1 MiB, without index and digest, with a check of 2 or 3 bytes.
     exact: evaluate quantised weights as they are, for files that need this machine's arithmetic; None = only where the
         model is too large for F32.
-    gpu_layers: layers on a GPU; None = all of an own model, none of the embedded one.
+    gpu_layers: layers on a GPU; None = all, where llama.cpp finds one; of the embedded model for blocks of 64 KiB and more, and only
+        where the GPU is seen to compute as the CPU does.
     block_size: bytes of a block, 4 KiB to 64 MiB; None = by level.
     max_size: original bytes that a file is decompressed to at most; None = no limit. memory_limit: bytes of memory that decompression may
         take (about; then blocks are decoded one by one); None = no limit. Beyond them LlmzipError is raised.

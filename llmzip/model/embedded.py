@@ -39,6 +39,6 @@ def load_embedded(threads: int = 0, *, exact: bool = False, gpu_layers: int = 0)
 
     if exact:
         _check_packed()
-        return LlamaModel(PACKED, IDENTITY, BUILT_IN, WINDOW, threads, gpu_layers=gpu_layers, exact=True)
+        return LlamaModel(PACKED, IDENTITY, BUILT_IN, WINDOW, threads, gpu_layers=gpu_layers, one_gpu=True, exact=True)
     with expanded(PACKED, IDENTITY, _check_packed) as file:
-        return LlamaModel(file, IDENTITY, BUILT_IN, WINDOW, threads, gpu_layers=gpu_layers)
+        return LlamaModel(file, IDENTITY, BUILT_IN, WINDOW, threads, gpu_layers=gpu_layers, one_gpu=True)

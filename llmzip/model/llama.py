@@ -42,6 +42,16 @@ def _reason(otherwise: str = "llama.cpp gave no reason") -> str:
 
 
 _started = False
+_forked = False  # from a process that had started, where the driver of a GPU cannot start any more
+
+
+def _after_fork() -> None:
+    global _forked
+    _forked = _forked or _started
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _start() -> None:
@@ -66,17 +76,21 @@ def expand(source: Path, target: Path) -> None:
 
 
 ALL_LAYERS = -1
-"""For `gpu_layers`: all, where llama.cpp was built with a GPU back end."""
+"""For `gpu_layers`: all, where llama.cpp finds a GPU."""
+_ONE_DEVICE = 0  # llama_split_mode
 
 
 def usable_gpu_layers(wanted: int | None) -> int:
-    """Layers to put on a GPU: by default all, if llama.cpp was built for one. Raises UsageError where it was not."""
+    """Layers to put on a GPU: by default all, if llama.cpp finds one. Raises UsageError where it finds none."""
     _start()
-    if llama_cpp.llama_supports_gpu_offload():
+    if llama_cpp.llama_supports_gpu_offload() and not _forked:
         return ALL_LAYERS if wanted is None else wanted
     if wanted:
+        if _forked:
+            raise UsageError("a forked process cannot use a GPU: leave out --gpu-layers, or start it by spawn")
         raise UsageError(
-            "this build of llama.cpp has no GPU back end: leave out --gpu-layers, or install llama-cpp-python with one"
+            "llama.cpp finds no GPU, or was built without a back end for it: leave out --gpu-layers, or install "
+            "llama-cpp-python built for it"
         )
     return 0
 
@@ -99,7 +113,7 @@ class LlamaModel:
     path: the file that is evaluated; identity: 8 bytes that name the model in file headers; name: for people;
     window: what it was trained on, None for what its file says, up to 2048 tokens by default;
     threads: 0 means as many as turn out fastest; changes speed, not (beyond the tolerated drift) results.
-    gpu_layers: layers to evaluate on a GPU, as `usable_gpu_layers` gives them.
+    gpu_layers: layers to evaluate on a GPU, as `usable_gpu_layers` gives them; one_gpu: on the first one alone, where there are several.
     exact: whether its quantised weights are evaluated as they are, so that results have to be reproduced exactly.
     learned_positions: there are none beyond the context that it was trained on.
     Raises ModelError if llama.cpp cannot load the file or it is no model that continues text.
@@ -114,6 +128,7 @@ class LlamaModel:
         threads: int,
         *,
         gpu_layers: int = 0,
+        one_gpu: bool = False,
         exact: bool = False,
         learned_positions: bool = False,
     ) -> None:
@@ -125,6 +140,9 @@ class LlamaModel:
         params = llama_cpp.llama_model_default_params()
         params.use_extra_bufts = False
         params.n_gpu_layers = gpu_layers
+        if one_gpu or not gpu_layers:
+            # llama.cpp starts all GPUs that it finds, even for a model that puts nothing on them.
+            params.split_mode, params.main_gpu = _ONE_DEVICE, 0 if gpu_layers else -1
         _log.take()
         self._model = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
         if not self._model:
