@@ -80,7 +80,7 @@ def stages(session: Session, data: bytes, wanted_streams: int | None = None) -> 
     portable, exact = (BlockPipeline(session, Coding(embedded.WINDOW, t, True)) for t in (PORTABLE_TOLERANCE, 0))
     text, crlf = portable.tokens_of(data)
     tokens = text.tokens
-    streams = policy.streams_for(len(tokens), embedded.WINDOW, wanted_streams)
+    streams = policy.streams_for(len(tokens), wanted_streams)
     layout = Layout(len(tokens), streams)
     watcher = _Watcher(exact, tokens, layout)
     cells = portable.quantise(tokens, layout, observer=watcher)

@@ -133,7 +133,7 @@ def test_prefill_and_lock_step_agree_within_the_tolerance(embedded_codec, corpor
         logits = evaluator.evaluate(np.array([token], np.int32), zero + position, zero)
         worst = max(worst, float(np.abs(logits[0] - by_prefill[row]).max()))
         position += 1
-    assert len(tokens) > 0 and worst < 2e-5
+    assert len(tokens) > 0 and worst < 6e-5
     assert window.drop <= ROWS
 
 

@@ -42,14 +42,14 @@ WINDOW = Window(512, 4)
     ],
 )
 def test_streams_grow_with_the_text(tokens, streams):
-    assert policy.streams_for(tokens, WINDOW, None) == streams
+    assert policy.streams_for(tokens, None) == streams
 
 
 @pytest.mark.parametrize(
     ("streams", "stream_bytes", "weights", "pays"),
     [
-        (64, 4 << 20, 34 << 20, True),  # the embedded model
-        (32, 4 << 20, 34 << 20, False),
+        (64, 2 << 20, 33 << 20, True),  # the embedded model
+        (32, 2 << 20, 33 << 20, False),
         (64, 134 << 20, 5 << 30, False),  # a model of a thousand million weights
     ],
 )
@@ -80,7 +80,7 @@ def test_who_gets_half_a_window(monkeypatch, settings, near):
 
 
 def test_wanted_streams_are_kept_within_the_tokens():
-    assert [policy.streams_for(5, WINDOW, wanted) for wanted in (1, 5, 200)] == [1, 5, 5]
+    assert [policy.streams_for(5, wanted) for wanted in (1, 5, 200)] == [1, 5, 5]
 
 
 def evaluated(data):

@@ -59,7 +59,7 @@ def test_forced_turns_are_always_safe():
 
 def test_golden_tables():
     """format: a change here is a change of the bitstream; it needs a new coder version."""
-    assert PORTABLE_TOLERANCE == 30
+    assert PORTABLE_TOLERANCE == 120
     assert (cells.BASE, cells.SHIFTED, cells.NEUTRAL, len(cells.CENTRES)) == (0, 32, 65, 66)
     tables = np.concatenate([cells.BASE_EDGES, cells.SHIFTED_EDGES, cells.CENTRES]).astype("<i2").tobytes()
     assert hashlib.sha256(tables).hexdigest()[:16] == "93125568d0ecb543"

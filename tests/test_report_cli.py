@@ -49,7 +49,7 @@ def test_estimate_as_json(known, text, capsys):
     assert file["measures"][0]["bits_per_character"] == pytest.approx(1.75, abs=1e-5)
     assert [(row["window"], row["stride"]) for row in file["windows"]] == [(15, 1), (31, 3)]
     assert document["settings"] == {
-        "context": 512,
+        "context": 1024,
         "mixing": True,
         "block_size": 4 << 20,
         "sample": None,
@@ -91,7 +91,7 @@ def test_bad_files_have_their_line_and_the_others_their_figures(known, text, tmp
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--window", "512"], 2, "does not fit the context of 512 tokens"),
+        (["--window", "1024"], 2, "does not fit the context of 1024 tokens"),
         (["--window", "0"], 2, "a window holds"),
         (["--window", "x"], 2, "whole numbers"),
         (["--sample", "12 parsecs"], 2, "is not a size"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from llmzip.codec.arithmetic import Probe
 
 # format: drift of a turn's log odds that a portable file tolerates, in units of 1e-6 (docs/portability.md).
-PORTABLE_TOLERANCE = 30
+PORTABLE_TOLERANCE = 120
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ class BlockCoder:
         model = pipeline.session.model
         stream_bytes = model.stream_bytes(pipeline.window.context)
         wanted = settings.streams or (1 if settings.thorough else None)
-        streams = policy.streams_for(len(text.tokens), pipeline.window, wanted, stream_bytes)
+        streams = policy.streams_for(len(text.tokens), wanted, stream_bytes)
         if not (settings.window or self._coding.exact) and policy.near_pays(streams, stream_bytes, model.weight_bytes):
             pipeline = pipeline.near
         part = self._part(data, pipeline)

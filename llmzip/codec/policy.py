@@ -11,15 +11,14 @@ from llmzip.codec.noise import is_noise
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.container import classic
 from llmzip.container.format import BlockKind
-from llmzip.model.base import Window
 from llmzip.text.tokens import TokenText
 
 MOST_STREAMS = 64
-WINDOWS_ALONE = 32
-_EAGER_STREAMS, _WINDOWS_EACH = 32, 12
+_ALONE = 1 << 14  # tokens that one stream is enough for
+_EAGER_STREAMS, _EACH = 32, 6 << 10
 
 # A step reads a stream's keys and values for one row and the weights for all: where the first are so large a part of the second they bound it.
-_READ_MUCH = 1 / 16
+_READ_MUCH = 1 / 20
 
 _CACHES = 1 << 30  # bytes for the caches of all streams
 
@@ -41,23 +40,23 @@ _BEYOND = 1.5  # times the model's length: what zstd makes of a block in passing
 _REGULAR = 0.3  # bits of a byte: what is so regular has little left to take off
 
 
-def streams_for(tokens: int, window: Window, wanted: int | None, stream_bytes: int = 0) -> int:
+def streams_for(tokens: int, wanted: int | None, stream_bytes: int = 0) -> int:
     """Streams of a block: more decode faster, but each starts without context.
 
-    By default 1 + (tokens / `WINDOWS_ALONE` windows)^1.5, but of more than 32 each has at least 12 windows; at most `MOST_STREAMS`, and no
-    more than the decoder, too, has memory for; stream_bytes: what the cache of one takes.
+    By default 1 + (tokens / 16,384)^1.5, but of more than 32 each has at least 6,144 tokens; at most `MOST_STREAMS`, and no more than the
+    decoder, too, has memory for; stream_bytes: what the cache of one takes.
     """
     if wanted is not None:
         return max(1, min(wanted, tokens, MAX_STREAMS))
     affordable = _CACHES // max(1, stream_bytes)
     # More than in proportion: what a stream costs in bytes weighs less the longer a block is, and what it saves in time more.
-    more = isqrt(tokens**3 // (WINDOWS_ALONE * window.context) ** 3)
-    many = max(_EAGER_STREAMS, tokens // (_WINDOWS_EACH * window.context))
+    more = isqrt(tokens**3 // _ALONE**3)
+    many = max(_EAGER_STREAMS, tokens // _EACH)
     return max(1, min(MOST_STREAMS, many, 1 + more, affordable))
 
 
 def near_pays(streams: int, stream_bytes: int, weights: int) -> bool:
-    """Whether a block gets half a window: half a percent larger, decoded one and a half times as fast.
+    """Whether a block gets half a window: a third of a percent larger, decoded a fifth faster.
 
     So it is with networks whose steps wait for keys and values, once there are many streams. stream_bytes: what the cache of one takes;
     weights: bytes of all weights.
