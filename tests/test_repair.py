@@ -110,8 +110,7 @@ def packed(monkeypatch):
     """A file of one model block that tolerates the drift of these tests."""
     monkeypatch.setattr("llmzip.codec.policy.beyond_classic", lambda by_zstd, by_model: True)
     monkeypatch.setattr("llmzip.codec.policy.unpromising", lambda *known: False)
-    monkeypatch.setattr("llmzip.codec.choice.PORTABLE_TOLERANCE", TOLERANCE)
-    monkeypatch.setattr("llmzip.codec.arithmetic.PORTABLE_TOLERANCE", TOLERANCE)
+    monkeypatch.setattr("llmzip.codec.arithmetic.LEAST_TOLERANCE", TOLERANCE)
     packed = FakeCodec(streams=2).compress(TEXT)
     (block,) = (event for event in read_members(io.BytesIO(packed), payloads=False) if hasattr(event, "kind"))
     assert block.kind is BlockKind.MODEL

@@ -13,8 +13,10 @@ from llmzip.model.base import Window
 if TYPE_CHECKING:
     from llmzip.codec.arithmetic import Probe
 
-# format: drift of a turn's log odds that a portable file tolerates, in units of 1e-6 (docs/portability.md).
+# format: drift of a turn's log odds that a portable file tolerates, in units of 1e-6 (docs/portability.md): with the built-in model, and
+# with others at least.
 PORTABLE_TOLERANCE = 120
+LEAST_TOLERANCE = 30
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.codec.agreement import PORTABLE_TOLERANCE
+from llmzip.codec.agreement import LEAST_TOLERANCE
 from llmzip.codec.evaluation import Disagreement, Session, in_steps, prefill
 from llmzip.codec.layout import Layout
 from llmzip.coding.cells import BASE_EDGES, UNIT
@@ -179,7 +179,7 @@ def measured_tolerance(session: Session, tree: VocabularyTree, tokens: NDArray[n
 
     tokens: of some text.
     """
-    least = max(PORTABLE_TOLERANCE, session.model.drift)
+    least = max(LEAST_TOLERANCE, session.model.drift)
     tokens = tokens[:_SAMPLE]
     if not len(tokens) or least > MOST_TOLERANCE:
         return least
