@@ -58,7 +58,7 @@ fuzz: $(VENV)/.installed-test ## Mutate what readers read (FUZZ_SECONDS=30 for e
 
 gpu: ## Build llama.cpp with CUDA into .venv-gpu, measure a GPU: drift, files both ways, speed (needs one)
 	@test -x .venv-gpu/bin/python || $(PYTHON) -m venv .venv-gpu
-	@CMAKE_ARGS="-DGGML_CUDA=on $(CMAKE_ARGS)" .venv-gpu/bin/python tools/install.py
+	@PIP_NO_CACHE_DIR=1 CMAKE_ARGS="-DGGML_CUDA=on $(CMAKE_ARGS)" .venv-gpu/bin/python tools/install.py # pip caches what was built without CUDA
 	@.venv-gpu/bin/python benchmarks/gpu.py $(GPU_TEXTS)
 
 torture: $(VENV)/.installed-test ## Kill it 1,000 times, fill its disk, let its reads and writes fail (half an hour; TORTURE="--kills 50 --real 3 --faults 1")
