@@ -64,7 +64,7 @@ def report(name: str, one: NDArray[np.float64], other: NDArray[np.float64]) -> N
     wrong = int(((again != cells) & coded).any(axis=1).sum())
     margin = f"{PORTABLE_TOLERANCE * 1e-6 / drift.max():.1f}" if drift.any() else "-"
     rms = np.sqrt((drift**2).mean())
-    tail = "".join(f"{int((drift > limit).sum()):8}" for limit in TAIL)
+    tail = "".join(f"{int((drift > limit).sum()):9}" for limit in TAIL)
     print(f"{name:56}{drift.max():10.1e}{rms:10.1e}{tail}{margin:>9}{(states > 0).mean():9.2%}{wrong:7}", flush=True)
 
 
@@ -91,7 +91,7 @@ def main() -> None:
         session.close()
     turns = int((odds["steps of 1 row"] > 0).sum())
     print(f"{len(tokens)} tokens, {turns} turns; drift of the log odds of a turn\n")
-    tail = "".join(f"{f'>{limit:.0e}':>8}" for limit in TAIL)
+    tail = "".join(f"{f'>{limit:.1e}':>9}" for limit in TAIL)
     print(f"{'':56}{'largest':>10}{'rms':>10}{tail}{'margin':>9}{'unsafe':>9}{'wrong':>7}")
     for one, other in (
         ("prefill, threads: 1", "prefill, threads: 2"),

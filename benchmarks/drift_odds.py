@@ -30,6 +30,7 @@ from llmzip.model import embedded
 RESOLUTION = 1e-8
 UNCODED = np.iinfo(np.int32).min  # a turn that is not coded
 PIECE = 1 << 17  # bytes
+NEAR = 32  # blocks of more streams have half the window
 
 
 def text_of(path: Path) -> bytes:
@@ -51,10 +52,11 @@ def pieces(paths: list[Path]) -> Iterator[bytes]:
 def log_odds(pipeline: BlockPipeline, tokens: NDArray[np.int32], shape: str, streams: int) -> NDArray[np.int32]:
     """Of the turns to every token, (n, K), in units of `RESOLUTION`."""
     layout = Layout(len(tokens), streams)
+    window = embedded.WINDOW.near if streams > NEAR else embedded.WINDOW
     if shape == "prefill":
-        evaluations = prefill(pipeline.session, tokens, layout, embedded.WINDOW)
+        evaluations = prefill(pipeline.session, tokens, layout, window)
     else:
-        evaluations = in_steps(pipeline.session, tokens, layout, embedded.WINDOW, 1)
+        evaluations = in_steps(pipeline.session, tokens, layout, window, 1)
     odds = np.empty((len(tokens), pipeline.tree.depth))
     pipeline.odds(tokens, evaluations, odds.__setitem__)
     coded = odds > 0

@@ -1,10 +1,10 @@
 """The tail of drift: a fit to the log odds that `drift_odds.py` saved, and what it means for files.
 
-usage: drift_tail.py FOLDER [--tolerance MICRO...]
+usage: drift_tail.py FOLDER [--tolerance MICRO...] [--peaks N]
 
 Every two arithmetics (builds, shapes of batches) are compared, turn by turn. The largest drift of a token's turns is what is fitted, since
 turns of a token drift together: peaks over a threshold with a generalised Pareto distribution, by maximum likelihood
-(Coles, An Introduction to Statistical Modeling of Extreme Values, chapter 4), 95 % intervals by a bootstrap over pieces of text.
+(Coles, An Introduction to Statistical Modeling of Extreme Values, chapter 4), 95 % intervals by a bootstrap over stretches of text.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from llmzip.coding.cells import BASE_EDGES, UNIT
 
 REACH = BASE_EDGES[-1] / UNIT + 1  # log odds: beyond, drift changes nothing
 TAIL = (5e-6, 1e-5, 1.5e-5, 2e-5, 3e-5, 6e-5, 1.2e-4)
-PEAKS = 1000  # tokens beyond the threshold
-BOOTSTRAPS = 100
+SWEPT = 1.5e-5  # log odds: beyond, the edges are counted that a drift sweeps over
+BOOTSTRAPS = 200
+STRETCH = 1200  # tokens; a stream of the usual pieces, whose drifts hang together
 TERABYTE = 1e12
 RATIOS = (20, 60, 150, 400, 1500)  # times the tolerance: how far repair may reach (docs/reliability.md)
 
@@ -32,14 +33,15 @@ RATIOS = (20, 60, 150, 400, 1500)  # times the tolerance: how far repair may rea
 class Pair:
     """Two arithmetics, compared on the pieces that both have evaluated."""
 
-    def __init__(self, one: Path, other: Path) -> None:
+    def __init__(self, one: Path, other: Path, tolerances: list[float], peaks: int) -> None:
         self.name = f"{one.name} / {other.name}"
         self.turns = self.tokens = 0
         self.squares = 0.0
         self.counts = np.zeros(len(TAIL), int)
-        self.peaks: list[NDArray[np.float64]] = []  # of every piece: the largest drifts of its tokens
+        self.peaks: list[NDArray[np.float64]] = []  # of every stretch: the largest drifts of its tokens
         self.largest = 0.0
-        self.density = 0.0  # edges in a unit of log odds, summed over turns
+        self.swept = self.beyond = 0.0  # drifts beyond SWEPT: of turns, in edges, and the largest of each token
+        self.counted = dict.fromkeys(tolerances, 0.0)  # turns that each tolerance would let be misread, as they drifted
         widths = np.diff(BASE_EDGES) / UNIT
         for file in sorted(one.glob("*.npy")):
             if not (other / file.name).exists():
@@ -53,10 +55,15 @@ class Pair:
             self.counts += [int((drift > limit).sum()) for limit in TAIL]
             tops = drift.max(axis=1)
             self.largest = max(self.largest, float(tops.max()))
-            self.peaks.append(np.sort(tops)[-PEAKS:])
+            self.peaks += [np.sort(tops[at : at + STRETCH])[-peaks:] for at in range(0, len(tops), STRETCH)]
             place = np.searchsorted(np.array(BASE_EDGES) / UNIT, a[inside] * RESOLUTION) - 1
             in_a_cell = (place >= 0) & (place < len(widths))
-            self.density += float((1 / widths[place[in_a_cell]]).sum())
+            edges = 1 / widths[place[in_a_cell]]
+            beside = drift[inside][in_a_cell]
+            self.swept += float((edges * np.maximum(0, beside - SWEPT)).sum())
+            self.beyond += float(np.maximum(0, tops - SWEPT).sum())
+            for tolerance in tolerances:
+                self.counted[tolerance] += float((edges * np.maximum(0, beside - tolerance)).sum())
 
 
 class Tail:
@@ -64,7 +71,9 @@ class Tail:
 
     def __init__(self, peaks: NDArray[np.float64], threshold: float, tokens: float) -> None:
         beyond = peaks[peaks > threshold] - threshold
-        self.shape, _, self.scale = genpareto.fit(beyond, floc=0)
+        unit = float(beyond.mean())  # the search for a fit takes numbers near 1 for granted
+        self.shape, _, scale = genpareto.fit(beyond / unit, 0.1, floc=0, scale=1.0)
+        self.scale = scale * unit
         self.threshold, self.rate = threshold, len(beyond) / tokens
 
     def survival(self, x: float) -> float:
@@ -78,7 +87,7 @@ class Tail:
         return self.survival(x) * rest / (1 - self.shape) if rest > 0 else 0.0
 
     def misread(self, tolerance: float, reach: float, edges: float) -> float:
-        """In how many of all tokens one turn is misread by a drift beyond `reach`; edges: that a token's turns see in a unit."""
+        """Turns in a token that are misread by a drift beyond `reach`; edges: that a token's turns sweep over as its drift grows by a unit."""
         return edges * (self.survival(reach) * (reach - tolerance) + self.excess(reach))
 
 
@@ -87,16 +96,16 @@ def interval(values: list[float]) -> str:
     return f"{low:.1e} to {high:.1e}"
 
 
-def report(pair: Pair, tolerances: list[float], bytes_a_token: float) -> None:
+def report(pair: Pair, tolerances: list[float], bytes_a_token: float, peaks: int) -> None:
     """Print what was counted, the fit, and what follows for a terabyte of text."""
     print(f"\n{pair.name}: {pair.tokens} tokens, {pair.turns} turns")
     rms = math.sqrt(pair.squares / pair.turns)
     counts = ", ".join(f"{count} > {limit:.1e}" for count, limit in zip(pair.counts, TAIL, strict=True))
     print(f"  rms {rms:.1e}, largest {pair.largest:.1e}; turns {counts}")
     merged = np.sort(np.concatenate(pair.peaks))
-    if pair.largest == 0 or len(merged) < PEAKS:
+    if not pair.beyond or len(merged) < peaks:
         return
-    threshold = float(merged[-PEAKS])
+    threshold = float(merged[-peaks])
     tail = Tail(merged, threshold, pair.tokens)
     random = np.random.default_rng(1)
     others = []
@@ -105,10 +114,10 @@ def report(pair: Pair, tolerances: list[float], bytes_a_token: float) -> None:
         others.append(Tail(np.concatenate([pair.peaks[i] for i in chosen]), threshold, pair.tokens))
     print(
         f"  beyond {threshold:.2e}: shape {tail.shape:.3f} ({interval([t.shape for t in others])}), "
-        f"scale {tail.scale:.2e} ({interval([t.scale for t in others])})"
+        f"scale {tail.scale:.2e} ({interval([t.scale for t in others])}), {pair.swept / pair.beyond:.2f} edges"
     )
-    # A token that drifts does so in all its turns, by up to its largest drift.
-    edges = pair.density / pair.tokens
+    # Not all turns of a token drift as far as its largest one, and those that do often lie where no edges are.
+    edges = pair.swept / pair.beyond
     tokens = TERABYTE / bytes_a_token
     for tolerance in tolerances:
         line = f"  tolerance {tolerance:.1e}:"
@@ -116,21 +125,24 @@ def report(pair: Pair, tolerances: list[float], bytes_a_token: float) -> None:
             expected = tokens * tail.misread(tolerance, reach, edges)
             spread = interval([tokens * t.misread(tolerance, reach, edges) for t in others])
             line += f" {name} {expected:.1e} ({spread});"
-        print(line, "in a terabyte")
+        counted = tokens * pair.counted[tolerance] / pair.tokens
+        print(line, f"in a terabyte; by the turns that drifted so, without a fit: {counted:.1e}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--tolerance", type=int, nargs="*", default=[30, 60, 120], help="in units of 1e-6")
+    parser.add_argument("--tolerance", type=int, nargs="*", default=[30, 60, 120, 240], help="in units of 1e-6")
+    parser.add_argument("--peaks", type=int, default=1000, help="tokens beyond the threshold (1000)")
     parser.add_argument("--bytes-a-token", type=float, default=3.5)
     options = parser.parse_args()
     turns = 0
     for one, other in itertools.combinations(sorted(path for path in options.folder.iterdir() if path.is_dir()), 2):
-        pair = Pair(one, other)
+        tolerances = [t * 1e-6 for t in options.tolerance]
+        pair = Pair(one, other, tolerances, options.peaks)
         if pair.turns:
             turns += pair.turns
-            report(pair, [t * 1e-6 for t in options.tolerance], options.bytes_a_token)
+            report(pair, tolerances, options.bytes_a_token, options.peaks)
     print(f"\n{turns} turns compared")
 
 

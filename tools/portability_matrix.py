@@ -139,6 +139,9 @@ def compared(maker: dict[str, NDArray[np.float64]], reader: dict[str, NDArray[np
 
 def misread(folder: Path, say: Callable[[str], None]) -> bool:
     """Whether a turn of the cells in a folder is misread; says what there is."""
+    from llmzip.codec.agreement import PORTABLE_TOLERANCE
+
+    tolerance = PORTABLE_TOLERANCE * 1e-6
     held, failed = {}, False
     for path in sorted(folder.glob("*.npz")):
         with np.load(path) as file:
@@ -152,12 +155,12 @@ def misread(folder: Path, say: Callable[[str], None]) -> bool:
             if (others, length, steps) != (streams, size, "steps"):
                 continue
             largest, turns, wrong = compared(made, read)
-            margin = f"{30e-6 / largest:.1f}" if largest else "-"
+            margin = f"{tolerance / largest:.1f}" if largest else "-"
             say(
                 f"{maker:>10}{reader:>10}{made_with + ' / ' + read_with:>9}{streams:>9} {way:<9}{turns:>9}{largest:>10.1e}{margin:>8}{wrong:>9}"
             )
             worst, cells, failed = max(worst, largest), cells + 1, failed or wrong > 0
-    rest = f"largest drift {worst:.1e}, margin left {30e-6 / worst:.1f}" if worst else "no drift"
+    rest = f"largest drift {worst:.1e}, margin left {tolerance / worst:.1f}" if worst else "no drift"
     say(f"{cells} cells, {rest}")
     return failed
 

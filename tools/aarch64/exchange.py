@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from llmzip.codec import Codec
-from llmzip.codec.agreement import Coding
+from llmzip.codec.agreement import PORTABLE_TOLERANCE, Coding
 from llmzip.codec.decoding import decode_block
 from llmzip.codec.evaluation import Session
 from llmzip.codec.head import BlockHead
@@ -69,7 +69,7 @@ def exchange(name: str, other: str, folder: Path) -> None:
             source = folder / other / target.name
             if kind == "network" and pipeline is None:
                 session = Session(load_model(None, 1))
-                pipeline = BlockPipeline(session, Coding(embedded.WINDOW, 30, True))
+                pipeline = BlockPipeline(session, Coding(embedded.WINDOW, PORTABLE_TOLERANCE, True))
             if not target.exists():
                 if kind == "table":
                     packed = table.compress(data)
