@@ -26,8 +26,9 @@ TAIL = (5e-6, 1e-5, 1.5e-5, 2e-5, 3e-5, 6e-5, 1.2e-4)
 SWEPT = 1.5e-5  # log odds: beyond, the edges are counted that a drift sweeps over
 BOOTSTRAPS = 200
 STRETCH = 1200  # tokens; a stream of the usual pieces, whose drifts hang together
-TERABYTE = 1e12
+TERABYTE, BLOCK = 1e12, 4e6  # bytes
 RATIOS = (20, 60, 150, 400, 1500)  # times the tolerance: how far repair may reach (docs/reliability.md)
+PRODUCTS = (9, 40)
 
 
 class Pair:
@@ -90,6 +91,18 @@ class Tail:
         """Turns in a token that are misread by a drift beyond `reach`; edges: that a token's turns sweep over as its drift grows by a unit."""
         return edges * (self.survival(reach) * (reach - tolerance) + self.excess(reach))
 
+    def two(self, tolerance: float, product: float, tokens: float, edges: float) -> float:
+        """Blocks with two misread turns, by chance, whose distances from their edges, in tolerances and one added to each, have such a
+        product or a larger one."""
+        steps = np.geomspace(1, product, 40)
+        beyond = np.array([self.misread(tolerance, step * tolerance, edges) for step in steps])
+        if not beyond[0]:
+            return 0.0
+        shares = beyond / beyond[0]
+        # The first lies between two steps, the second as far as the product then asks for.
+        chance = float(((shares[:-1] - shares[1:]) * shares[::-1][1:]).sum() + shares[-1])
+        return (tokens * beyond[0]) ** 2 / (2 * TERABYTE / BLOCK) * chance
+
 
 def interval(values: list[float]) -> str:
     low, high = np.nanpercentile(values, (2.5, 97.5))
@@ -125,6 +138,10 @@ def report(pair: Pair, tolerances: list[float], bytes_a_token: float, peaks: int
             expected = tokens * tail.misread(tolerance, reach, edges)
             spread = interval([tokens * t.misread(tolerance, reach, edges) for t in others])
             line += f" {name} {expected:.1e} ({spread});"
+        for product in PRODUCTS:
+            expected = tail.two(tolerance, product, tokens, edges)
+            spread = interval([t.two(tolerance, product, tokens, edges) for t in others])
+            line += f" two, product > {product}: {expected:.1e} ({spread});"
         counted = tokens * pair.counted[tolerance] / pair.tokens
         print(line, f"in a terabyte; by the turns that drifted so, without a fit: {counted:.1e}")
 
@@ -133,7 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tolerance", type=int, nargs="*", default=[30, 60, 120, 240], help="in units of 1e-6")
-    parser.add_argument("--peaks", type=int, default=1000, help="tokens beyond the threshold (1000)")
+    parser.add_argument("--peaks", type=int, default=500, help="tokens beyond the threshold (500)")
     parser.add_argument("--bytes-a-token", type=float, default=3.5)
     options = parser.parse_args()
     turns = 0
