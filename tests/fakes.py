@@ -59,6 +59,12 @@ class FakeEvaluator:
     def restore(self, caches):
         self._held = pickle.loads(caches.tobytes())
 
+    def save_stream(self, stream):
+        return np.frombuffer(pickle.dumps(self._held[stream]), np.uint8)
+
+    def restore_stream(self, stream, cache):
+        self._held[stream] = pickle.loads(cache.tobytes())
+
     def clear(self):
         for held in self._held:
             held.clear()

@@ -11,7 +11,7 @@ from fakes import FakeModel
 from test_block import DRIFT, decode, encode
 from test_codec import kinds
 
-from llmzip.codec.agreement import Coding
+from llmzip.codec.agreement import PORTABLE_TOLERANCE, Coding
 from llmzip.codec.codec import Codec
 from llmzip.codec.evaluation import Session
 from llmzip.codec.lanes import on_lanes
@@ -30,7 +30,7 @@ TEXT = " ".join(
 
 
 def codec(model):
-    return BlockPipeline(Session(model), Coding(Window(32, 4), 30, True))
+    return BlockPipeline(Session(model), Coding(Window(32, 4), PORTABLE_TOLERANCE, True))
 
 
 @pytest.fixture

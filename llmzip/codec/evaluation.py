@@ -23,6 +23,8 @@ ROWS = 512  # rows of one evaluation: large enough for the speed of matrix produ
 _LOGITS = 1 << 25  # logits of one evaluation at most: bounds the memory for large vocabularies
 _FEWEST_ROWS = 64
 _FEWEST_STREAMS = 8  # of an evaluator beside others: each reads all weights in every step
+# Steps for which cores have to be free before streams are parted over them: until the next block begins they are, too. And steps that are left.
+_PATIENCE, _WORTHWHILE = 32, 64
 
 
 class Disagreement(Exception):
@@ -42,6 +44,7 @@ class Session:
         self._held: Evaluator | None = None
         self._shape: tuple[object, ...] = ()
         self._branches: list[Session] = []
+        self._unused = self._branches  # those that nobody uses, beside this one or of it
 
     @property
     def shared(self) -> bool:
@@ -62,24 +65,54 @@ class Session:
 
     def team(self, streams: int, context: int, rows: int) -> Evaluator:
         """The same for streams that advance together, which are parted where there are cores for the parts."""
-        count = min(self.lanes, streams // _FEWEST_STREAMS)
+        count = self.parts(streams)
         if count < 2:
             return self.evaluator(streams, context, rows)
+        shape = streams, context, rows
+        return self._kept((*shape, "team", count), lambda: self._team(count, *shape))
 
-        def make() -> Team:
-            each = -(-streams // count)
-            members: list[Evaluator] = []
+    def parts(self, streams: int) -> int:
+        """Into how many parts so many streams can go now, a core for each."""
+        return min(self.lanes, streams // _FEWEST_STREAMS)
+
+    def _team(self, count: int, streams: int, context: int, rows: int) -> Team:
+        each = -(-streams // count)
+        members: list[BranchingEvaluator] = []
+        try:
+            for first in range(0, streams, each):
+                part = min(each, streams - first)
+                members.append(self.model.evaluator(part, context, -(-rows * part // streams), 1))
+            return Team(members, each, rows, len(self.model.pieces))
+        except BaseException:
+            for member in members:
+                member.close()
+            raise
+
+    def widened(self, streams: int, context: int, rows: int) -> Evaluator:
+        """What `team` gave for this shape when there was one core, parted now, with all that its streams hold; not between a
+        `slide` and the next evaluation. Where that cannot be had, what was given out before, as it is.
+
+        While it is parted, its caches are there twice. Those of blocks that are done are freed first, so there are no more than two blocks in work have.
+        """
+        held, count = cast(BranchingEvaluator, self._held), self.parts(streams)
+        if count < 2 or isinstance(held, Team):
+            return held
+        with contextlib.suppress(IndexError):
+            while True:
+                self._unused.pop().release()
+        try:
+            held.save_stream(0)  # fails at once where that cannot be done
+            team = self._team(count, streams, context, rows)
             try:
-                for first in range(0, streams, each):
-                    part = min(each, streams - first)
-                    members.append(self.model.evaluator(part, context, -(-rows * part // streams), 1))
-                return Team(members, each, rows, len(self.model.pieces))
+                team.take_over(held, streams)
             except BaseException:
-                for member in members:
-                    member.close()
+                team.close()
                 raise
-
-        return self._kept((streams, context, rows, "team", count), make)
+        except Exception:  # nothing has happened to `held`, which does the same in more time
+            return held
+        self._held, self._shape = team, (streams, context, rows, "team", count)
+        held.close()
+        return team
 
     def _kept(self, shape: tuple[object, ...], make: Callable[[], Evaluator]) -> Evaluator:
         held = self._held
@@ -97,7 +130,7 @@ class Session:
             one = self._branches.pop()
         except IndexError:
             one = Session(self.model)
-        one._alone = alone
+        one._alone, one._unused = alone, self._branches
         try:
             yield one
         finally:
@@ -125,7 +158,8 @@ class Steps:
 
     rows: evaluate at least so many rows at once and two of each stream (1: just the tokens). The others are start
     tokens behind those that count, taken back after every step. lead: as for `prefill`; `first_input` is its last token, which every
-    stream's first step takes, behind `known` positions.
+    stream's first step takes, behind `known` positions. widens: part the streams over cores that become free meanwhile; what `save` gave
+    before cannot be restored after that.
 
     format: in exact files the shape of a step decides the bits.
     """
@@ -138,6 +172,8 @@ class Steps:
         window: Window,
         rows: int,
         lead: NDArray[np.int32] | None = None,
+        *,
+        widens: bool = False,
     ) -> None:
         before, self.first_input = _led(session.model.start, lead)
         self.known = len(before)
@@ -149,6 +185,8 @@ class Steps:
         shape = streams, context, max(most, rows + streams if rows > 1 else 0, streams * self._at_once)
         # The bits of exact files depend on the rows of a step.
         bound = rows > 1 or session.model.exact
+        self._session, self._shape, self._steps = session, shape, steps
+        self._widens, self._free = widens and not bound, 0
         self._evaluator: Evaluator = session.evaluator(*shape) if bound else session.team(*shape)
         _read(self._evaluator, before, streams, self._at_once)
 
@@ -175,6 +213,8 @@ class Steps:
 
     def give(self, span: Span, inputs: NDArray[np.int32], use: Callable[[NDArray[np.float32], int], None]) -> None:
         """The same, but the logits go to `use`, with the number of their first stream: in parts, perhaps by several threads at once."""
+        if self._widens and not isinstance(self._evaluator, Team):
+            self._widen(span)
         if not isinstance(self._evaluator, Team):
             use(self.evaluate(span, inputs), 0)
             return
@@ -183,6 +223,14 @@ class Steps:
         active = len(inputs)
         self._positions[:active] = span.position
         self._evaluator.give(inputs, self._positions[:active], self._slots[:active], use)
+
+    def _widen(self, span: Span) -> None:
+        """Part the streams, once cores have been free for a while; before the span slides."""
+        self._free = self._free + 1 if self._session.parts(self._streams) > 1 else 0
+        if self._free >= _PATIENCE:
+            self._widens = False
+            if self._steps - span.start >= _WORTHWHILE:
+                self._evaluator = self._session.widened(*self._shape)
 
     def save(self) -> NDArray[np.uint8]:
         """A copy of all caches, (bytes,), between two steps."""

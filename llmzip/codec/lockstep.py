@@ -70,7 +70,13 @@ class LockStep:
         self._source = source.capsule
         lead = pipeline.lead(part, known)
         self._evaluation = Steps(
-            pipeline.session, layout.streams, layout.steps, pipeline.window, pipeline.coding.rows, lead
+            pipeline.session,
+            layout.streams,
+            layout.steps,
+            pipeline.window,
+            pipeline.coding.rows,
+            lead,
+            widens=not keeping,
         )
         self._ranks = np.empty(0, np.uint32)
         self._states = np.empty(0, np.uint8)

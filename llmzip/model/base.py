@@ -79,10 +79,19 @@ class Evaluator(Protocol):
 
 
 class BranchingEvaluator(Evaluator, Protocol):
-    """One whose streams can go on from each other."""
+    """One whose streams can go on from each other, and from those of another one."""
 
     def copy(self, source: int, first: int, stop: int) -> None:
         """Let streams first .. stop-1 go on from what stream `source` holds; what they held before is forgotten."""
+
+    def save_stream(self, stream: int) -> NDArray[np.uint8]:
+        """A copy of one stream's cache, (bytes,); not between a `slide` and the next evaluation.
+
+        Raises LlmzipError where the model's caches cannot be carried to another evaluator.
+        """
+
+    def restore_stream(self, stream: int, cache: NDArray[np.uint8]) -> None:
+        """Let a stream go on from what `save_stream` gave, of any evaluator of the model for as long a context. Raises LlmzipError."""
 
 
 class LanguageModel(Protocol):

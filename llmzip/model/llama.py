@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.errors import LlmzipError, ModelError, UsageError
-from llmzip.model import _log
+from llmzip.model import _log, stream_state
 from llmzip.model.base import Window
 from llmzip.model.drift import known_drift
 from llmzip.model.threads import ThreadTuner, for_evaluation, is_busy, usable_cores
@@ -288,7 +288,7 @@ class LlamaEvaluator:
                 "use fewer streams or a smaller context"
             )
         self._memory = llama_cpp.llama_get_memory(self._context)
-        self._vocabulary = vocabulary
+        self._vocabulary, self._count = vocabulary, streams
         self._tuner = ThreadTuner(most, is_busy(most)) if threads == 0 else None
         self._threads = params.n_threads
         self._make_batch()
@@ -370,6 +370,18 @@ class LlamaEvaluator:
     def restore(self, caches: NDArray[np.uint8]) -> None:
         if llama_cpp.llama_state_set_data(self._context, _bytes_of(caches), len(caches)) != len(caches):
             raise LlmzipError(f"llama.cpp cannot put its memory back: {_reason('no reason given')}")
+
+    def save_stream(self, stream: int) -> NDArray[np.uint8]:
+        cache = stream_state.save(self._context, stream, self._count)
+        if cache is None:
+            raise LlmzipError(
+                f"llama.cpp cannot copy a stream of this model: {_reason('it has another kind of memory')}"
+            )
+        return cache
+
+    def restore_stream(self, stream: int, cache: NDArray[np.uint8]) -> None:
+        if not stream_state.restore(self._context, stream, self._count, cache):
+            raise LlmzipError(f"llama.cpp cannot put a stream's memory back: {_reason('no reason given')}")
 
     def clear(self) -> None:
         llama_cpp.llama_memory_clear(self._memory, True)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.model.base import Evaluator
+from llmzip.model.base import BranchingEvaluator
 
 
 class Team:
@@ -23,7 +24,7 @@ class Team:
     rows: the most of one call; every member must take its part of them. Rows of a call come stream by stream.
     """
 
-    def __init__(self, members: Sequence[Evaluator], each: int, rows: int, vocabulary: int) -> None:
+    def __init__(self, members: Sequence[BranchingEvaluator], each: int, rows: int, vocabulary: int) -> None:
         self.rows = rows
         self._members, self._each = members, each
         self._firsts = [number * each for number in range(len(members))]
@@ -49,7 +50,7 @@ class Team:
         """As `evaluate`, but each member's logits go to `use`, with the number of their first row, in the member's thread."""
         bounds = [*np.searchsorted(streams, self._firsts).tolist(), len(tokens)]
 
-        def part(member: Evaluator, first: int, start: int, stop: int) -> None:
+        def part(member: BranchingEvaluator, first: int, start: int, stop: int) -> None:
             rows = slice(start, stop)
             use(member.evaluate(tokens[rows], positions[rows], streams[rows] - np.int32(first)), start)
 
@@ -74,13 +75,30 @@ class Team:
                 raise
         return [first, *(other.result() for other in others)]
 
-    def _parts(self, streams: int) -> list[tuple[Evaluator, int]]:
+    def _parts(self, streams: int) -> list[tuple[BranchingEvaluator, int]]:
         """Members that have some of streams 0 .. streams-1, and how many."""
         return [
             (member, min(self._each, streams - first))
             for member, first in zip(self._members, self._firsts, strict=True)
             if first < streams
         ]
+
+    def take_over(self, other: BranchingEvaluator, streams: int) -> None:
+        """Go on from what streams 0 .. streams-1 of another evaluator of the model hold, which keeps it. Raises what a member raises."""
+        turn = Lock()
+
+        def carry(member: BranchingEvaluator, first: int, count: int) -> None:
+            for stream in range(count):
+                with turn:
+                    cache = other.save_stream(first + stream)
+                member.restore_stream(stream, cache)
+
+        self._together(
+            [
+                partial(carry, member, first, count)
+                for (member, count), first in zip(self._parts(streams), self._firsts, strict=False)
+            ]
+        )
 
     def slide(self, streams: int, drop: int) -> None:
         for member, count in self._parts(streams):
