@@ -90,7 +90,9 @@ def fill(streams: int, window: Window, evaluator: BranchingEvaluator) -> None:
     count = window.context - window.drop
     tokens, positions = tokens_of(count), np.arange(count, dtype=np.int32)
     evaluator.clear()
-    evaluator.evaluate(tokens, positions, np.zeros(count, np.int32))
+    for first in range(0, count, ROWS):
+        rows = slice(first, first + ROWS)
+        evaluator.evaluate(tokens[rows], positions[rows], np.zeros(len(tokens[rows]), np.int32))
     evaluator.copy(0, 1, streams)
 
 
