@@ -20,7 +20,7 @@ from llmzip.model.base import Window
 
 GOLDEN = "6798005b0307b853a10da4661f6b82ad0e54030be18e0dfa0367c3c7f37276ac425d63dd0c17a64351f3a8bebb6f98e5b030801e2f5d1368a39c29550347363715488e"
 TEXT = ("It is a truth of the sea that what goes in comes out, and then the other thing.\n" * 12).encode()
-DRIFT = PORTABLE_TOLERANCE * 1e-6 * 0.45  # of a logit: log odds then move by less than the tolerance
+DRIFT = PORTABLE_TOLERANCE * 1e-6 * 0.24  # of a logit, on both sides: the log odds then differ by less
 
 
 def done(share):
