@@ -235,6 +235,15 @@ def _loop(
         log.flush()
         print(json.dumps(values), file=sys.stderr, flush=True)
 
+    def settled() -> float:
+        """Mean loss since the last log entry. Raises ValueError if it is not finite: then no checkpoint may be written over."""
+        loss = float(torch.stack(losses).mean()) if losses else 0.0
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"the loss is {loss} at {trainer.tokens} tokens: resume {folder / 'last.pt'} at a lower rate"
+            )
+        return loss
+
     def validate() -> None:
         nonlocal validated
         if validated != trainer.tokens:
@@ -252,16 +261,12 @@ def _loop(
         if not was_decaying and trainer.schedule.decaying(trainer.tokens):
             # At full rate, whatever part of a step lies beyond the point: a branch plans its own decay.
             held = dataclasses.replace(trainer.schedule, decay_from=trainer.tokens)
+            settled()
             checkpoint.save(folder / "stable.pt", trainer.state() | {"schedule": dataclasses.asdict(held)})
         if steps % settings.log_steps == 0:
-            loss = float(torch.stack(losses).mean())
-            if not math.isfinite(loss):
-                raise ValueError(
-                    f"the loss is {loss} at {trainer.tokens} tokens: resume {folder / 'last.pt'} at a lower rate"
-                )
             done = trainer.tokens - first_tokens
             note(
-                loss=round(loss, 4),
+                loss=round(settled(), 4),
                 rate=round(trainer.schedule.rate(trainer.tokens), 4),
                 tokens_per_second=round(done / (time.monotonic() - begun)),
                 tokens_per_cpu_second=round(done / (time.process_time() - first_cpu)),
@@ -273,8 +278,10 @@ def _loop(
         if steps % settings.validate_steps == 0:
             validate()
         if time.monotonic() - saved > settings.checkpoint_seconds:
+            settled()
             checkpoint.save(folder / "last.pt", trainer.state())
             saved = time.monotonic()
+    settled()
     checkpoint.save(folder / "last.pt", trainer.state())
     validate()
     note(finished=trainer.tokens >= trainer.schedule.budget)

@@ -42,7 +42,7 @@ BARE = 1
 
 _SAMPLE = 24  # tokens on which drift is measured
 _MARGIN = 8  # the largest drift of a file exceeds that of a sample, that of another machine that of other batch shapes
-REACH = BASE_EDGES[-1] / UNIT + 1  # log odds; what drifts beyond the outermost edge changes nothing
+_REACH = BASE_EDGES[-1] / UNIT + 1  # log odds; what drifts beyond the outermost edge changes nothing
 MOST_TOLERANCE = 4000
 """In units of 1e-6: beyond, the flags cost more than portability is worth (docs/models.md)."""
 
@@ -194,8 +194,13 @@ def measured_tolerance(session: Session, tree: VocabularyTree, tokens: NDArray[n
             some = np.empty((len(indices), tree.depth))
             masses.path_odds(logits, tree.ranks[tokens[indices]], some)
             odds[indices] = some
-        found.append(np.log(np.maximum(odds, 1e-300)))
+        found.append(odds)
     session.release()
-    drifts = np.abs(found[0] - found[1])[np.abs(found[0]) < REACH]
-    drift = float(drifts.max(initial=0))
+    drift = float(drifts(found[0], found[1]).max(initial=0))
     return max(least, math.ceil(_MARGIN * drift * 1e6))
+
+
+def drifts(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """By how much the log odds of turns differ between two evaluations, (turns,), of those that lie within reach of an edge; odds (n, K)."""
+    one, other = (np.log(np.maximum(odds, 1e-300)) for odds in (one, other))
+    return np.abs(one - other)[np.abs(one) < _REACH]

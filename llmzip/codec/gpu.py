@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.codec.arithmetic import REACH
+from llmzip.codec.arithmetic import drifts
 from llmzip.codec.evaluation import ROWS, Session, prefill
 from llmzip.codec.layout import Layout
 from llmzip.codec.pipeline import BlockPipeline
@@ -122,10 +122,9 @@ def drift(pipeline: BlockPipeline, other: Session) -> float:
     ):
         odds = np.empty((len(tokens), pipeline.tree.depth))
         pipeline.odds(tokens, evaluations, odds.__setitem__)
-        found.append(np.log(np.maximum(odds, 1e-300)))
+        found.append(odds)
     pipeline.session.release()
-    drifts = np.abs(found[0] - found[1])[np.abs(found[0]) < REACH]
-    return float(np.quantile(drifts, _AGREEING))
+    return float(np.quantile(drifts(found[0], found[1]), _AGREEING))
 
 
 def _in_all_shapes(

@@ -171,3 +171,12 @@ def test_what_has_no_mean(tmp_path) -> None:
     for parts in ([1.0], [0.0, 0.0], [-1.0, 2.0]):
         with pytest.raises(ValueError, match="as many parts"):
             checkpoint.average(paths, parts)
+
+
+def test_a_loss_that_is_not_finite_writes_over_no_checkpoint(prepared, replaced, monkeypatch) -> None:
+    endless = replaced(prepared, "train", log_steps=10**6, checkpoint_seconds=0.0)
+    step, losses = Trainer.step, iter([1.0, 1.0, float("nan")])
+    monkeypatch.setattr(Trainer, "step", lambda self: step(self) * 0 + next(losses))
+    with pytest.raises(ValueError, match="the loss is nan"):
+        train(endless, "a")
+    assert checkpoint.load(run_folder(prepared, "a") / "last.pt")["tokens"] == 2 * 128
