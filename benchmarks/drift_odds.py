@@ -1,10 +1,11 @@
 """Log odds of millions of turns, by several builds and shapes of batches: what `drift_tail.py` fits the tail of drift to.
 
-usage: drift_odds.py FOLDER --build NAME SHAPE... -- TEXT...
+usage: drift_odds.py FOLDER --build NAME SHAPE... --texts TEXT...
 
 SHAPE is prefill:STREAMS or steps:STREAMS. The texts (JSON lines with a "text", or plain; .xz of either) are taken in
-pieces by turns, and every piece makes one file FOLDER/BUILD-SHAPE/NUMBER.npy: int32 (tokens, K), log odds in units of 1e-8.
-What is there is not made again, so a run can be stopped and taken up. Another build of llama.cpp: set LLAMA_CPP_LIB_PATH.
+pieces by turns, and every piece makes one file FOLDER/BUILD-SHAPE-STREAMS/NUMBER.npy: int32 (tokens, K), log odds in units of 1e-8,
+and one FOLDER/tokens/NUMBER.npy: int32 (tokens,). What is there is not made again, so a run can be stopped and taken up; without a
+SHAPE tokens alone are made. Another build of llama.cpp: set LLAMA_CPP_LIB_PATH.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from llmzip.codec.pipeline import BlockPipeline
 from llmzip.model import embedded
 
 RESOLUTION = 1e-8
+TOKENS = "tokens"  # the folder of the pieces' tokens, beside those of log odds
 UNCODED = np.iinfo(np.int32).min  # a turn that is not coded
 PIECE = 1 << 17  # bytes
 NEAR = 32  # blocks of more streams have half the window
@@ -65,30 +67,33 @@ def log_odds(pipeline: BlockPipeline, tokens: NDArray[np.int32], shape: str, str
     return found
 
 
+def save(target: Path, values: NDArray[np.int32]) -> None:
+    """Complete, or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target.with_suffix(".part"), "wb") as sink:
+        np.save(sink, values)
+    os.replace(target.with_suffix(".part"), target)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--build", required=True)
     parser.add_argument("--most", type=int, help="pieces at most")
     parser.add_argument("--model")
-    parser.add_argument("shapes", nargs="+", metavar="SHAPE")
+    parser.add_argument("shapes", nargs="*", metavar="SHAPE")
     parser.add_argument("--texts", nargs="+", type=Path, required=True)
     options = parser.parse_args()
     pipeline = BlockPipeline(Session(load_model(options.model, 1)), Coding(embedded.WINDOW, PORTABLE_TOLERANCE, True))
     for number, piece in enumerate(itertools.islice(pieces(options.texts), options.most)):
-        tokens = None
+        kept = options.folder / TOKENS / f"{number:04}.npy"
+        if not kept.exists():
+            save(kept, pipeline.tokens_of(piece)[0].tokens)
         for spec in options.shapes:
             shape, _, streams = spec.partition(":")
-            target = options.folder / f"{options.build}-{shape}-{streams}" / f"{number:04}.npy"
-            if target.exists():
-                continue
-            if tokens is None:
-                tokens = pipeline.tokens_of(piece)[0].tokens
-            found = log_odds(pipeline, tokens, shape, int(streams))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with open(target.with_suffix(".part"), "wb") as sink:
-                np.save(sink, found)
-            os.replace(target.with_suffix(".part"), target)
+            target = options.folder / f"{options.build}-{shape}-{streams}" / kept.name
+            if not target.exists():
+                save(target, log_odds(pipeline, np.load(kept), shape, int(streams)))
         print(number, flush=True)
 
 
