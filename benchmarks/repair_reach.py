@@ -20,12 +20,16 @@ from numpy.typing import NDArray
 
 from llmzip.codec.agreement import PORTABLE_TOLERANCE
 from llmzip.codec.layout import Layout
-from llmzip.codec.lockstep import BASE_ROWS, COPIED, REPLAYED, Mark, Rereader
+from llmzip.codec.lockstep import RESTORED
 from llmzip.codec.repair import DOUBTFUL, RATE, Astray, Doubts, Turn, readings
+from llmzip.codec.rereading import Copies, Mark, Rereader
+from llmzip.model import embedded
+from llmzip.model.schedule import slid
 
 LEVELS = 13
 FARTHEST = LEVELS * DOUBTFUL / (RATE * PORTABLE_TOLERANCE * 1e-6)  # tolerances: turns lie evenly up to here
 CHUNK = 64
+NEAR = 32  # blocks of more streams have half the window
 
 
 class Simulated:
@@ -34,7 +38,9 @@ class Simulated:
     def __init__(self, layout: Layout, misread: dict[Turn, float], seed: int) -> None:
         self.layout, self.misread, self.seed = layout, misread, seed
         self.tolerance = PORTABLE_TOLERANCE
-        self.step, self.base, self.taken = 0, 0, set[Turn]()
+        self.step, self.taken = 0, set[Turn]()
+        self._window = embedded.WINDOW.near if layout.streams > NEAR else embedded.WINDOW
+        self._copies: Copies[None] = Copies(layout.streams)
         self._chunks: dict[tuple[object, int], NDArray[np.float32]] = {}
         self._order = sorted(misread)
 
@@ -88,7 +94,7 @@ class Simulated:
                     row[turn.stream] = distance
             doubts.review(step, level, row[:active].astype(np.float64), states, np.zeros(active, np.uint8))
         self.step += 1
-        doubts.end(step)
+        doubts.end(step, np.zeros(active, np.bool_))
 
     @property
     def tokens(self) -> set[Turn]:
@@ -100,15 +106,25 @@ class Simulated:
     def mark(self) -> Mark:
         return Mark(self.step, np.empty(4 << 20, np.uint8))
 
-    def back(self, mark: Mark | None, alike: int) -> float:
+    def back(self, step: int, mark: Mark | None, *, again: bool) -> float:
         """As `LockStep.back`."""
-        if alike < self.base:
-            self.base = 0
-        self.step = mark.step if mark else 0
-        first, base = self.base, self.step - BASE_ROWS // self.layout.streams
-        if base > first + BASE_ROWS * 2 // self.layout.streams:
-            self.base = base
-        return ((self.step - first) / REPLAYED + (COPIED if first else 0)) * self.layout.streams
+        if step == self.step:
+            return 0
+        work = 0.0
+        if slid(self.step, self._window) >= step:
+            step = mark.step if mark else 0
+            work += RESTORED * self.layout.streams
+        self.step = step
+        return work + self._copies.to(step, self, again=again)
+
+    def begin(self) -> float:
+        return 0
+
+    def save(self) -> None: ...
+
+    def restore(self, saved: None) -> None: ...
+
+    def replay(self, start: int, stop: int) -> None: ...
 
 
 def work(tokens: int, streams: int, misread: dict[Turn, float], seed: int, most: float) -> float | None:

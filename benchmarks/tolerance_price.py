@@ -40,7 +40,7 @@ def main() -> None:
             pipeline = BlockPipeline(session, Coding(embedded.WINDOW, tolerance, True))
             tokens = pipeline.tokens_of(data)[0].tokens
             found = Cells(np.zeros(layout.count, np.uint8), np.empty(odds.shape, np.uint8))
-            states, found.cells[layout.rows] = pipeline.quantiser.encode(odds)
+            states, found.cells[layout.rows] = pipeline.cells(tokens, odds)
             if tolerance:
                 found.states[layout.rows] = states
             size = len(pipeline.words(pipeline.turns(tokens, layout, found)))

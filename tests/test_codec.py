@@ -146,7 +146,7 @@ def test_verifying_finds_margins_that_only_other_machines_would_miss(monkeypatch
     good = FakeCodec(**options).compress(data)
     assert kinds(good) == [BlockKind.MODEL]
     encode, careless = Quantiser.encode, Quantiser(0)
-    monkeypatch.setattr(Quantiser, "encode", lambda self, odds: encode(careless, odds))
+    monkeypatch.setattr(Quantiser, "encode", lambda self, odds, line_ends: encode(careless, odds))
     packed = FakeCodec(**options).compress(data)
     assert kinds(packed) != [BlockKind.MODEL] and FakeCodec().decompress(packed) == data
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmzip.codec.agreement import PORTABLE_TOLERANCE
-from llmzip.codec.quantiser import Quantiser
+from llmzip.codec.quantiser import LINE_END, LINE_MARGIN, Quantiser
 from llmzip.coding import cells
 
 edges = np.concatenate([cells.BASE_EDGES, cells.SHIFTED_EDGES]) / cells.UNIT
@@ -28,6 +28,17 @@ def test_the_decoder_finds_the_encoders_cells_whatever_drifts(paths, tolerance, 
         out = np.empty(len(z), np.uint8)
         quantiser.decode(np.exp(z[:, level] + drift[:, level]), states, out)
         assert (out == coded[:, level]).all()
+
+
+@given(paths, st.integers(1, 300), st.data())
+def test_ends_of_lines_keep_a_wider_margin_and_other_tokens_theirs(paths, tolerance, data):
+    quantiser = Quantiser(tolerance)
+    odds = np.exp(np.array(paths))
+    line_ends = np.array(data.draw(st.lists(st.booleans(), min_size=len(odds), max_size=len(odds))))
+    states, coded = quantiser.encode(odds, line_ends)
+    for of, expected in ((~line_ends, quantiser), (line_ends, Quantiser(LINE_MARGIN * tolerance))):
+        for found, wanted in zip((states[of], coded[of]), expected.encode(odds[of]), strict=True):
+            assert (found == wanted).all()
 
 
 @given(paths)
@@ -60,6 +71,7 @@ def test_forced_turns_are_always_safe():
 def test_golden_tables():
     """format: a change here is a change of the bitstream; it needs a new coder version."""
     assert PORTABLE_TOLERANCE == 120
+    assert (LINE_END, LINE_MARGIN) == (b"\n", 4)
     assert (cells.BASE, cells.SHIFTED, cells.NEUTRAL, len(cells.CENTRES)) == (0, 32, 65, 66)
     tables = np.concatenate([cells.BASE_EDGES, cells.SHIFTED_EDGES, cells.CENTRES]).astype("<i2").tobytes()
     assert hashlib.sha256(tables).hexdigest()[:16] == "93125568d0ecb543"

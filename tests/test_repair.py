@@ -21,12 +21,13 @@ from llmzip.codec.layout import Layout
 from llmzip.codec.lockstep import LockStep
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.codec.quantiser import Quantiser
-from llmzip.codec.repair import Astray, Doubts, readings
+from llmzip.codec.repair import Astray, Doubts, Turn, readings
+from llmzip.codec.rereading import Mark, Rereader
 from llmzip.coding import cells
 from llmzip.container import BlockKind, read_members
 from llmzip.errors import ArithmeticMismatchError, CorruptError
 from llmzip.model.base import Window
-from llmzip.model.schedule import span_at, spans
+from llmzip.model.schedule import slid, span_at, spans
 
 TOLERANCE = 4000  # large, so that a short text meets drift beside an edge
 # No stretch twice: streams in the same state would be misled together.
@@ -336,45 +337,132 @@ def test_steps_are_where_spans_put_them():
         assert [span_at(row, window) for row in range(70)] == list(spans(70, window, 1))
 
 
-@pytest.mark.parametrize("base", [9, 1 << 13])
-@pytest.mark.parametrize("mark", [0, 1, 40, 100])
-def test_going_back_changes_nothing(mark, base, monkeypatch):
-    monkeypatch.setattr("llmzip.codec.lockstep.BASE_ROWS", base)
-    coder = codec(FakeModel(seed=2))
-    text, crlf = coder.tokens_of(TEXT)
-    payload = coder.encode(text, crlf, 3)
-    words = BlockHead.unpack(payload, len(TEXT))[1]
-    reading = LockStep(coder, words, Layout(len(text.tokens), 3), keeping=True)
-    steps = -(-len(text.tokens) // 3)
-    for _ in range(mark):
+def test_where_a_window_slid_last_is_what_spans_say():
+    for window, position in ((Window(8, 4), 0), (Window(9, 2), 5), (Window(6, 1), 6)):
+        last = -1
+        for span in spans(70, window, 1, position):
+            assert slid(span.start, window, position) == last
+            last = span.start if span.slide else last
+
+
+def long_reading(seed=2):
+    """A block of two streams that slides often, and all its tokens."""
+    coder = codec(FakeModel(seed=seed))
+    text, crlf = coder.tokens_of(TEXT * 6)
+    layout = Layout(len(text.tokens), 2)
+    words = BlockHead.unpack(coder.encode(text, crlf, 2), 1 << 20)[1]
+    return LockStep(coder, words, layout, keeping=True), layout, text.tokens
+
+
+def read_on(reading, stop):
+    while reading.step < stop:
         reading.advance()
-    here = reading.mark() if mark else None
-    for _ in range(steps - mark):
-        reading.advance()
-    assert (reading.tokens == text.tokens).all()
-    for alike in (None, steps, mark, 0):
-        reading.back(here, alike)
-        assert reading.step == mark
-        for _ in range(steps - mark):
-            reading.advance()
-        assert (reading.tokens == text.tokens).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_going_back_changes_nothing(data):
+    """Wherever it goes back to, and whatever copies it has: taken back where the window has not slid since, else from a mark."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("llmzip.codec.rereading._FAR_ROWS", data.draw(st.sampled_from([9, 64, 1 << 13])))
+        reading, layout, tokens = long_reading()
+        marks = []
+        for _ in range(data.draw(st.integers(1, 6))):
+            read_on(reading, data.draw(st.integers(reading.step, layout.steps)))
+            if data.draw(st.booleans()):
+                marks.append(reading.mark())
+            step = data.draw(st.integers(0, reading.step))
+            marks = [mark for mark in marks if mark.step <= step]
+            reading.back(step, marks[-1] if marks else None, again=data.draw(st.booleans()))
+            assert reading.step <= step
+            if reading.step < step:
+                assert reading.step == (marks[-1].step if marks else 0)
+        read_on(reading, layout.steps)
+        assert (reading.tokens == tokens).all()
+
+
+def test_what_was_misread_between_is_forgotten():
+    """Another reading of some steps, then the right one again."""
+    reading, layout, tokens = long_reading()
+    read_on(reading, 150)
+    mark = reading.mark()
+    read_on(reading, 170)
+    for step in (165, 160, 152):
+        reading.back(step, mark, again=True)
+        read_on(reading, step)
+        reading.advance(Other(step))
+        read_on(reading, step + 6)
+    reading.back(152, mark)
+    read_on(reading, layout.steps)
+    assert (reading.tokens == tokens).all()
+
+
+class Other:
+    """Takes the turns of one step otherwise."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def review(self, step, level, odds, states, cells_):
+        if step == self.step:
+            cells_[:] = np.where(odds > 0, cells_ ^ 1, cells_)
+
+    def end(self, step, line_ends): ...
 
 
 def test_going_back_from_a_copy_of_the_mixer_takes_less(monkeypatch):
-    monkeypatch.setattr("llmzip.codec.lockstep.BASE_ROWS", 256)
-    coder = codec(FakeModel(seed=2))
-    text, crlf = coder.tokens_of(TEXT * 6)
-    layout = Layout(len(text.tokens), 2)
-    reading = LockStep(coder, BlockHead.unpack(coder.encode(text, crlf, 2), 1 << 20)[1], layout, keeping=True)
-    while reading.step < layout.steps - 9:
-        reading.advance()
+    monkeypatch.setattr("llmzip.codec.rereading._FAR_ROWS", 64)
+    reading, layout, tokens = long_reading()
+    read_on(reading, layout.steps - 9)
     here = reading.mark()
-    first, *others = [reading.back(here, alike) for alike in (None, here.step, here.step - 9, None)]
-    assert max(others) < first / 2
-    assert reading.back(here, 9) > first / 2, "the copy was of another reading"
-    while reading.step < layout.steps:
-        reading.advance()
-    assert (reading.tokens == text.tokens).all()
+    read_on(reading, layout.steps)
+    first = reading.back(here.step, here)
+    read_on(reading, layout.steps)
+    assert reading.back(here.step, here) < first / 2
+    read_on(reading, layout.steps)
+    near = reading.back(here.step, here, again=True)
+    read_on(reading, layout.steps)
+    assert reading.back(here.step, here) < near
+    reading.back(9)
+    read_on(reading, layout.steps)
+    assert reading.back(here.step, here) > first / 2, "the copies were of another reading"
+    read_on(reading, layout.steps)
+    assert (reading.tokens == tokens).all()
+
+
+def test_readings_that_part_late_are_read_from_there():
+    """A block of one stream; three readings that part at steps 50, 40 and 45, and then one at 70."""
+    read = []
+
+    class Steps:
+        step, tokens, room, fewest_marks = 0, None, 1, 1
+
+        def advance(self, doubts):
+            read.append(self.step)
+            self.step += 1
+            if (self.step > 60 and doubts.misread) or self.step == 80:
+                raise Astray
+
+        def mark(self):
+            return Mark(self.step, np.zeros(1, np.uint8))
+
+        def back(self, step, mark, *, again):
+            backs.append((step, again))
+            self.step = step
+            return 0
+
+    backs, track = [], Track({})
+    reader = Rereader(Steps, Layout(100, 1), 10_000)
+    for expected, steps in (([{}], [0]), ([{50: 1}, {45: 1}, {40: 1}], [40, 45, 40])):
+        sets = [{Turn(step, 0, 0): cell for step, cell in each.items()} for each in expected]
+        reader.expect(sets)
+        backs.clear()
+        for misread in sets:
+            with pytest.raises(Astray):
+                reader.read(Doubts(track, 1, misread))
+        assert [step for step, _ in backs] == steps
+    assert [again for _, again in backs] == [True, False, False]
+    assert reader.left == 10_000 - len(read)
 
 
 class Track:
@@ -385,6 +473,8 @@ class Track:
 
     def __init__(self, misread, lost=10**9):
         self.misread, self.lost, self.steps = misread, lost, 0
+
+    def expect(self, readings): ...
 
     def nearest(self, odds, states, found):
         return odds, found + np.uint8(1)
@@ -398,7 +488,7 @@ class Track:
             distance = self.misread.get(step, 200.0) if right else 0.5 if step % INTERVAL == 0 else 20.0 + step % 50
             taken = np.zeros(1, np.uint8)
             doubts.review(step, 0, np.array([distance]), np.zeros(1, np.uint8), taken)
-            doubts.end(step)
+            doubts.end(step, np.zeros(1, np.bool_))
             right &= bool(taken[0]) == (step in self.misread)
         return right
 
@@ -416,6 +506,40 @@ def test_several_misread_turns_are_found(misread):
     assert any(readings(track, track, 1))
 
 
+class Flagging(Track):
+    """Of flagged tokens the distances are those from the first grid; from their own they lie far."""
+
+    def nearest(self, odds, states, found):
+        return np.where(states > 0, 20.0, odds), found + np.uint8(1)
+
+
+def test_the_end_of_a_line_keeps_more_from_an_edge_than_other_tokens():
+    """What lies within its margin is a violation there, and a flag that such a turn had is none."""
+    for line_end, distance, state, violated in (
+        (False, 2.0, cells.SAFE, False),
+        (True, 2.0, cells.SAFE, True),
+        (True, 4.0, cells.SAFE, False),
+        (False, 2.0, cells.HALF_SHIFTED, True),
+        (True, 4.5, cells.HALF_SHIFTED, False),
+        (True, 5.5, cells.HALF_SHIFTED, True),
+    ):
+        doubts, states = Doubts(Flagging({}), 2), np.array([state, cells.SAFE], np.uint8)
+        doubts.review(0, 0, np.array([distance, 2.0]), states, np.zeros(2, np.uint8))
+        try:
+            doubts.end(0, np.array([line_end, False]))
+            assert not violated, (line_end, distance, state)
+        except Astray:
+            assert violated, (line_end, distance, state)
+
+
+def test_turns_to_ends_of_lines_are_suspected_sooner():
+    track, nothing = Track({}), np.zeros(2, np.uint8)
+    doubts = Doubts(track, 2)
+    doubts.review(0, 0, np.array([30.0, 30.0]), nothing, nothing.copy())
+    doubts.end(0, np.array([False, True]))
+    assert doubts.suspects().turns[:, 2].tolist() == [1, 0]
+
+
 def test_violations_that_were_passed_over_still_count_behind_a_mark():
     """A reading that goes on does not show again what lies before the mark it goes on from."""
     track = Track({})
@@ -425,7 +549,7 @@ def test_violations_that_were_passed_over_still_count_behind_a_mark():
             for step in shown:
                 near = np.array([0.5 if step in (40, 150) else 20.0])
                 doubts.review(step, 0, near, np.zeros(1, np.uint8), np.zeros(1, np.uint8))
-                doubts.end(step)
+                doubts.end(step, np.zeros(1, np.bool_))
         assert doubts.row == 151 and doubts.borne == 4
         assert doubts.as_it_is < Doubts(track, 1, trusted=100).as_it_is + doubts.rate * 151
 

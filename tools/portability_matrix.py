@@ -48,7 +48,6 @@ def inside(options: argparse.Namespace) -> None:
     from llmzip.codec.layout import Layout
     from llmzip.codec.locate import load_model
     from llmzip.codec.pipeline import BlockPipeline
-    from llmzip.codec.quantiser import Quantiser
     from llmzip.errors import LlmzipError
     from llmzip.model import embedded
     from llmzip.model.llama import arithmetic
@@ -95,7 +94,7 @@ def inside(options: argparse.Namespace) -> None:
                         rows = in_steps(pipeline.session, tokens, layout, embedded.WINDOW, 1)
                     odds = np.empty((len(tokens), pipeline.tree.depth))
                     pipeline.odds(tokens, rows, odds.__setitem__)
-                    states, cells = Quantiser(PORTABLE_TOLERANCE).encode(odds)
+                    states, cells = pipeline.cells(tokens, odds)
                     target = odds_file(folder, options.inside, threads, streams, way, len(data))
                     np.savez(target, odds=odds, states=states, cells=cells)
         pipeline.session.close()

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from llmzip.text.tokens import Ids
 
-_KNOWN_A_ROW = 10  # tokens of a context that the mixer goes over in about the time of a row
 _SHORT = 1_000  # and so many rows more, which take about a second, for short blocks
 _LIKELY_A_BYTE = 8  # tokens that repair reckons with; what claims more may have been made for the time it takes
 
@@ -84,8 +83,9 @@ def decode_words(
         if data is not None and fits(data):
             return data, False
         raise failure
-    from llmzip.codec.lockstep import LockStep, Rereader
+    from llmzip.codec.lockstep import KNOWN_A_ROW, LockStep
     from llmzip.codec.repair import Astray, readings
+    from llmzip.codec.rereading import Rereader
 
     reached = layout.steps
     reading: LockStep | None = None
@@ -105,9 +105,9 @@ def decode_words(
         raise failure
     # Whoever made the block may have made it for the time that repair would take.
     rows = min(reached * layout.streams, layout.count, _LIKELY_A_BYTE * len(words))
-    before = 0 if known is None else len(known) / _KNOWN_A_ROW
+    before = 0 if known is None else len(known) / KNOWN_A_ROW
     make = partial(LockStep, pipeline, words, layout, head.part, known, keeping=True)
-    reader = Rereader(make, layout, patience * rows + _SHORT + before, before)
+    reader = Rereader(make, layout, patience * rows + _SHORT + before)
     try:
         for tokens in readings(reader, pipeline.quantiser, layout.streams):
             data = text_of(tokens)

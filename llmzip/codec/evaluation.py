@@ -232,6 +232,10 @@ class Steps:
             if self._steps - span.start >= _WORTHWHILE:
                 self._evaluator = self._session.widened(*self._shape)
 
+    def rewind(self, span: Span) -> None:
+        """Take back this step and all behind it, in none of which the window slid."""
+        self._evaluator.discard(self._streams, span.position)
+
     def save(self) -> NDArray[np.uint8]:
         """A copy of all caches, (bytes,), between two steps."""
         return self._evaluator.save()

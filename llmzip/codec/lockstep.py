@@ -1,14 +1,12 @@
 """The tokens of a block as the decoder comes to know them: all streams in lock step, one token of each at a time.
 
-Repair goes back to earlier steps. The caches of the network are copied now and then. What the mixer and the range coder knew is computed
-anew from the cells that were found, which takes a small part of the time of the network; far behind the beginning of a block from a copy
-of the mixer, of which there is one.
+Repair goes back to earlier steps (`rereading.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 from weakref import WeakMethod
 
 import numpy as np
@@ -19,21 +17,19 @@ from llmzip.codec.context import Part
 from llmzip.codec.evaluation import Steps
 from llmzip.codec.layout import CODED_ROWS, Layout
 from llmzip.codec.pipeline import BlockPipeline
-from llmzip.codec.repair import Astray, Doubts, Turn
+from llmzip.codec.repair import Doubts
+from llmzip.codec.rereading import Copies, Mark
 from llmzip.coding.turndecoder import TurnDecoder
 from llmzip.model._masses import Masses
-from llmzip.model.schedule import span_at
+from llmzip.model.schedule import slid, span_at
 
 _T = TypeVar("_T", bound=np.generic)
-# Between two copies of the caches at least, but for short blocks so many copies.
-_MARK_STEPS, _MARK_ROWS, _MARKS = 32, 256, 16
-# Bytes of all copies; in small blocks, and for each byte of the words.
+# Bytes of all copies of the network's caches; in small blocks, and for each byte of the words.
 _MARKS_BYTES, _MARKS_FREE, _MARKS_A_BYTE = 192 << 20, 32 << 20, 1 << 14
-_FEWEST, _MOST, _FEW_WORDS = 3, 12, 1 << 12  # how many there are; of fewer bytes of words there may be one alone
+_FEWEST, _FEW_WORDS = 3, 1 << 12  # how many there are; of fewer bytes of words there may be one alone
 _ROWS = 1 << 12  # that there is room for at first
-REPLAYED = 24  # times as fast as the network: going back to a mark
-BASE_ROWS = 1 << 13  # from a copy of the mixer to the mark for which it was made
-COPIED = 4  # steps of the network in whose time the mixer is copied
+RESTORED = 4  # steps of the network in whose time its caches are restored
+KNOWN_A_ROW = 10  # tokens of a context that the mixer goes over in about the time of a row
 
 
 def _told(review: Callable[[int, memoryview, memoryview, memoryview], None]) -> Callable[..., None]:
@@ -81,18 +77,39 @@ class LockStep:
         self._ranks = np.empty(0, np.uint32)
         self._states = np.empty(0, np.uint8)
         self._cells = np.empty((0, pipeline.tree.depth), np.uint8)
-        self._begin()
+        self.step = self._evaluated = 0
+        self._copies: Copies[tuple[bytes, bytes]] = Copies(layout.streams)
+        self.begin()
 
-    def _begin(self) -> None:
-        self._base: Base | None = None
+    def begin(self) -> float:
+        """Mixer and range coder anew; returns the rows of the network in whose time."""
         self._mixer = self._pipeline.mixer(self._layout, known=self._known)
         self._coder = TurnDecoder(self._words)
-        self.step = 0
+        return 0 if self._known is None else len(self._known) / KNOWN_A_ROW
+
+    def save(self) -> tuple[bytes, bytes]:
+        """What mixer and range coder know."""
+        return self._mixer.save(), self._coder.native.save()
+
+    def restore(self, saved: tuple[bytes, bytes]) -> None:
+        """They know that again."""
+        mixer, coder = saved
+        self._mixer.restore(mixer)
+        self._coder.native.restore(coder)
+
+    def replay(self, start: int, stop: int) -> None:
+        """Mixer and range coder on from one step to another, by what was read there."""
+        streams, size = self._layout.streams, max(1, CODED_ROWS // self._layout.streams)
+        for step in range(start, stop, size):
+            rows = slice(step * streams, min(step + size, stop) * streams)
+            _, chances = self._mixer.encode_steps(self._ranks[rows], self._states[rows], self._cells[rows], streams)
+            self._coder.decode(np.frombuffer(chances, np.uint16))
 
     def advance(self, doubts: Doubts | None = None) -> None:
         """The next token of every stream. Raises CorruptError, and what `doubts` raises (only one that is keeping shows it turns)."""
         layout, tree, step = self._layout, self._pipeline.tree, self.step
         active, done = layout.active(step), step * layout.streams
+        self._evaluated = step + 1
         if step:
             inputs = tree.order[self._ranks[done - layout.streams :][:active]]
         else:
@@ -109,7 +126,7 @@ class LockStep:
         self._ranks[done : done + active] = self._mixer.decode_steps(self._coder, active, self._source)
         self.step += 1
         if doubts:
-            doubts.end(step)
+            doubts.end(step, self._pipeline.line_ends[tree.order[self._ranks[done : done + active]]])
 
     def _review(self, level: int, odds: memoryview, states: memoryview, cells: memoryview) -> None:
         of_tokens, found = np.frombuffer(states, np.uint8), np.frombuffer(cells, np.uint8)
@@ -146,113 +163,22 @@ class LockStep:
         """Where it is now."""
         return Mark(self.step, self._evaluation.save())
 
-    def back(self, mark: Mark | None, alike: int | None = None) -> float:
-        """To a mark (None: to the beginning), provided that the same was read up to there since. alike: steps up to which all
-        was read alike since it went back the last time; None: all. Returns about how many rows of the network it took.
+    def back(self, step: int, mark: Mark | None = None, *, again: bool = False) -> float:
+        """To a step that it was at, to read on from there in another way; where the network's window has slid since, to a mark before it
+        (None: the beginning). again: more than once. Returns about how many rows of the network that took.
         """
-        if self._base and alike is not None and alike < self._base.step:
-            self._base = None
-        if mark is None:
-            self._begin()
-            self._evaluation.clear()
+        if step == self.step == self._evaluated:
             return 0
-        work = 0.0
-        if self._base and self._base.step <= mark.step:
-            self._mixer.restore(self._base.mixer)
-            self._coder.native.restore(self._base.coder)
-            self.step = self._base.step
-            work += COPIED
+        known, work = self._evaluation.known, 0.0
+        if self._pipeline.session.model.rewinds and slid(self._evaluated, self._pipeline.window, known) < step:
+            if step < self._evaluated:
+                self._evaluation.rewind(span_at(step, self._pipeline.window, known))
+        elif mark:
+            step = mark.step
+            self._evaluation.restore(mark.caches)
+            work += RESTORED * self._layout.streams
         else:
-            self._begin()
-        base = mark.step - BASE_ROWS // self._layout.streams
-        if base > self.step + BASE_ROWS * 2 // self._layout.streams:
-            work += self._replay(base) + COPIED
-            self._base = Base(base, self._mixer.save(), self._coder.native.save())
-        work += self._replay(mark.step)
-        self._evaluation.restore(mark.caches)
-        return work * self._layout.streams
-
-    def _replay(self, stop: int) -> float:
-        """Mixer and range coder on to a step that was read before; returns about how many steps of the network it took."""
-        streams, size, first = self._layout.streams, max(1, CODED_ROWS // self._layout.streams), self.step
-        for step in range(first, stop, size):
-            rows = slice(step * streams, min(step + size, stop) * streams)
-            _, chances = self._mixer.encode_steps(self._ranks[rows], self._states[rows], self._cells[rows], streams)
-            self._coder.decode(np.frombuffer(chances, np.uint16))
-        self.step = stop
-        return (stop - first) / REPLAYED
-
-
-class Mark(NamedTuple):
-    """A place to go back to: the next step, and copies of the network's caches."""
-
-    step: int
-    caches: NDArray[np.uint8]
-
-
-class Base(NamedTuple):
-    """A place to begin a replay at: the next step, and what mixer and range coder knew."""
-
-    step: int
-    mixer: bytes
-    coder: bytes
-
-
-class Rereader:
-    """Reads a block again and again for `repair.readings`, each time from where it differs from the time before.
-
-    make: a `LockStep` that is keeping. most: rows of the network in all (a step has one of each stream), of which `left` are left.
-    before: what beginning anew takes, in rows.
-    """
-
-    def __init__(self, make: Callable[[], LockStep], layout: Layout, most: float, before: float = 0) -> None:
-        self._make, self._layout = make, layout
-        self.left, self._before = most, before
-        self._reading: LockStep | None = None
-        self._misread: dict[Turn, int] = {}
-        self._marks: list[Mark] = []
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether the work allowed is done."""
-        return self.left <= 0
-
-    def read(self, doubts: Doubts) -> NDArray[np.int32]:
-        """Tokens (count,) in the order of the text. Raises Astray and CorruptError."""
-        reading = self._return(doubts.misread)
-        apart = max(1, min(max(_MARK_STEPS, _MARK_ROWS // self._layout.streams), self._layout.steps // _MARKS))
-        last = reading.step
-        while reading.step < self._layout.steps:
-            if self.left <= 0:
-                raise Astray
-            if reading.step >= last + apart:
-                last = reading.step
-                self._marks.append(reading.mark())
-                self._thin(reading.room, reading.fewest_marks)
-            self.left -= self._layout.active(reading.step)
-            reading.advance(doubts)
-        return reading.tokens
-
-    def _return(self, misread: dict[Turn, int]) -> LockStep:
-        """Back to the last mark before anything is read otherwise than the time before."""
-        self.left -= self._before
-        if self._reading is None:
-            self._reading = self._make()
-        else:
-            apart = min((turn.step for turn, _ in misread.items() ^ self._misread.items()), default=self._reading.step)
-            while self._marks and self._marks[-1].step > apart:
-                self._marks.pop()
-            mark = self._marks[-1] if self._marks else None
-            self.left -= self._reading.back(mark, apart)
-        self._misread = misread
-        return self._reading
-
-    def _thin(self, room: int, fewest: int) -> None:
-        """Keep few marks, closer to each other the later they are."""
-        marks = self._marks
-        most = min(_MOST, max(fewest, room // max(1, marks[-1].caches.nbytes)))
-        if len(marks) > most:
-            end = marks[-1].step
-            before = [0, *(mark.step for mark in marks)]
-            gains = [(marks[i + 1].step - before[i]) / (end - before[i]) for i in range(len(marks) - 1)]
-            del marks[int(np.argmin(gains))]
+            step = 0
+            self._evaluation.clear()
+        self.step = self._evaluated = step
+        return work + self._copies.to(step, self, again=again)

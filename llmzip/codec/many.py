@@ -85,7 +85,7 @@ def _quantised(pipeline: BlockPipeline, texts: list[_Text]) -> Iterator[tuple[_T
         odds = np.empty((len(tokens), tree.depth))
         masses.path_odds(evaluator.evaluate(inputs, positions, streams), tree.ranks[tokens], odds)
         evaluator.discard(len(group), 0)
-        states, cells = pipeline.quantiser.encode(odds)
+        states, cells = pipeline.cells(tokens, odds)
         for text, end in zip(group, ends.tolist(), strict=True):
             rows = slice(end - len(text.tokens), end)
             yield text, Cells(states[rows], cells[rows])

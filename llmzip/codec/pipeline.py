@@ -268,6 +268,21 @@ class BlockPipeline:
             masses.path_odds(logits, self.tree.ranks[tokens[indices]], odds)
             out(indices, odds)
 
+    @cached_property
+    def line_ends(self) -> NDArray[np.bool_]:
+        """Which tokens, (V,), end a line and are nothing else."""
+        import numpy as np
+
+        from llmzip.codec.quantiser import LINE_END
+
+        return np.array([piece == LINE_END for piece in self.vocabulary.pieces])
+
+    def cells(
+        self, tokens: NDArray[np.int32], odds: NDArray[np.float64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """States (n,) and cells (n, K) of n tokens, by the odds (n, K) of their turns."""
+        return self.quantiser.encode(odds, self.line_ends[tokens])
+
     def quantise(
         self,
         tokens: NDArray[np.int32],
@@ -289,7 +304,7 @@ class BlockPipeline:
         def keep(indices: NDArray[np.intp], odds: NDArray[np.float64]) -> None:
             nonlocal done
             rows = layout.rows[indices]
-            found.states[rows], found.cells[rows] = self.quantiser.encode(odds)
+            found.states[rows], found.cells[rows] = self.cells(tokens[indices], odds)
             with alone:
                 done += len(indices)
                 progress(min(1.0, done / count))

@@ -1,7 +1,7 @@
 """Putting right what drift beyond the tolerance misled: other readings of a portable block, likeliest first.
 
 An encoder leaves marks of its own: no turn that it wrote lies within the tolerance of an edge of its grid, and a token is
-flagged unsafe only if one of its turns does lie so near to an edge of the first grid. What is read behind a misread turn is noise,
+flagged unsafe only if one of its turns does lie so near to an edge of the first grid (the end of a line within `LINE_MARGIN` tolerances). What is read behind a misread turn is noise,
 which knows nothing of that: about once in `1 / rate` tokens it shows a turn that no encoder writes, or a flag without a
 reason. Such *violations* tell that a reading has gone astray, and about where. What was misread there is likeliest a turn close to
 an edge, since drift is mostly small, but any turn may be.
@@ -18,14 +18,14 @@ import bisect
 import heapq
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.codec.quantiser import Quantiser
+from llmzip.codec.quantiser import LINE_MARGIN, Quantiser
 from llmzip.coding.cells import SAFE
 from llmzip.errors import CorruptError
 
@@ -52,6 +52,7 @@ _HONEST = -9.0
 _CONVINCED = 12.0  # violations that were to be expected: a reading without any is right, and the check is not
 _HOPELESS = -40.0  # behind the likeliest turn of a reading: not worth a try
 _WIDEST, _WIDTH = 8192, 256  # turns of the first reading, and of one with misread turns, that are kept to be tried
+_TOGETHER = 256  # hypotheses that are taken together at most
 
 T = TypeVar("T", covariant=True)
 
@@ -121,11 +122,13 @@ class Doubts:
                 if distance < DOUBTFUL:
                     self.violations.append(row)
 
-    def end(self, step: int) -> None:
-        """The tokens of a step are complete. Raises Astray where one shows a violation."""
+    def end(self, step: int, line_ends: NDArray[np.bool_]) -> None:
+        """The tokens of a step are complete; line_ends: which of them, (n,), are that. Raises Astray where one shows a violation."""
         self.row = (step + 1) * self._streams
         if step < self._behind.step:
             return
+        if line_ends.any():
+            self._widen(step, line_ends)
         for stream in np.flatnonzero(self._reasons > _UNFOUNDED).tolist():
             row = step * self._streams + stream
             if row >= self._trusted and (step > self._behind.step or stream != self._behind.stream):
@@ -135,6 +138,18 @@ class Doubts:
             del self._near[: bisect.bisect_left(self._near, (math.floor(oldest),))]
         if self.violations:
             raise Astray
+
+    def _widen(self, step: int, line_ends: NDArray[np.bool_]) -> None:
+        """Take the turns of a step to the ends of lines for nearer to edges than those of other tokens."""
+        self._reasons[line_ends] /= LINE_MARGIN
+        for at in range(len(self._near) - 1, -1, -1):
+            of_step, level, stream, distance, beyond, before = self._near[at]
+            if of_step < step:
+                break
+            if line_ends[stream]:
+                self._near[at] = step, level, stream, distance / LINE_MARGIN, beyond, before
+                if distance / LINE_MARGIN < DOUBTFUL <= distance:
+                    self.violations.append(step * self._streams + stream)
 
     @property
     def borne(self) -> int:
@@ -179,6 +194,9 @@ class Doubts:
 class Reader(Protocol[T]):
     """Reads one block as often as is wanted."""
 
+    def expect(self, readings: Sequence[dict[Turn, int]]) -> None:
+        """Be told which turns will be taken the other way next, reading after reading."""
+
     def read(self, doubts: Doubts) -> T:
         """Read the block, showing every turn to `doubts`. Raises Astray, also when the work allowed is done, and CorruptError."""
 
@@ -219,34 +237,63 @@ class Hypothesis:
         return Hypothesis(self.misread | {turn: int(self.behind.beyond[self.at])}, prior=prior)
 
 
+class _Waiting:
+    """Hypotheses that have not been read, by their scores."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Hypothesis]] = []
+        self._numbers = itertools.count()
+
+    def add(self, score: float, hypothesis: Hypothesis) -> None:
+        heapq.heappush(self._heap, (-score, next(self._numbers), hypothesis))
+
+    @property
+    def best(self) -> float:
+        """The score of the likeliest."""
+        return -self._heap[0][0] if self._heap else -math.inf
+
+    def take(self, most: int, rate: float) -> list[tuple[float, Hypothesis]]:
+        """The likeliest with their scores, those first that part last from the others."""
+        likeliest: list[tuple[float, Hypothesis]] = []
+        while self._heap and len(likeliest) < most:
+            score, _, chosen = heapq.heappop(self._heap)
+            if other := chosen.next():
+                self.add(other.score, other)
+            likeliest.append((-score, chosen.extended(rate)))
+        return sorted(likeliest, key=lambda one: sorted(one[1].misread), reverse=True)
+
+
 def readings(reader: Reader[T], quantiser: Quantiser, streams: int) -> Iterator[T]:
-    """Results of reading a block in other ways, the likeliest first. Raises Astray at the end if reading it as it is gives noise."""
-    waiting: list[tuple[float, int, Hypothesis]] = []
-    numbers = itertools.count()
+    """Results of reading a block in other ways, the likeliest first. Raises Astray at the end if reading it as it is gives noise.
 
-    def add(score: float, hypothesis: Hypothesis) -> None:
-        heapq.heappush(waiting, (-score, next(numbers), hypothesis))
-
-    add(0.0, Hypothesis())
-    astray = False
-    while waiting and not reader.exhausted:
-        _, _, chosen = heapq.heappop(waiting)
-        if other := chosen.next():
-            add(other.score, other)
-        chosen = chosen.extended(_rate(quantiser))
-        doubts = Doubts(quantiser, streams, chosen.misread, chosen.trusted, chosen.harmless)
-        try:
-            yield reader.read(doubts)
-            if not chosen.misread and doubts.convincing:
-                return
-        except CorruptError:
-            astray = astray or not chosen.misread
-        except Astray:
-            astray = astray or not chosen.misread
-            trusting = replace(chosen, trusted=doubts.row, harmless=doubts.borne)
-            add(chosen.prior + doubts.as_it_is, trusting)
-        if len((behind := doubts.suspects()).scores):
-            further = Hypothesis(chosen.misread, prior=chosen.prior, behind=behind)
-            add(further.score, further)
+    Ever more hypotheses are taken together and read from the one that parts last from the others to the one that parts first, so that little is
+    read twice; until one of them leads on to what is likelier than all that are left.
+    """
+    waiting, rate = _Waiting(), _rate(quantiser)
+    waiting.add(0.0, Hypothesis())
+    astray, most = False, 1
+    while not reader.exhausted and (together := waiting.take(most, rate)):
+        most = min(2 * most, _TOGETHER)
+        reader.expect([chosen.misread for _, chosen in together])
+        while together and not reader.exhausted:
+            _, chosen = together.pop(0)
+            doubts = Doubts(quantiser, streams, chosen.misread, chosen.trusted, chosen.harmless)
+            try:
+                yield reader.read(doubts)
+                if not chosen.misread and doubts.convincing:
+                    return
+            except CorruptError:
+                astray = astray or not chosen.misread
+            except Astray:
+                astray = astray or not chosen.misread
+                trusting = replace(chosen, trusted=doubts.row, harmless=doubts.borne)
+                waiting.add(chosen.prior + doubts.as_it_is, trusting)
+            if len((behind := doubts.suspects()).scores):
+                further = Hypothesis(chosen.misread, prior=chosen.prior, behind=behind)
+                waiting.add(further.score, further)
+            if together and waiting.best > max(score for score, _ in together):
+                for score, hypothesis in together:
+                    waiting.add(score, hypothesis)
+                together, most = [], 1
     if astray:
         raise Astray

@@ -162,7 +162,7 @@ class EqualInfo:
         """The parts of intervals (n,) that belong to tokens of these ranks (n,), by the odds of their turns (n, K); size 0 where there is
         none, or where drift could move a turn into another cell."""
         tree = self._pipeline.tree
-        states, found = self._pipeline.quantiser.encode(odds)
+        states, found = self._pipeline.cells(tree.order[ranks], odds)
         size = np.where(states == cells.SAFE, size, 0)
         for level in range(tree.depth):
             turn = (ranks >> (tree.depth - 1 - level) & 1).astype(np.bool_)

@@ -248,7 +248,7 @@ class ModelLengths:
         ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
             odds = np.empty((len(tokens), pipeline.tree.depth))
             masses.path_odds(logits, pipeline.tree.ranks[tokens], odds)
-            return pipeline.quantiser.encode(odds)
+            return pipeline.cells(tokens, odds)
 
         tail = before[len(before) - kept :]
         for _, places, logits in shared.context(tail):

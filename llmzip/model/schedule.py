@@ -47,3 +47,9 @@ def span_at(row: int, window: Window, position: int = 0) -> Span:
         return Span(row, row + 1, position + row, False)
     after = beyond % window.drop
     return Span(row, row + 1, window.context - window.drop + after, after == 0)
+
+
+def slid(row: int, window: Window, position: int = 0) -> int:
+    """The last of the decoder's steps before that of this row in which the window slid; -1 for none. position: as in `spans`."""
+    beyond = position + row - 1 - window.context
+    return -1 if beyond < 0 else row - 1 - beyond % window.drop

@@ -49,7 +49,7 @@ def by_network(pipeline: BlockPipeline, data: bytes, streams: int, odds_file: Pa
     pipeline.odds(tokens, pipeline.evaluate(tokens, layout), odds.__setitem__)
     np.save(odds_file, odds)
     found = Cells(np.empty(layout.count, np.uint8), np.empty(odds.shape, np.uint8))
-    found.states[layout.rows], found.cells[layout.rows] = pipeline.quantiser.encode(odds)
+    found.states[layout.rows], found.cells[layout.rows] = pipeline.cells(tokens, odds)
     words = pipeline.words(pipeline.turns(tokens, layout, found))
     return BlockHead(crlf, layout.count, streams, text.literals, spaced=text.spaced).payload(words)
 
