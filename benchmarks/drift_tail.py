@@ -155,7 +155,10 @@ class Expected:
 
     def beyond(self, tolerance: float, distance: float) -> float:
         """Those that lie so many tolerances or more beyond their edges."""
-        return self.tokens * sum(tail.misread((kind.margin + distance) * tolerance) for kind, tail in self.tails)
+        return sum(self.of_kinds(tolerance, distance))
+
+    def of_kinds(self, tolerance: float, distance: float) -> list[float]:
+        return [self.tokens * tail.misread((kind.margin + distance) * tolerance) for kind, tail in self.tails]
 
     def two(self, tolerance: float, product: float) -> float:
         """Blocks with two of them, by chance, whose distances, one added to each, have such a product or a larger one."""
@@ -198,7 +201,9 @@ def report(pair: Pair, tolerances: list[float], bytes_a_token: float, peaks: int
         for distance in DISTANCES:
             values = [one.beyond(tolerance, distance) for one in others]
             by = f"beyond {distance} tolerances" if distance else "misread turns"
-            print(f"    {by}: {expected.beyond(tolerance, distance):.1e} ({spread(values)})")
+            each = zip(expected.tails, expected.of_kinds(tolerance, distance), strict=True)
+            of = ", ".join(f"{value:.1e} of {kind.name}" for (kind, _), value in each)
+            print(f"    {by}: {expected.beyond(tolerance, distance):.1e} ({spread(values)}); {of}")
         for product in PRODUCTS:
             values = [one.two(tolerance, product) for one in others]
             print(f"    blocks with two, product {product}: {expected.two(tolerance, product):.1e} ({spread(values)})")
