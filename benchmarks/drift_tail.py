@@ -22,10 +22,10 @@ from drift_odds import RESOLUTION, TOKENS, UNCODED
 from numpy.typing import NDArray
 from scipy.stats import genpareto
 
+from llmzip.codec.quantiser import LINE_END, LINE_MARGIN
 from llmzip.coding.cells import BASE_EDGES, UNIT
 from llmzip.text.embedded_vocabulary import embedded_vocabulary
 
-LINE_MARGIN = 4
 REACH = BASE_EDGES[-1] / UNIT + 1  # log odds: beyond, drift changes nothing
 COUNTED = (1e-5, 2e-5, 3e-5, 4e-5, 6e-5, 1.2e-4)
 FLOOR = 4e-6  # log odds: drifts below are not kept, so thresholds lie above
@@ -49,7 +49,7 @@ def kinds(together: bool) -> list[Kind]:
     """All tokens alike, or line ends apart from the others."""
     if together:
         return [Kind("all tokens", 1, lambda tokens: np.ones(len(tokens), bool))]
-    end = embedded_vocabulary().pieces.index(b"\n")
+    end = embedded_vocabulary().pieces.index(LINE_END)
     return [
         Kind("line ends", LINE_MARGIN, lambda tokens: tokens == end),
         Kind("other tokens", 1, lambda tokens: tokens != end),

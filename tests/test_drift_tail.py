@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from llmzip.codec.quantiser import LINE_END, LINE_MARGIN
 from llmzip.text.embedded_vocabulary import embedded_vocabulary
 
-LINE_END = embedded_vocabulary().pieces.index(b"\n")
+END = embedded_vocabulary().pieces.index(LINE_END)
 TOKENS, TURNS = 40_000, 13
 SCALES = 3e-6, 8e-6  # of other tokens, of line ends
 
@@ -29,9 +30,9 @@ def tail(monkeypatch):
 def folder(tmp_path):
     """What drift_odds.py keeps: two arithmetics, whose line ends, one token in ten, drift further than the others."""
     random = np.random.default_rng(5)
-    tokens = np.where(random.random(TOKENS) < 0.1, LINE_END, LINE_END + 1).astype(np.int32)
+    tokens = np.where(random.random(TOKENS) < 0.1, END, END + 1).astype(np.int32)
     drift = np.zeros((TOKENS, TURNS))
-    drift[:, 4] = random.exponential(np.where(tokens == LINE_END, SCALES[1], SCALES[0]))
+    drift[:, 4] = random.exponential(np.where(tokens == END, SCALES[1], SCALES[0]))
     odds = np.rint(random.uniform(-8, 8, drift.shape) / 1e-8)
     for name, values in (("tokens", tokens), ("one-32", odds), ("other-32", odds + np.rint(drift / 1e-8))):
         (tmp_path / name).mkdir()
@@ -49,7 +50,7 @@ def fits(tail, folder, together):
 
 def test_each_kind_of_tokens_has_the_scale_that_it_drifts_by(tail, folder):
     (ends, of_ends), (others, of_others) = fits(tail, folder, False)
-    assert (ends.margin, others.margin) == (tail.LINE_MARGIN, 1)
+    assert (ends.margin, others.margin) == (LINE_MARGIN, 1)
     for found, scale in ((of_ends, SCALES[1]), (of_others, SCALES[0])):
         assert found.scale == pytest.approx(scale, rel=0.2)
         assert abs(found.shape) < 0.2
