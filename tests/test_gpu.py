@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import subprocess
@@ -23,8 +24,9 @@ from llmzip.codec.codec import Codec
 from llmzip.codec.evaluation import Session
 from llmzip.codec.locate import Found
 from llmzip.codec.pipeline import BlockPipeline
+from llmzip.container import read_members
 from llmzip.errors import LlmzipError, UsageError
-from llmzip.model import embedded, llama
+from llmzip.model import drift, embedded, llama
 from llmzip.model import gpu as model_gpu
 from llmzip.model.base import Window
 
@@ -80,6 +82,41 @@ def test_all_layers_of_an_own_model_go_to_the_gpu_unless_told_otherwise(gpu_buil
     # The caches go where the layers are; and nothing moves to the GPU for large batches alone, whose results would
     # then differ from those of small ones.
     assert set(gpu_build["caches"]) == {layers != 0} and set(gpu_build["operations"]) == {False}
+
+
+def test_portable_files_by_an_own_model_on_a_gpu_tolerate_more(gpu_build, tiny):
+    """And what tolerates less is read on the CPU, unless the user says otherwise."""
+    packed = {}
+    for layers in (0, None, 1):
+        with Codec(tiny, exact=False, gpu_layers=layers, threads=1, streams=2) as codec:
+            packed[layers] = codec.compress(TEXT)
+    tolerances = [next(read_members(io.BytesIO(packed[layers]))).tolerance for layers in (0, None, 1)]
+    assert tolerances[0] < drift.GPU == tolerances[1] == tolerances[2]
+    gpu_build["layers"].clear()
+    with Codec(tiny, exact=False, threads=1, streams=2) as codec:
+        for layers in (0, 0, None, 0):
+            assert codec.decompress(packed[layers]) == TEXT
+        assert codec.compress(TEXT) == packed[None]
+        assert codec.decompress(packed[0]) == TEXT
+    assert gpu_build["layers"] == [0, llama.ALL_LAYERS, 0]
+    gpu_build["layers"].clear()
+    with Codec(tiny, gpu_layers=2, threads=1) as codec:
+        assert codec.decompress(packed[0]) == TEXT
+    assert gpu_build["layers"] == [2]
+
+
+def test_a_model_that_was_given_reads_what_it_is_given(gpu_build, tiny):
+    with Codec(tiny, exact=False, gpu_layers=0, threads=1, streams=2) as codec:
+        packed = codec.compress(TEXT)
+    gpu_build["layers"].clear()
+    model = locate.load(Found(tiny), 1, exact=False)
+    try:
+        with Codec(model, threads=1) as codec:
+            for _ in range(2):
+                assert codec.decompress(packed) == TEXT
+    finally:
+        model.close()
+    assert gpu_build["layers"] == [llama.ALL_LAYERS]
 
 
 def test_the_embedded_model_stays_on_the_cpu_unless_told_otherwise(gpu_build):

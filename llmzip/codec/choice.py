@@ -24,6 +24,7 @@ from llmzip.container.format import NO_MODEL, TAG_NAME, Header
 from llmzip.errors import ArithmeticMismatchError, ContextError, CorruptError, LlmzipWarning, ModelError
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel, Window
+from llmzip.model.drift import needs_cpu, on_gpu
 from llmzip.model.threads import bounded, usable_cores
 from llmzip.text.embedded_vocabulary import pieces
 
@@ -201,7 +202,7 @@ class ModelChoice:
             return coding.alone
         if coding.window is None:
             raise CorruptError("a block needs a network and the header names none: the file is damaged")
-        if self._held is None or not self._held.serves(header.model, header.exact):
+        if self._held is None or not (self._held.serves(header.model, header.exact) and self._reads_alike(header)):
             self.close()
             self._held = self._needed(header)
         if coding.probe and coding.probe not in self._held.proven:
@@ -372,7 +373,8 @@ class ModelChoice:
         if given and (given.identity, given.exact) == (header.model, header.exact):
             return _Held(Session(given), chosen=True)
         found = locate.find(header.model, settings.named, header.name, progress=settings.show_downloads)
-        held = _Held(Session(self._load(found, header.exact)), chosen=False, found=found)
+        model = self._load(found, header.exact, cpu=self._needs_cpu(header))
+        held = _Held(Session(model), chosen=False, found=found)
         have = held.session.model.identity
         if have != header.model:
             held.session.close()
@@ -381,11 +383,18 @@ class ModelChoice:
             )
         return held
 
-    def _load(self, found: locate.Found, exact: bool | None) -> LanguageModel:
+    def _needs_cpu(self, header: Header) -> bool:
+        """Whether a file may come back wrong from a GPU, and the user leaves it open whether one is used."""
+        return self._settings.gpu_layers is None and not header.exact and needs_cpu(header.tolerance)
+
+    def _reads_alike(self, header: Header) -> bool:
+        """Whether the model held drifts no further from the file's writer than the file tolerates, as far as the user leaves that open."""
+        model = self._held.session.model if self._held else None
+        return model is None or model is self._settings.loaded or not (self._needs_cpu(header) and on_gpu(model.drift))
+
+    def _load(self, found: locate.Found, exact: bool | None, *, cpu: bool = False) -> LanguageModel:
         from llmzip.codec import locate
 
-        threads = self._settings.threads
+        threads, layers = self._settings.threads, 0 if cpu else self._settings.gpu_layers
         # With all cores as without a wish: how many threads of an evaluator help is measured.
-        return locate.load(
-            found, threads if threads < usable_cores() else 0, exact=exact, gpu_layers=self._settings.gpu_layers
-        )
+        return locate.load(found, threads if threads < usable_cores() else 0, exact=exact, gpu_layers=layers)

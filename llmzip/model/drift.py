@@ -9,6 +9,10 @@ from __future__ import annotations
 BOUNDLESS = 1 << 30
 """No tolerance is worth its price."""
 
+GPU = 600
+"""And so much where a GPU takes part: half as much again as the largest drift that was found between a CPU and one of an ordinary build, whose
+angles for rotary positions come from other formulas (docs/models.md)."""
+
 # llama.cpp looks GELU up in a table of half precision, where drift falls on either side of its steps.
 _GELU = frozenset(
     (
@@ -29,12 +33,22 @@ _GELU = frozenset(
 _GEMMA = "gemma"  # all of whose generations use it
 
 
-def known_drift(architecture: str, layers: int, *, recurrent: bool) -> int:
-    """The tolerance that portable files by a network need at least, in units of 1e-6.
+def known_drift(architecture: str, layers: int, *, recurrent: bool, gpu: bool = False) -> int:
+    """The tolerance that portable files by a network need at least, in units of 1e-6. gpu: whether layers of it are on one.
 
     Two to four times the largest drift of some 6,000 turns between three builds, as it grew with the layers; the tail of millions
     reaches about five times that largest one, and repair four times the tolerance.
     """
     if architecture in _GELU or architecture.startswith(_GEMMA):
         return BOUNDLESS
-    return 48 + 10 * layers if recurrent else 72 + layers
+    return max(48 + 10 * layers if recurrent else 72 + layers, GPU if gpu else 0)
+
+
+def needs_cpu(tolerance: int) -> bool:
+    """Whether a portable file tolerates less, in units of 1e-6, than a GPU may drift."""
+    return tolerance < GPU
+
+
+def on_gpu(drift: int) -> bool:
+    """Whether a network whose portable files need such a tolerance is on a GPU."""
+    return GPU <= drift < BOUNDLESS

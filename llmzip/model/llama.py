@@ -161,7 +161,10 @@ class LlamaModel:
         recurrent = llama_cpp.llama_model_is_recurrent(self._model) or llama_cpp.llama_model_is_hybrid(self._model)
         self.rewinds = not recurrent
         self.drift = known_drift(
-            self._described("general.architecture"), llama_cpp.llama_model_n_layer(self._model), recurrent=recurrent
+            self._described("general.architecture"),
+            llama_cpp.llama_model_n_layer(self._model),
+            recurrent=recurrent,
+            gpu=gpu_layers != 0,
         )
         self.weight_bytes = int(llama_cpp.llama_model_size(self._model))
         # Each reads all weights in every step. The bits of exact files depend on the rows of a step.
