@@ -1,11 +1,12 @@
 """How far repair reaches: the search of `llmzip.codec.repair` on simulated blocks, with no network to wait for.
 
-usage: repair_reach.py [--tokens N] [--streams S] [--work W...] [--trials N]
+usage: repair_reach.py [--tokens N] [--streams S] [--distances D...] [--apart TOKENS] [--trials N]
 
 The search sees nothing of a block but how far turns lie from edges. Of a right reading these distances are drawn evenly (as the turns of
 text lie, docs/portability.md), none below one tolerance; of a reading that has gone astray evenly as well, with none spared. Turns that
 are misread lie where they are told to. So the search itself, its order, its marks and its allowance are those of a real block; steps are counted, not
-waited for. Printed: the steps that it took until all misread turns were found, and the share of blocks that come back within an allowance.
+waited for. What lies far from the misread turn is read once and left out of the simulation. Printed: how many decodings of the block it
+took until all misread turns were found, and the share of blocks for which the usual patience is enough. `repair_real.py` does the same with real blocks.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from llmzip.codec.layout import Layout
 from llmzip.codec.lockstep import RESTORED
 from llmzip.codec.repair import DOUBTFUL, RATE, Astray, Doubts, Turn, readings
 from llmzip.codec.rereading import Copies, Mark, Rereader
+from llmzip.codec.settings import DEFAULT_PATIENCE
 from llmzip.model import embedded
 from llmzip.model.schedule import slid
 
 LEVELS = 13
 FARTHEST = LEVELS * DOUBTFUL / (RATE * PORTABLE_TOLERANCE * 1e-6)  # tolerances: turns lie evenly up to here
 CHUNK = 64
+STRETCH = 30_000  # tokens of a block that are simulated: marks, and the copy far behind, lie as they would
 NEAR = 32  # blocks of more streams have half the window
 
 
@@ -128,10 +131,10 @@ class Simulated:
 
 
 def work(tokens: int, streams: int, misread: dict[Turn, float], seed: int, most: float) -> float | None:
-    """Rows that the search takes until all is found; None: not within `most`."""
+    """Rows of the search, without those of reading the block once, until all is found; None: not within `most`."""
     layout = Layout(tokens, streams)
     simulated = Simulated(layout, misread, seed)
-    reader = Rereader(lambda: simulated, layout, most)
+    reader = Rereader(lambda: simulated, layout, most + tokens)
     wanted = set(misread)
     try:
         for taken in readings(reader, simulated, streams):
@@ -144,35 +147,45 @@ def work(tokens: int, streams: int, misread: dict[Turn, float], seed: int, most:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tokens", type=int, default=100_000)
-    parser.add_argument("--streams", type=int, default=16)
+    parser.add_argument("--tokens", type=int, default=1_200_000, help="of the block (1200000, some 4 MB)")
+    parser.add_argument("--streams", type=int, default=64)
     parser.add_argument(
-        "--distances", type=float, nargs="*", default=[0.2, 1, 5, 20, 60], help="in tolerances beyond an edge"
+        "--distances", type=float, nargs="*", default=[1, 20, 60, 150, 400], help="in tolerances beyond an edge"
     )
     parser.add_argument(
         "--apart",
         type=int,
         help="tokens to a second misread turn, at the same distance from an edge; 0: in the same token",
     )
-    parser.add_argument("--trials", type=int, default=5)
-    parser.add_argument("--patience", type=float, default=1000.0, help="given up after so many times one decoding")
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--patience", type=float, default=20.0, help="given up after so many times one decoding")
     options = parser.parse_args()
-    steps = -(-options.tokens // options.streams)
-    print(f"{options.tokens} tokens in {options.streams} streams: times the rows of one decoding until all is found")
+    apart, streams = options.apart or 0, options.streams
+    stretch = min(options.tokens, STRETCH + 2 * apart)
+    steps = -(-stretch // streams)
+    print(f"{options.tokens} tokens in {streams} streams: decodings of the block until all is found")
     for distance in options.distances:
         found = []
         for seed in range(options.trials):
             place = random.Random(seed)
             turn = Turn(
-                place.randrange(steps // 4, steps * 3 // 4), place.randrange(LEVELS), place.randrange(options.streams)
+                place.randrange(steps // 4, max(steps // 4 + 1, steps * 3 // 4 - apart // streams)),
+                place.randrange(LEVELS),
+                place.randrange(streams),
             )
             misread = {turn: distance}
             if options.apart is not None:
-                other = place.choice([level for level in range(LEVELS) if options.apart or level != turn.level])
-                misread[Turn(turn.step + options.apart // options.streams, other, turn.stream)] = distance
-            taken = work(options.tokens, options.streams, misread, seed, options.patience * options.tokens + 1000)
-            found.append(math.inf if taken is None else taken / options.tokens)
-        print(f"{distance:g} tolerances: " + ", ".join(f"{times:.2f}" for times in sorted(found)), flush=True)
+                other = place.choice([level for level in range(LEVELS) if apart or level != turn.level])
+                misread[Turn(turn.step + apart // streams, other, turn.stream)] = distance
+            taken = work(stretch, streams, misread, seed, options.patience * options.tokens)
+            found.append(math.inf if taken is None else 1 + taken / options.tokens)
+        found.sort()
+        enough = sum(times <= DEFAULT_PATIENCE for times in found) / len(found)
+        print(
+            f"{distance:g} tolerances: {found[len(found) // 2]:.2f} in the median, {found[0]:.2f} to {found[-1]:.2f}; "
+            f"{enough:.0%} within {DEFAULT_PATIENCE}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
