@@ -26,6 +26,23 @@ def test_nothing_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     running.judge()
 
 
+def test_what_grows_is_found() -> None:
+    import soak
+
+    running, size = soak.Soak(kinds=()), 100 << 20
+    running.noted = [(size + (i << 10), 7, 0) for i in range(30)]
+    running.noted[25] = 2 * size, 7, 0
+    running.judge()
+    for grown in ((1 << 20, 0, 0), (0, 1, 0), (0, 0, 1)):
+        held = running.noted
+        running.noted = [
+            tuple(value + i * more for value, more in zip(each, grown, strict=True)) for i, each in enumerate(held)
+        ]
+        with pytest.raises(AssertionError, match="grew"):
+            running.judge()
+        running.noted = held
+
+
 SHARE = """
 import sys
 from pathlib import Path
