@@ -482,7 +482,7 @@ class Track:
 
     def read(self, doubts):
         right = True
-        self.exhausted = self.steps > 60_000
+        self.exhausted = self.steps > 90_000
         for step in range(STEPS):
             self.steps += 1
             right &= step < self.lost

@@ -273,7 +273,7 @@ def readings(reader: Reader[T], quantiser: Quantiser, streams: int) -> Iterator[
     waiting.add(0.0, Hypothesis())
     astray, most = False, 1
     while not reader.exhausted and (together := waiting.take(most, rate)):
-        most = min(2 * most, _TOGETHER)
+        most = min(most + most // 4 + 1, _TOGETHER)
         reader.expect([chosen.misread for _, chosen in together])
         while together and not reader.exhausted:
             _, chosen = together.pop(0)
