@@ -31,9 +31,8 @@ COUNTED = (1e-5, 2e-5, 3e-5, 4e-5, 6e-5, 1.2e-4)
 FLOOR = 4e-6  # log odds: drifts below are not kept, so thresholds lie above
 BOOTSTRAPS = 200
 STRETCH = 1200  # tokens; a stream of the usual pieces, whose drifts hang together
-TERABYTE, BLOCK = 1e12, 4e6  # bytes
+TERABYTE = 1e12  # bytes
 DISTANCES = (0, 1, 20, 60, 150, 400, 1000)  # tolerances beyond an edge (docs/reliability.md)
-PRODUCTS = (9, 40)
 
 
 @dataclass(frozen=True)
@@ -160,14 +159,6 @@ class Expected:
     def of_kinds(self, tolerance: float, distance: float) -> list[float]:
         return [self.tokens * tail.misread((kind.margin + distance) * tolerance) for kind, tail in self.tails]
 
-    def two(self, tolerance: float, product: float) -> float:
-        """Blocks with two of them, by chance, whose distances, one added to each, have such a product or a larger one."""
-        steps = np.geomspace(1, product, 40)
-        beyond = np.array([self.beyond(tolerance, step - 1) for step in steps])
-        # The first lies between two steps, the second as far as the product then asks for.
-        pairs = float(((beyond[:-1] - beyond[1:]) * beyond[::-1][1:]).sum() + beyond[-1] * beyond[0])
-        return pairs / (2 * TERABYTE / BLOCK)
-
 
 def spread(values: list[float]) -> str:
     low, high = np.nanpercentile(values, (2.5, 97.5))
@@ -204,9 +195,6 @@ def report(pair: Pair, tolerances: list[float], bytes_a_token: float, peaks: int
             each = zip(expected.tails, expected.of_kinds(tolerance, distance), strict=True)
             of = ", ".join(f"{value:.1e} of {kind.name}" for (kind, _), value in each)
             print(f"    {by}: {expected.beyond(tolerance, distance):.1e} ({spread(values)}); {of}")
-        for product in PRODUCTS:
-            values = [one.two(tolerance, product) for one in others]
-            print(f"    blocks with two, product {product}: {expected.two(tolerance, product):.1e} ({spread(values)})")
 
 
 def main() -> None:

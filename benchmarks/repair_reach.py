@@ -17,6 +17,7 @@ import random
 from collections.abc import Iterable
 
 import numpy as np
+from drift_odds import NEAR
 from numpy.typing import NDArray
 
 from llmzip.codec.agreement import PORTABLE_TOLERANCE
@@ -32,7 +33,6 @@ LEVELS = 13
 FARTHEST = LEVELS * DOUBTFUL / (RATE * PORTABLE_TOLERANCE * 1e-6)  # tolerances: turns lie evenly up to here
 CHUNK = 64
 STRETCH = 30_000  # tokens of a block that are simulated: marks, and the copy far behind, lie as they would
-NEAR = 32  # blocks of more streams have half the window
 
 
 class Simulated:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from drift_odds import NEAR
 from numpy.typing import NDArray
 
 from llmzip.codec.agreement import PORTABLE_TOLERANCE, Coding
@@ -53,7 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     coding = Coding(embedded.WINDOW, PORTABLE_TOLERANCE, True, table=STANDARDS[-1].table)
     pipeline = BlockPipeline(Session(load_model(None, 1)), coding)
-    pipeline = pipeline.near if options.streams > 32 else pipeline
+    pipeline = pipeline.near if options.streams > NEAR else pipeline
     text = options.text.read_bytes()[: options.bytes]
     tokens = pipeline.tokens_of(text)[0].tokens
     layout = Layout(len(tokens), options.streams)

@@ -82,6 +82,7 @@ class FakeModel:
     name = "fake"
     exact = False
     rewinds = True
+    on_gpu = False
     weight_bytes = 1 << 20
     byte_tokens = frozenset()
     arithmetic = "fake arithmetic"

@@ -432,7 +432,7 @@ def test_going_back_from_a_copy_of_the_mixer_takes_less(monkeypatch):
 
 
 def test_readings_that_part_late_are_read_from_there():
-    """A block of one stream; three readings that part at steps 50, 40 and 45, and then one at 70."""
+    """A block of one stream: read once, then in three ways that part from it at steps 50, 45 and 40."""
     read = []
 
     class Steps:

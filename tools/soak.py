@@ -60,13 +60,14 @@ class Soak:
         from llmzip.codec import Codec
 
         self._chance, self._noise, self._long, self._kinds = random.Random(seed), noise, long, kinds
-        self._alone = LONG_TEXT if len(kinds) == 1 else 0
+        alone = len(kinds) == 1
         paths = texts or sorted(path for path in (ROOT / "corpora").iterdir() if path.is_file())
         self._texts = [path.read_bytes() for path in paths]
         self._codecs = {
-            "level 1": (Codec(level=1, threads=1), 300_000 if len(kinds) == 1 else 60_000),
-            "network": (Codec(threads=1), self._alone or 300),
-            "fake model": (Codec(FakeModel(), threads=1), 4_000),
+            "level 1": (Codec(level=1, threads=1), range(300_000 if alone else 60_000)),
+            # Alike, where memory is what is looked at: it goes by the length of a text.
+            "network": (Codec(threads=1), range(LONG_TEXT, LONG_TEXT + 1) if alone else range(300)),
+            "fake model": (Codec(FakeModel(), threads=1), range(4_000)),
         }
         self._all = b"".join(self._texts)
         self._pieces = LongModel().texts
@@ -78,15 +79,12 @@ class Soak:
         """A few pieces of everything, there and back."""
         from llmzip.errors import LlmzipError
 
-        for name, (codec, length) in self._codecs.items():
+        for name, (codec, lengths) in self._codecs.items():
             if name not in self._kinds:
                 continue
-            text = self._all if length > 10_000 else self._chance.choice(self._texts)
-            start = self._chance.randrange(max(1, len(text) - length))
-            # Alike, where memory is what is looked at: it goes by the length of a text.
-            data = text[
-                start : start + (length if name == "network" and self._alone else self._chance.randrange(length))
-            ]
+            text = self._all if lengths.stop > 10_000 else self._chance.choice(self._texts)
+            start = self._chance.randrange(max(1, len(text) - lengths.stop))
+            data = text[start : start + self._chance.choice(lengths)]
             packed = codec.compress(data)
             assert codec.decompress(packed) == data
             self.through[name] += len(data)

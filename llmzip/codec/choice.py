@@ -24,7 +24,7 @@ from llmzip.container.format import NO_MODEL, TAG_NAME, Header
 from llmzip.errors import ArithmeticMismatchError, ContextError, CorruptError, LlmzipWarning, ModelError
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel, Window
-from llmzip.model.drift import needs_cpu, on_gpu
+from llmzip.model.drift import GPU as GPU_DRIFT
 from llmzip.model.threads import bounded, usable_cores
 from llmzip.text.embedded_vocabulary import pieces
 
@@ -202,15 +202,16 @@ class ModelChoice:
             return coding.alone
         if coding.window is None:
             raise CorruptError("a block needs a network and the header names none: the file is damaged")
-        if self._held is None or not (self._held.serves(header.model, header.exact) and self._reads_alike(header)):
+        held = self._held
+        if held is None or not held.serves(header.model, header.exact) or self._drifts_too_far(held, header):
             self.close()
-            self._held = self._needed(header)
-        if coding.probe and coding.probe not in self._held.proven:
+            held = self._held = self._needed(header)
+        if coding.probe and coding.probe not in held.proven:
             from llmzip.codec import arithmetic
 
             with self.unless_replaced():
-                arithmetic.require(self._held.session, coding.probe)
-            self._held.proven.append(coding.probe)
+                arithmetic.require(held.session, coding.probe)
+            held.proven.append(coding.probe)
         return coding
 
     @contextlib.contextmanager
@@ -385,12 +386,12 @@ class ModelChoice:
 
     def _needs_cpu(self, header: Header) -> bool:
         """Whether a file may come back wrong from a GPU, and the user leaves it open whether one is used."""
-        return self._settings.gpu_layers is None and not header.exact and needs_cpu(header.tolerance)
+        return self._settings.gpu_layers is None and not header.exact and header.tolerance < GPU_DRIFT
 
-    def _reads_alike(self, header: Header) -> bool:
-        """Whether the model held drifts no further from the file's writer than the file tolerates, as far as the user leaves that open."""
-        model = self._held.session.model if self._held else None
-        return model is None or model is self._settings.loaded or not (self._needs_cpu(header) and on_gpu(model.drift))
+    def _drifts_too_far(self, held: _Held, header: Header) -> bool:
+        """Whether a model that was loaded here is on a GPU, and a file needs it on the CPU."""
+        model = held.session.model
+        return model is not self._settings.loaded and model.on_gpu and self._needs_cpu(header)
 
     def _load(self, found: locate.Found, exact: bool | None, *, cpu: bool = False) -> LanguageModel:
         from llmzip.codec import locate

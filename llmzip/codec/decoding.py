@@ -83,7 +83,7 @@ def decode_words(
         if data is not None and fits(data):
             return data, False
         raise failure
-    from llmzip.codec.lockstep import KNOWN_A_ROW, LockStep
+    from llmzip.codec.lockstep import LockStep, rows_of
     from llmzip.codec.repair import Astray, readings
     from llmzip.codec.rereading import Rereader
 
@@ -105,9 +105,8 @@ def decode_words(
         raise failure
     # Whoever made the block may have made it for the time that repair would take.
     rows = min(reached * layout.streams, layout.count, _LIKELY_A_BYTE * len(words))
-    before = 0 if known is None else len(known) / KNOWN_A_ROW
     make = partial(LockStep, pipeline, words, layout, head.part, known, keeping=True)
-    reader = Rereader(make, layout, patience * rows + _SHORT + before)
+    reader = Rereader(make, layout, patience * rows + _SHORT + rows_of(known))
     try:
         for tokens in readings(reader, pipeline.quantiser, layout.streams):
             data = text_of(tokens)

@@ -29,7 +29,12 @@ _MARKS_BYTES, _MARKS_FREE, _MARKS_A_BYTE = 192 << 20, 32 << 20, 1 << 14
 _FEWEST, _FEW_WORDS = 3, 1 << 12  # how many there are; of fewer bytes of words there may be one alone
 _ROWS = 1 << 12  # that there is room for at first
 RESTORED = 4  # steps of the network in whose time its caches are restored
-KNOWN_A_ROW = 10  # tokens of a context that the mixer goes over in about the time of a row
+_KNOWN_A_ROW = 10  # tokens of a context that the mixer goes over in about the time of a row
+
+
+def rows_of(known: NDArray[np.int32] | None) -> float:
+    """Rows of the network in whose time a mixer goes over the tokens of a context."""
+    return 0 if known is None else len(known) / _KNOWN_A_ROW
 
 
 def _told(review: Callable[[int, memoryview, memoryview, memoryview], None]) -> Callable[..., None]:
@@ -85,7 +90,7 @@ class LockStep:
         """Mixer and range coder anew; returns the rows of the network in whose time."""
         self._mixer = self._pipeline.mixer(self._layout, known=self._known)
         self._coder = TurnDecoder(self._words)
-        return 0 if self._known is None else len(self._known) / KNOWN_A_ROW
+        return rows_of(self._known)
 
     def save(self) -> tuple[bytes, bytes]:
         """What mixer and range coder know."""

@@ -107,6 +107,7 @@ class LanguageModel(Protocol):
     drift: int  # of log odds between builds, in units of 1e-6, that portable files must tolerate at least
     exact: bool  # quantised weights evaluated as they are: results must be reproduced exactly
     rewinds: bool  # evaluators can `discard`
+    on_gpu: bool  # layers of it are on one
     lanes: int  # evaluators of one thread that work well at the same time, each called by a thread of its own
     weight_bytes: int  # of all weights, as evaluated
     arithmetic: str  # what the last digits of a logit depend on, in words

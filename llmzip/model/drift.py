@@ -42,13 +42,3 @@ def known_drift(architecture: str, layers: int, *, recurrent: bool, gpu: bool = 
     if architecture in _GELU or architecture.startswith(_GEMMA):
         return BOUNDLESS
     return max(116 + layers, 48 + 10 * layers if recurrent else 0, GPU if gpu else 0)
-
-
-def needs_cpu(tolerance: int) -> bool:
-    """Whether a portable file tolerates less, in units of 1e-6, than a GPU may drift."""
-    return tolerance < GPU
-
-
-def on_gpu(drift: int) -> bool:
-    """Whether a network whose portable files need such a tolerance is on a GPU."""
-    return GPU <= drift < BOUNDLESS

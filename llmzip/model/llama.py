@@ -135,7 +135,7 @@ class LlamaModel:
         _start()
         self.identity, self.name, self.exact = identity, name, exact
         self._threads = threads
-        self._gpu_layers = gpu_layers
+        self._gpu_layers, self.on_gpu = gpu_layers, gpu_layers != 0
         self.arithmetic = arithmetic(gpu_layers)
         params = llama_cpp.llama_model_default_params()
         params.use_extra_bufts = False
@@ -164,7 +164,7 @@ class LlamaModel:
             self._described("general.architecture"),
             llama_cpp.llama_model_n_layer(self._model),
             recurrent=recurrent,
-            gpu=gpu_layers != 0,
+            gpu=self.on_gpu,
         )
         self.weight_bytes = int(llama_cpp.llama_model_size(self._model))
         # Each reads all weights in every step. The bits of exact files depend on the rows of a step.
