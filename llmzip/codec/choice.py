@@ -374,8 +374,7 @@ class ModelChoice:
         if given and (given.identity, given.exact) == (header.model, header.exact):
             return _Held(Session(given), chosen=True)
         found = locate.find(header.model, settings.named, header.name, progress=settings.show_downloads)
-        model = self._load(found, header.exact, cpu=self._needs_cpu(header))
-        held = _Held(Session(model), chosen=False, found=found)
+        held = _Held(Session(self._load(found, header.exact, cpu=self._needs_cpu(header))), chosen=False, found=found)
         have = held.session.model.identity
         if have != header.model:
             held.session.close()
