@@ -27,7 +27,7 @@ def work():
 {work}
     time.sleep(20)
     return 0
-main._execute = lambda arguments: work()
+main.program.main = lambda *_, **options: work()
 main.main([])
 """
 
@@ -55,7 +55,7 @@ def test_in_a_callback_from_c(number: str) -> None:
     [
         "class Dying:\n    def __del__(self): interrupted()\nDying()",
         "import weakref\nclass Thing: pass\nthing = Thing()\nwatch = weakref.ref(thing, lambda _: interrupted())\ndel thing",
-        "import gc\ngc.callbacks.append(lambda *_: interrupted())\ngc.collect()",
+        "import gc\ngc.callbacks.append(lambda *_: gc.callbacks.clear() or interrupted())\ngc.collect()",
     ],
     ids=["destructor", "weak reference", "collector"],
 )
@@ -66,17 +66,78 @@ def test_where_python_ignores_exceptions(work: str) -> None:
 def test_raised_again_while_the_hook_runs() -> None:
     """However slow the machine, the second attempt waits until the hook is through."""
     work = """
-    set_timer = signal.setitimer
-    def slow(which, seconds):
-        signal.setitimer = set_timer
-        set_timer(which, seconds)
-        for _ in range(10**6): pass
-    signal.setitimer = slow
+    import builtins
+    def slow(thing, kind):
+        signals.isinstance = builtins.isinstance
+        time.sleep(0.2)
+        return isinstance(thing, kind)
     class Dying:
-        def __del__(self): interrupted()
+        def __del__(self):
+            signals.isinstance = slow
+            interrupted()
     Dying()
     """
     assert ended(work) == (130, b"")
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "class Field:\n    def __set_name__(self, *_): interrupted()\nclass Thing: field = Field()",
+        "try: interrupted()\nexcept: pass",
+        "try: interrupted()\nexcept BaseException as error: raise ValueError('something else') from error",
+        "try: interrupted()\nexcept BaseException: pass\nreturn 0",
+    ],
+    ids=["while a class is made", "dropped", "changed", "dropped at the end"],
+)
+def test_where_others_make_something_else_of_it(work: str) -> None:
+    assert ended(work) == (130, b"")
+    assert ended(f"for _ in range(3):\n{textwrap.indent(work, '    ')}" if "return" not in work else work) == (130, b"")
+
+
+def test_putting_in_order_takes_its_time() -> None:
+    """What a signal ends is not interrupted while it cleans up, in `finally`, `except` or a generator that is closed."""
+    work = """
+    import contextlib
+    def slowly(what):
+        time.sleep(0.3)
+        print(what, file=sys.stderr)
+    def generator():
+        try: yield
+        finally: slowly("closed")
+    @contextlib.contextmanager
+    def manager():
+        try: yield
+        finally: slowly("left")
+    def inner():
+        started = generator()
+        next(started)
+        with manager():
+            try: interrupted()
+            except BaseException:
+                slowly("seen")
+                raise
+    try: inner()
+    finally: slowly("finished")
+    """
+    status, words = ended(work)
+    assert status == 130 and sorted(words.split()) == [b"closed", b"finished", b"left", b"seen"]
+
+
+@pytest.mark.parametrize("where", ["remove_leftovers", "signals.end_at_once"])
+def test_a_signal_at_the_very_end(where: str) -> None:
+    """No traceback, whatever the program is at."""
+    work = f"""
+    others = main.{where}
+    def met():
+        main.{where} = others
+        interrupted()
+        others()
+    main.{where} = met
+    return 7
+    """
+    status, words = ended(work)
+    assert (status, words) == (130 if where == "remove_leftovers" else 7, b"")
 
 
 def test_one_signal_is_enough() -> None:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from llmzip.cli import limits, run
+from llmzip.cli import limits, run, signals
 from llmzip.cli.files import printable, remove_leftovers
 from llmzip.cli.options import filter_options, version_option
 from llmzip.cli.program import BARE, EXIT_CODES, SETTINGS, Program
-from llmzip.cli.signals import Terminated, raise_on_signals
 from llmzip.errors import LlmzipWarning
 
 if TYPE_CHECKING:
@@ -154,12 +153,18 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     _occupy_standard_descriptors()
     limits.watch()
     try:
-        raise_on_signals()
-        code = _execute(sys.argv[1:] if arguments is None else arguments)
-    except Terminated as stop:
+        try:
+            signals.raise_on_signals()
+            code = _execute(sys.argv[1:] if arguments is None else arguments)
+            signals.resume()
+        finally:
+            remove_leftovers()
+            signals.no_more()
+    except signals.Terminated as stop:
+        signals.no_more()
+        remove_leftovers()  # a signal may have come while that was done
         code = 128 + stop.number
-    finally:
-        remove_leftovers()
+    signals.end_at_once()
     if sys.stdout is not None:
         try:
             sys.stdout.flush()

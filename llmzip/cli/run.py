@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from llmzip.cli import limits
+from llmzip.cli import limits, signals
 from llmzip.cli.files import (
     Input,
     Nowhere,
@@ -313,7 +313,8 @@ def original_size(source: Input) -> int | None:
 
 
 def report(error: BaseException, name: str | None, debug: bool) -> int:
-    """Print one line about `error` on stderr, after its traceback if wanted; the exit code that goes with it."""
+    """Print one line about `error` on stderr, after its traceback if wanted; the exit code that goes with it. Raises Terminated."""
+    signals.resume()
     if debug:
         import traceback
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
-from types import CodeType, FrameType
-from typing import NoReturn
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_AGAIN = 0.001  # seconds
+_AGAIN = 0.05  # seconds
+
+_handled: list[signal.Signals] = []
+_came: int | None = None
 
 
 class Terminated(BaseException):
@@ -21,36 +25,64 @@ class Terminated(BaseException):
 
 def raise_on_signals() -> None:
     """From now on these signals raise Terminated; those that the caller has switched off (nohup, background jobs) stay off."""
+    global _told
+    _told, sys.unraisablehook = sys.unraisablehook, _unraisable
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
+            _handled.append(number)
             signal.signal(number, _terminate)
-    others = sys.unraisablehook
 
-    def hook(ignored: sys.UnraisableHookArgs) -> None:
-        # Raised where Python ignores exceptions (destructors, callbacks from C): once more, in a moment.
-        if isinstance(ignored.exc_value, Terminated):
-            _raise_later(ignored.exc_value.number, hook.__code__)
-        else:
-            others(ignored)
 
-    sys.unraisablehook = hook
+def resume() -> None:
+    """Raise Terminated where a signal came: whatever error is at hand may be what a library made of that."""
+    if _came is not None:
+        raise Terminated(_came) from None
+
+
+def no_more() -> None:
+    """The program ends: from now on no signal can keep it from putting things in order."""
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    _set(signal.SIG_IGN)
+
+
+def end_at_once() -> None:
+    """Nothing is left to be put in order: from now on a signal ends the process without a word."""
+    _set(signal.SIG_DFL)
+
+
+def _set(action: signal.Handlers) -> None:
+    for number in _handled:
+        signal.signal(number, action)
 
 
 def _terminate(number: int, frame: object) -> NoReturn:
+    global _came
     # One is enough: a second signal must not interrupt the cleaning up.
-    for each in _ENDING:
-        signal.signal(each, signal.SIG_IGN)
+    _set(signal.SIG_IGN)
+    _came = number
+    signal.signal(signal.SIGALRM, _look_again)
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
     raise Terminated(number)
 
 
-def _raise_later(number: int, hook: CodeType) -> None:
-    def again(alarm: int, frame: FrameType | None) -> None:
-        while frame:
-            if frame.f_code is hook:  # which is not over yet: there it would be ignored for good
-                signal.setitimer(signal.ITIMER_REAL, _AGAIN)
-                return
-            frame = frame.f_back
-        raise Terminated(number)
+def _look_again(alarm: int, frame: FrameType | None) -> None:
+    """Raise once more what got lost: Python drops exceptions in destructors and callbacks, some libraries wherever they like."""
+    assert _came is not None
+    error = sys.exc_info()[1]
+    while error:
+        if isinstance(error, (Terminated, GeneratorExit)):
+            return  # on its way, or put in order by a generator that it ends
+        error = error.__cause__ or error.__context__
+    while frame:
+        if frame.f_code is _unraisable.__code__:
+            return  # there it would be ignored for good
+        frame = frame.f_back
+    raise Terminated(_came)
 
-    signal.signal(signal.SIGALRM, again)
-    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+
+def _unraisable(ignored: sys.UnraisableHookArgs) -> None:
+    if not isinstance(ignored.exc_value, Terminated):
+        _told(ignored)
+
+
+_told: Callable[[Any], Any] = sys.__unraisablehook__
