@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from measure import bench_text, peak_memory
+from measure import peak_memory
 
 from llmzip.codec.codec import Codec
 from llmzip.codec.crew import CrewCodec
@@ -160,6 +160,7 @@ def files(clock: Clock, data: bytes, cores: int) -> None:
         (f"{cores} cores, one block", len(data), cores, 1),
         (f"{cores} cores, {cores} blocks", part, cores, 1),
         (f"{cores} processes (--jobs), {cores} blocks", part, 1, cores),
+        (f"{cores} cores, {cores + 1} blocks", -(-len(data) // (cores + 1)), cores, 1),
     ):
         settings = Settings(threads=threads, streams=STREAMS, block_size=size)
         make = partial(Codec, settings=settings)
@@ -191,13 +192,13 @@ def memory(data: bytes, cores: int) -> None:
             )
 
 
-def show(size: int, rounds: int) -> None:
-    """All of it, on so many bytes of prose."""
-    cores, clock, data = usable_cores(), Clock(), bench_text()[:size]
+def show(data: bytes, rounds: int) -> None:
+    """All of it, on a text."""
+    cores, clock = usable_cores(), Clock()
     for _ in range(rounds):
         network(clock, cores)
         files(clock, data, cores)
-    print(f"{len(data):,} bytes of English prose; share of {cores} times one core: wall, processor time")
+    print(f"{len(data):,} bytes of text; share of {cores} times one core: wall, processor time")
     for kind in ("prefill", "lock step", "compress", "decompress"):
         clock.show(kind + ":", cores)
-    memory(data[: size // 4], cores)
+    memory(data[:25_000], cores)

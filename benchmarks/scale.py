@@ -1,7 +1,7 @@
 """All cores of this machine against one (`cores.py`); and a corpus of millions of files on a thousand workers, by simulation: the real
 planning, driver and manifest keys, workers that take time only on paper.
 
-usage: scale.py [--only cores|lake] [--bytes N] [--rounds N] [--files N] [--workers N] [--rate BYTES] [--loss SHARE]
+usage: scale.py [--only cores|lake] [--text FILE] [--bytes N] [--rounds N] [--files N] [--workers N] [--rate BYTES] [--loss SHARE]
 
 Sizes of files are drawn from a log-normal distribution, times of tasks from measured rates with the spread of shared machines. What is
 measured is the driver: seconds of processor time, memory; what is predicted: hours, and the share of time that workers wait.
@@ -15,10 +15,12 @@ import random
 import resource
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import cores
+from measure import bench_text
 
 from llmzip.lake.driver import Driver, Unit
 from llmzip.lake.manifest import Done, key_of
@@ -103,11 +105,12 @@ def main() -> None:
     parser.add_argument("--loss", type=float, default=0.001, help="share of tasks whose worker dies (0.001)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=("cores", "lake"))
+    parser.add_argument("--text", type=Path, help="for the cores (English prose of corpora/)")
     parser.add_argument("--bytes", type=int, default=100_000, help="of text, for the cores")
     parser.add_argument("--rounds", type=int, default=3, help="of which medians are shown, for the cores")
     options = parser.parse_args()
     if options.only != "lake":
-        cores.show(options.bytes, options.rounds)
+        cores.show((options.text.read_bytes() if options.text else bench_text())[: options.bytes], options.rounds)
     if options.only != "cores":
         simulate(options)
 

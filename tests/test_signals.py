@@ -87,8 +87,10 @@ def test_raised_again_while_the_hook_runs() -> None:
         "try: interrupted()\nexcept: pass",
         "try: interrupted()\nexcept BaseException as error: raise ValueError('something else') from error",
         "try: interrupted()\nexcept BaseException: pass\nreturn 0",
+        "try: interrupted()\nexcept BaseException: pass\ntry: 1 / 0\nexcept ArithmeticError as first:\n    try: [][0]\n"
+        "    except LookupError as second: raise first from second\n    finally: time.sleep(0.2)",
     ],
-    ids=["while a class is made", "dropped", "changed", "dropped at the end"],
+    ids=["while a class is made", "dropped", "changed", "dropped at the end", "errors in a circle"],
 )
 def test_where_others_make_something_else_of_it(work: str) -> None:
     assert ended(work) == (130, b"")

@@ -68,10 +68,11 @@ def _terminate(number: int, frame: object) -> NoReturn:
 def _look_again(alarm: int, frame: FrameType | None) -> None:
     """Raise once more what got lost: Python drops exceptions in destructors and callbacks, some libraries wherever they like."""
     assert _came is not None
-    error = sys.exc_info()[1]
-    while error:
+    error, met = sys.exc_info()[1], set[int]()
+    while error is not None and id(error) not in met:
         if isinstance(error, (Terminated, GeneratorExit)):
             return  # on its way, or put in order by a generator that it ends
+        met.add(id(error))
         error = error.__cause__ or error.__context__
     while frame:
         if frame.f_code is _unraisable.__code__:
