@@ -19,7 +19,8 @@ from llmzip.codec.evaluation import Session
 from llmzip.codec.head import BlockHead
 from llmzip.codec.layout import Layout
 from llmzip.codec.observer import Observer
-from llmzip.codec.pipeline import BlockPipeline, Cells
+from llmzip.codec.pipeline import BlockPipeline
+from llmzip.codec.quantising import Cells
 from llmzip.container import BlockKind, Header, MemberWriter
 from llmzip.model import embedded
 

@@ -23,7 +23,8 @@ from llmzip.codec.evaluation import Session
 from llmzip.codec.layout import Layout
 from llmzip.codec.locate import load_model
 from llmzip.codec.lockstep import LockStep
-from llmzip.codec.pipeline import BlockPipeline, Cells
+from llmzip.codec.pipeline import BlockPipeline
+from llmzip.codec.quantising import Cells
 from llmzip.codec.repair import Astray, Doubts, Turn, readings
 from llmzip.codec.rereading import Rereader
 from llmzip.coding.cells import SAFE

@@ -19,7 +19,8 @@ from llmzip.codec.agreement import PORTABLE_TOLERANCE, Coding
 from llmzip.codec.evaluation import Session
 from llmzip.codec.layout import Layout
 from llmzip.codec.locate import load_model
-from llmzip.codec.pipeline import BlockPipeline, Cells
+from llmzip.codec.pipeline import BlockPipeline
+from llmzip.codec.quantising import Cells
 from llmzip.model import embedded
 
 

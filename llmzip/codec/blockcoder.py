@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +29,14 @@ Network = Callable[[], BlockPipeline]
 _SHAKEN = 0.5  # of the tolerance; the rest is left to the drift of this machine itself
 _ENCODING = 0.3  # about the share of encoding in the time of encoding and decoding
 _TABLE_SHARE = 0.1  # about the share of the table in the time of table and network
+
+
+class _Vain(Exception):
+    """The network is not asked after all."""
+
+
+class _Stopped(Exception):
+    """Nobody waits for the table any more."""
 
 
 @dataclass(frozen=True)
@@ -70,19 +80,20 @@ class BlockCoder:
                     lent.append(stack.enter_context(self._choice.lent(self.network, alone, len(data))))
                 return lent[0]
 
-            return self._code(data, network, report)
+            cores = not self._coding.exact and self._choice.shares(self._agreement.identity) and alone()
+            return self._code(data, network, report, at_once=cores)
 
-    def _code(self, data: bytes, network: Network, report: ShareDone) -> CodedBlock:
+    def _code(self, data: bytes, network: Network, report: ShareDone, *, at_once: bool) -> CodedBlock:
         encoding = portion(report, 0, _ENCODING) if self._settings.verify else report
-        coded = self._smallest(data, network, encoding)
+        coded = self._smallest(data, network, encoding, at_once=at_once)
         if not self._settings.verify or coded.kind is not BlockKind.MODEL:
             return coded
         if self._restores(coded.payload, data, network, report):
             return coded
         return CodedBlock(*classic.smallest(data), verified=False)
 
-    def _smallest(self, data: bytes, network: Network, report: ShareDone) -> CodedBlock:
-        """The smallest of the model's and the classic codecs' work."""
+    def _smallest(self, data: bytes, network: Network, report: ShareDone, *, at_once: bool) -> CodedBlock:
+        """The smallest of the model's and the classic codecs' work. at_once: whether there are cores for table and network at once."""
         by_zstd = classic.quick_length(data)
         alone = self._choice.pipeline(self._coding.alone) if self._coding.table else None
         first = alone or network()
@@ -92,41 +103,90 @@ class BlockCoder:
         text, crlf = first.tokens_of(data)
         if len(text.literals) > MAX_LITERALS:
             return CodedBlock(*classic.smallest(data))
-        payload = self._by_table(data, text, crlf, alone, report) if alone else b""
-        hopeless = alone and policy.no_text(len(text), len(payload), by_zstd, len(data))
-        if (
-            self._coding.window
-            and not hopeless
-            and (not alone or self._network_pays(text, 8 * len(payload) / len(data), alone, network))
-        ):
-            # The network knows numbers as its tokenizer cuts them.
-            text, crlf = network().tokens_of(data)
-            by_network = self._by_network(data, text, crlf, network(), report)
-            if not payload or len(by_network) < len(payload):
-                payload = by_network
-        if policy.beyond_classic(by_zstd, len(payload)):
-            return CodedBlock(BlockKind.MODEL, payload, len(text))
-        kind, best = classic.smallest(data)
-        if len(best) < len(payload):
-            return CodedBlock(kind, best)
-        return CodedBlock(BlockKind.MODEL, payload, len(text))
+        payload = by_network = b""
+        if alone is None:
+            by_network = self._by_network(data, network, report)
+        elif not self._coding.window:
+            payload = self._by_table(data, text, crlf, alone, report)
+        elif at_once and policy.table_meanwhile(len(text), by_zstd, len(data)):
+            payload, by_network = self._at_once(data, text, crlf, by_zstd, alone, network, report)
+        else:
+            payload = self._by_table(data, text, crlf, alone, portion(report, 0, _TABLE_SHARE))
+            bits = 8 * len(payload) / len(data)
+            if not self._vain(payload, text, by_zstd, data) and self._network_pays(text, bits, alone, network):
+                by_network = self._by_network(data, network, portion(report, _TABLE_SHARE, 1))
+        if by_network and (not payload or len(by_network) < len(payload)):
+            payload = by_network
+        if not policy.beyond_classic(by_zstd, len(payload)):
+            kind, best = classic.smallest(data)
+            if len(best) < len(payload):
+                return CodedBlock(kind, best)
+        return CodedBlock(BlockKind.MODEL, payload, BlockHead.unpack(payload, MAX_BLOCK)[0].tokens)
+
+    def _at_once(
+        self,
+        data: bytes,
+        text: TokenText,
+        crlf: bool,
+        by_zstd: int,
+        alone: BlockPipeline,
+        network: Network,
+        report: ShareDone,
+    ) -> tuple[bytes, bytes]:
+        """The payloads of table and network, the latter empty where it does not pay: the same as one after the other."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        stop, telling = threading.Event(), threading.Event()
+
+        def by_table(share: float) -> None:
+            if stop.is_set():
+                raise _Stopped
+            if telling.is_set():
+                report(share)
+
+        def by_network(share: float) -> None:
+            if job.done() and self._vain(job.result(), text, by_zstd, data):
+                raise _Vain
+            report(share)
+
+        found = b""
+        with ThreadPoolExecutor(1, "table") as pool:
+            job = pool.submit(self._by_table, data, text, crlf, alone, by_table)
+            try:
+                session = network().session
+                session.beside = 1
+                job.add_done_callback(lambda _: setattr(session, "beside", 0))
+                if self._network_pays(text, math.inf, alone, network):
+                    with contextlib.suppress(_Vain):
+                        found = self._by_network(data, network, by_network)
+                else:
+                    telling.set()
+                payload = job.result()
+            except BaseException:
+                stop.set()
+                raise
+        return payload, b"" if self._vain(payload, text, by_zstd, data) else found
+
+    def _vain(self, payload: bytes, text: TokenText, by_zstd: int, data: bytes) -> bool:
+        """Whether the network is not asked, by what the table makes of a block."""
+        if policy.no_text(len(text), len(payload), by_zstd, len(data)):
+            return True
+        return not self._settings.thorough and policy.regular(8 * len(payload) / len(data))
 
     def _part(self, data: bytes, pipeline: BlockPipeline) -> Part | None:
         return pipeline.part_for(data, policy.context_bytes(len(data), self._settings.thorough))
 
     def _by_table(self, data: bytes, text: TokenText, crlf: bool, alone: BlockPipeline, report: ShareDone) -> bytes:
         """The payload without the network: one stream, since nothing is gained by more."""
-        share = portion(report, 0, _TABLE_SHARE) if self._coding.window else report
-        return alone.encode(text, crlf, 1, part=self._part(data, alone), progress=share)
+        return alone.encode(text, crlf, 1, part=self._part(data, alone), progress=report)
 
     def _network_pays(self, text: TokenText, bits: float, alone: BlockPipeline, network: Network) -> bool:
         return self._settings.thorough or policy.network_pays(text, bits, alone, network)
 
-    def _by_network(
-        self, data: bytes, text: TokenText, crlf: bool, pipeline: BlockPipeline, report: ShareDone
-    ) -> bytes:
-        """The payload with the network."""
-        settings = self._settings
+    def _by_network(self, data: bytes, network: Network, report: ShareDone) -> bytes:
+        """The payload with the network, which knows numbers as its tokenizer cuts them."""
+        settings, pipeline = self._settings, network()
+        text, crlf = pipeline.tokens_of(data)
         model = pipeline.session.model
         stream_bytes = model.stream_bytes(pipeline.window.context)
         wanted = settings.streams or (1 if settings.thorough else None)
@@ -134,13 +194,12 @@ class BlockCoder:
         if not (settings.window or self._coding.exact) and policy.near_pays(streams, stream_bytes, model.weight_bytes):
             pipeline = pipeline.near
         part = self._part(data, pipeline)
-        share = portion(report, _TABLE_SHARE, 1) if self._coding.table else report
-        payload = pipeline.encode(text, crlf, streams, part=part, observer=self._observer, progress=share)
+        payload = pipeline.encode(text, crlf, streams, part=part, observer=self._observer, progress=report)
         head, words = BlockHead.unpack(payload, MAX_BLOCK)
         if not head.affords(pipeline.window, len(words)):
             # So little is left of the text that readers would take the claim for a hostile one.
             streams = BlockHead.affordable_streams(pipeline.window)
-            payload = pipeline.encode(text, crlf, streams, part=part, observer=self._observer, progress=share)
+            payload = pipeline.encode(text, crlf, streams, part=part, observer=self._observer, progress=report)
         return payload
 
     def _restores(self, payload: bytes, data: bytes, network: Network, report: ShareDone) -> bool:

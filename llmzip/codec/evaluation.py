@@ -41,6 +41,7 @@ class Session:
         self.model = model
         self.most_lanes: int = getattr(model, "lanes", 1)
         self._alone = alone
+        self.beside = 0  # cores that something else of its block has now
         self._held: Evaluator | None = None
         self._shape: tuple[object, ...] = ()
         self._branches: list[Session] = []
@@ -54,7 +55,7 @@ class Session:
     @property
     def lanes(self) -> int:
         """Cores that its block may use now."""
-        return self.most_lanes if self._alone() else 1
+        return max(1, self.most_lanes - self.beside) if self._alone() else 1
 
     def evaluator(self, streams: int, context: int, rows: int) -> BranchingEvaluator:
         """An evaluator of this shape with empty caches; what was given out before is no longer valid."""
@@ -130,7 +131,7 @@ class Session:
             one = self._branches.pop()
         except IndexError:
             one = Session(self.model)
-        one._alone, one._unused = alone, self._branches
+        one._alone, one.beside, one._unused = alone, 0, self._branches
         try:
             yield one
         finally:

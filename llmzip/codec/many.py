@@ -16,7 +16,8 @@ from llmzip.codec._cells import Cells as StepCells
 from llmzip.codec.choice import ModelChoice
 from llmzip.codec.evaluation import ROWS, Session, Steps
 from llmzip.codec.layout import Layout
-from llmzip.codec.pipeline import BlockPipeline, Cells
+from llmzip.codec.pipeline import BlockPipeline
+from llmzip.codec.quantising import Cells
 from llmzip.codec.settings import Settings
 from llmzip.coding.turndecoder import TurnDecoder
 from llmzip.container.format import MAX_SHORT

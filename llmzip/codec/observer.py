@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from llmzip.codec.layout import Layout, Run
-    from llmzip.codec.pipeline import BlockPipeline, Cells
+    from llmzip.codec.pipeline import BlockPipeline
+    from llmzip.codec.quantising import Cells
     from llmzip.container.format import BlockKind
     from llmzip.text.tokens import TokenText
 

@@ -10,9 +10,8 @@ Without a network there are no logits and no cells: the table of n-grams inside 
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from llmzip.codec.head import BlockHead
 from llmzip.codec.layout import CODED_ROWS, Layout, Run
 from llmzip.codec.meanwhile import import_meanwhile
 from llmzip.codec.observer import SILENT, Observer
+from llmzip.codec.quantising import Await, Cells, at_hand, quantising
 from llmzip.coding.mixing import MOST_LEAVES, Mixer
 from llmzip.coding.table_file import find_start, find_table
 from llmzip.coding.tree import LeaningTree, VocabularyTree
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from llmzip.codec.evaluation import Session
-    from llmzip.codec.lanes import Check
     from llmzip.codec.quantiser import Quantiser
     from llmzip.model.base import Window
     from llmzip.text.tokens import Ids
@@ -65,14 +64,6 @@ def _told(
     for run, bits, probabilities in turns:
         yield run, bits, probabilities
         progress(run.stop / layout.count)
-
-
-@dataclass(frozen=True)
-class Cells:
-    """What the quantiser makes of the n tokens of a block: states (n,) and cells (n, K), rows in coding order."""
-
-    states: NDArray[np.uint8]
-    cells: NDArray[np.uint8]
 
 
 class BlockPipeline:
@@ -293,45 +284,9 @@ class BlockPipeline:
         progress: ShareDone = silent,
     ) -> Cells:
         """Evaluate all tokens and put the odds of their turns into cells. lead: as of `lead`."""
-        import numpy as np
-
-        count = layout.count
-        found = Cells(np.empty(count, np.uint8), np.empty((count, self.tree.depth), np.uint8))
-        if not count:
-            return found
-        done, alone = 0, threading.Lock()
-
-        def keep(indices: NDArray[np.intp], odds: NDArray[np.float64]) -> None:
-            nonlocal done
-            rows = layout.rows[indices]
-            found.states[rows], found.cells[rows] = self.cells(tokens[indices], odds)
-            with alone:
-                done += len(indices)
-                progress(min(1.0, done / count))
-
-        lanes = 1 if self.coding.exact or observer is not SILENT else min(self.session.most_lanes, layout.streams)
-        if lanes > 1:
-            from llmzip.codec.evaluation import groups_of
-            from llmzip.codec.lanes import on_lanes
-
-            # Whoever is done with a group takes the next one.
-            groups = iter(groups_of(self.session, layout, self.window, lanes=self.session.lanes))
-
-            def work(session: Session, check: Check) -> None:
-                for indices, logits in self.on(session).evaluate(tokens, layout, lead, groups):
-                    check()
-                    self.odds(tokens, [(indices, logits)], keep)
-
-            on_lanes(self.session, lanes, work)
-            return found
-
-        def shown() -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-            for indices, logits in self.evaluate(tokens, layout, lead):
-                observer.logits(indices, logits)
-                yield indices, logits
-
-        self.odds(tokens, shown(), keep)
-        return found
+        with quantising(self, tokens, layout, lead=lead, observer=observer, progress=progress) as (cells, _):
+            pass
+        return cells
 
     def turns(
         self,
@@ -342,15 +297,17 @@ class BlockPipeline:
         mixing: bool | None = None,
         most: int = CODED_ROWS,
         known: NDArray[np.int32] | None = None,
+        wait: Await = at_hand,
     ) -> Iterator[tuple[Run, bytes, bytes]]:
         """Turns of each run of rows: bits (uint8) and probabilities of bit 1 (uint16, in 1/65536) as raw bytes.
 
         cells: None without a network. mixing: None = as the coding says. most: rows of a run. known: tokens that the mixer goes
-        over first.
+        over first. wait: called before the cells of a run are looked at.
         """
         tokens = layout.in_rows(tokens)
         mixer = self.mixer(layout, mixing, known)
         for run in layout.runs(most):
+            wait(run.stop)
             rows = slice(run.start, run.stop)
             ranks = self.tree.ranks_of(tokens[rows].tolist())
             states, of_rows = (cells.states[rows], cells.cells[rows]) if cells else (bytes(len(ranks)), None)
@@ -386,9 +343,12 @@ class BlockPipeline:
         if not self.network:
             turns = _told(self.turns(text.ids, layout, None, known=known), layout, progress)
             return head.payload(self.words(turns, observer))
-        cells = self.quantise(text.tokens, layout, lead=self.lead(part, known), observer=observer, progress=progress)
-        observer.cells(cells)
-        return head.payload(self.words(self.turns(text.tokens, layout, cells, known=known), observer))
+        lead = self.lead(part, known)
+        with quantising(self, text.tokens, layout, lead=lead, observer=observer, progress=progress) as (cells, wait):
+            if observer is not SILENT:
+                wait(layout.count)
+                observer.cells(cells)
+            return head.payload(self.words(self.turns(text.tokens, layout, cells, known=known, wait=wait), observer))
 
     def measured_tolerance(self) -> int:
         """The tolerance that a portable file by this model needs, in units of 1e-6."""

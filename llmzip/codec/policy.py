@@ -38,6 +38,8 @@ _TRIAL = 2560  # tokens on which the network is tried; it counts how it does on 
 _WORTH, _WORTH_BITS = 0.03, 0.03
 _BEYOND = 1.5  # times the model's length: what zstd makes of a block in passing, where no classic codec comes near
 _REGULAR = 0.3  # bits of a byte: what is so regular has little left to take off
+# Tokens, and bits of a byte that zstd leaves in passing (of prose 3 and more, of what is regular at most 1): both codings may begin at once.
+_LONG, _TEXT_LIKE = 4 * _TRIAL, 1.5
 
 
 def streams_for(tokens: int, wanted: int | None, stream_bytes: int = 0) -> int:
@@ -102,13 +104,24 @@ def no_text(tokens: int, coded: int, classic_length: int, length: int) -> bool:
     return length >= _JUDGED and tokens >= _UNLIKE_TEXT * length and _hopeless(coded, classic_length, length)
 
 
+def regular(bits: float) -> bool:
+    """Whether the table alone leaves so little, in bits of a byte, that the network has little left to take off."""
+    return bits < _REGULAR
+
+
+def table_meanwhile(tokens: int, classic_length: int, length: int) -> bool:
+    """Whether a block of so many tokens and bytes is likely one for the network, so that a core may try that while another one codes
+    it by the table. classic_length: what zstd makes of it in passing."""
+    return _LONG < tokens < _UNLIKE_TEXT * length and 8 * classic_length > _TEXT_LIKE * length
+
+
 def network_pays(text: TokenText, bits: float, alone: BlockPipeline, network: Callable[[], BlockPipeline]) -> bool:
     """Whether the network makes a block so much smaller than the table alone that it is worth its time.
 
     bits: of a byte of the block, by the table alone. network: is asked for only if it has to be tried.
     """
     tokens = text.tokens
-    if bits < _REGULAR:
+    if regular(bits):
         return False
     if len(tokens) <= 2 * _TRIAL:
         return True

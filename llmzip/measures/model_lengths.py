@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from llmzip.codec.codec import Codec
 from llmzip.codec.evaluation import Session
 from llmzip.codec.layout import Layout
-from llmzip.codec.pipeline import Cells
+from llmzip.codec.quantising import Cells
 from llmzip.codec.settings import Settings
 from llmzip.measures.continuations import Continuations
 from llmzip.measures.lengths import Progress, Size, Wanted, unwatched

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.codec.layout import Layout
-from llmzip.codec.pipeline import BlockPipeline, Cells
+from llmzip.codec.pipeline import BlockPipeline
+from llmzip.codec.quantising import Cells
 from llmzip.coding.mixing import Mixer, sizes
 from llmzip.report.measure.costs import turn_bits
 

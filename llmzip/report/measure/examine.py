@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from llmzip.codec.codec import Codec
 from llmzip.codec.layout import Layout, Run
 from llmzip.codec.observer import Observer
-from llmzip.codec.pipeline import BlockPipeline, Cells
+from llmzip.codec.pipeline import BlockPipeline
 from llmzip.codec.policy import context_bytes
+from llmzip.codec.quantising import Cells
 from llmzip.codec.summary import BytesDone
 from llmzip.container import BlockKind
 from llmzip.report.measure.costs import token_costs
