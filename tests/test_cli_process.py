@@ -144,6 +144,19 @@ def test_closed_descriptors(closed: str) -> None:
     assert Path("a").read_bytes() == TEXT
 
 
+def test_words_for_a_closed_stderr_go_nowhere_else() -> None:
+    """Least of all into the compressed data."""
+    sound = run("-c", "a").stdout
+    for script in ("llmzip -v -c a 2>&-", "llmzip -c a missing 2>&-", "llmzip --debug -c a missing 2>&-"):
+        assert shell(script).stdout == sound
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "models", "models list --json", "man", "completion bash"])
+def test_a_closed_stdout_is_told_by_whatever_writes_to_it(words: str) -> None:
+    result = shell(f"llmzip {words} >&-")
+    assert result.returncode == 1 and len(result.stderr.splitlines()) == 1, result
+
+
 class Terminal:
     """A process whose chosen descriptors are a terminal."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import io
 import os
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 import warnings
@@ -29,6 +32,7 @@ from llmzip.model.threads import usable_cores
 
 TEXT = b"".join(b"%d the harbour and the sea\n" % number for number in range(500))
 LIMIT = 60
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(params=["table", "network"])
@@ -145,6 +149,28 @@ def test_faults_of_workers() -> None:
         crew.close()
 
 
+SLOW_END = """
+import multiprocessing.util, time
+from llmzip.cli import signals
+from llmzip.codec.crew import Crew
+class Slow:
+    def __init__(self):
+        multiprocessing.util.Finalize(None, time.sleep, (0.3,), exitpriority=1)
+    def member_header(self):
+        return 1
+signals.raise_on_signals()
+crew = Crew(1, Slow)
+crew.call("header")
+crew.close()
+"""
+
+
+def test_workers_that_take_their_time_to_end_say_nothing() -> None:
+    """On a busy machine."""
+    done = subprocess.run([sys.executable, "-c", SLOW_END], cwd=ROOT, capture_output=True, timeout=LIMIT)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_processes_and_threads_are_bounded_together() -> None:
     cores = usable_cores()
     for jobs, threads in ((1, 0), (0, 0), (3, 1), (4096, 0), (2, 4096), (0, 1)):
@@ -222,6 +248,9 @@ def test_a_failure_is_of_one_file(tool: Any) -> None:
     assert result.code == 3 and (TEXT[:3000] + TEXT[:6000]).startswith(result.out)
 
 
+TWO_CORES = "import llmzip.cli.jobs; llmzip.cli.jobs.usable_cores = lambda: 2; from llmzip.cli.main import main; main()"
+
+
 def _workers(parent: int) -> list[int]:
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True).stdout.split()
     return [int(word) for word in listed]
@@ -240,11 +269,8 @@ def _running(process: int) -> bool:
 def test_signals_end_all(tmp_path: Path, number: int, stdout: bool) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(TEXT * 300)
-    script = (
-        "import llmzip.cli.jobs; llmzip.cli.jobs.usable_cores = lambda: 2; from llmzip.cli.main import main; main()"
-    )
-    command = [sys.executable, "-c", script, "-1", "-j2", *(["-c"] if stdout else []), "a", "b"]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [sys.executable, "-c", TWO_CORES, "-1", "-j2", *(["-c"] if stdout else []), "a", "b"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         command,
         cwd=tmp_path,
@@ -270,3 +296,30 @@ def test_signals_end_all(tmp_path: Path, number: int, stdout: bool) -> None:
     assert not any(map(_running, workers))
     if number != signal.SIGKILL:
         assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("file", ["-", "pipe"])
+def test_signals_end_what_waits_for_a_pipe(tmp_path: Path, file: str) -> None:
+    """Nobody may ever write to it again."""
+    os.mkfifo(tmp_path / "pipe")
+    process = subprocess.Popen(
+        [sys.executable, "-c", TWO_CORES, "-1", "-j2", "-c", file],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin
+    with process.stdin if file == "-" else open(tmp_path / "pipe", "wb") as sink:
+        sink.write(b"the harbour")
+        sink.flush()
+        while array.array("i", fcntl.ioctl(sink, termios.FIONREAD, bytes(4)))[0]:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(LIMIT) == 143
+        finally:
+            process.kill()
+    assert process.stderr and process.stderr.read() == b""

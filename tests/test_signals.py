@@ -153,6 +153,36 @@ def test_one_signal_is_enough() -> None:
     assert ended(work) == (130, b"cleaned up\n")
 
 
+@pytest.mark.parametrize("together", [("SIGHUP", "SIGTERM"), ("SIGINT", "SIGTERM"), ("SIGHUP", "SIGINT", "SIGTERM")])
+def test_signals_that_come_together(together: tuple[str, ...]) -> None:
+    """A terminal that closes, or a machine that shuts down, sends several at once, perhaps while native code is at work."""
+    script = PRELUDE.format(number="SIGINT", work=" " * 4 + "print(flush=True)")
+    run = [sys.executable, "-c", script]
+    with subprocess.Popen(run, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stdout.readline()
+        for number in (signal.SIGSTOP, *(getattr(signal, name) for name in together), signal.SIGCONT):
+            process.send_signal(number)
+        words = process.communicate(timeout=60)[1]
+    assert process.returncode in {128 + getattr(signal, name) for name in together} and words == b""
+
+
+def test_the_command_twice_in_one_process() -> None:
+    work = """
+    if not hasattr(main, "again"):
+        main.again = True
+        try: main.main([])
+        except SystemExit: pass
+        signals.raise_on_signals()
+        class Dying:
+            def __del__(self): 1 / 0
+        Dying()
+        interrupted()
+    return 0
+    """
+    status, words = ended(work)
+    assert status == 130 and words.count(b"ZeroDivisionError") == 1
+
+
 def test_other_exceptions_in_destructors_are_still_told() -> None:
     status, words = ended("class Dying:\n    def __del__(self): 1 / 0\nDying()\ninterrupted()")
     assert status == 130 and b"ZeroDivisionError" in words

@@ -11,6 +11,8 @@ from llmzip.model.threads import bounded, usable_cores
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+_PATIENCE = 2.0  # seconds that actions have to end when they are stopped
+
 Done = Callable[[int, str, BaseException | None], bool]
 """Told, by the calling thread, the number of a file (from 0), its name and its error or None as it ends; nothing new is begun
 after it answers False."""
@@ -46,7 +48,8 @@ def side_by_side(
 ) -> None:
     """Do `action` for each file, for `width` of them at once.
 
-    stop: makes the actions that run end soon, when an exception (a signal's) ends this.
+    stop: makes the actions that run end soon, when an exception (a signal's) ends this. Those that wait for a pipe do not: they end with
+    the process.
     """
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
@@ -70,6 +73,7 @@ def side_by_side(
             settle()
     except BaseException:
         stop()
+        wait(running, _PATIENCE)
+        pool.shutdown(wait=False, cancel_futures=True)
         raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    pool.shutdown()

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import warnings
+from os import _exit as end_process
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
@@ -98,13 +99,16 @@ def bare(files: tuple[str, ...], operation: str | None, **parameters: Any) -> in
 def _occupy_standard_descriptors() -> None:
     """Make sure that no file opened later becomes descriptor 0, 1 or 2 by accident.
 
-    A closed one is filled with a null device in the wrong direction, so that using it still fails.
+    A closed one is filled with a null device in the wrong direction, so that using it still fails. Words for a stderr that is closed go
+    nowhere: where Python has none, it prints them to standard output.
     """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_WRONLY if descriptor == 0 else os.O_RDONLY)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(os.devnull, "w")
 
 
 def _execute(arguments: list[str]) -> int:
@@ -152,6 +156,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point of the command; ends the process with the exit code."""
     _occupy_standard_descriptors()
     limits.watch()
+    ended: int | None = None
     try:
         try:
             signals.raise_on_signals()
@@ -163,15 +168,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except signals.Terminated as stop:
         signals.no_more()
         remove_leftovers()  # a signal may have come while that was done
-        code = 128 + stop.number
+        code = ended = 128 + stop.number
     signals.end_at_once()
-    if sys.stdout is not None:
-        try:
-            sys.stdout.flush()
-        except OSError:
-            # The reader has gone or the disk is full; the interpreter must not complain about it once more.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            code = code or 1
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # The reader has gone or the disk is full; the interpreter must not complain about it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = code or 1
+    if ended:
+        end_process(ended)  # a thread that waits for a pipe would not let the interpreter end
     sys.exit(code)
 
 

@@ -6,13 +6,14 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN = 0.05  # seconds
 
 _handled: list[signal.Signals] = []
 _came: int | None = None
+_over = False
 
 
 class Terminated(BaseException):
@@ -25,8 +26,11 @@ class Terminated(BaseException):
 
 def raise_on_signals() -> None:
     """From now on these signals raise Terminated; those that the caller has switched off (nohup, background jobs) stay off."""
-    global _told
-    _told, sys.unraisablehook = sys.unraisablehook, _unraisable
+    global _told, _came, _over
+    if sys.unraisablehook is not _unraisable:
+        _told, sys.unraisablehook = sys.unraisablehook, _unraisable
+    _came, _over = None, False
+    _handled.clear()
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             _handled.append(number)
@@ -41,24 +45,23 @@ def resume() -> None:
 
 def no_more() -> None:
     """The program ends: from now on no signal can keep it from putting things in order."""
-    signal.signal(signal.SIGALRM, signal.SIG_IGN)
-    _set(signal.SIG_IGN)
+    global _over
+    _over = True
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def end_at_once() -> None:
     """Nothing is left to be put in order: from now on a signal ends the process without a word."""
-    _set(signal.SIG_DFL)
-
-
-def _set(action: signal.Handlers) -> None:
     for number in _handled:
-        signal.signal(number, action)
+        signal.signal(number, signal.SIG_DFL)
 
 
-def _terminate(number: int, frame: object) -> NoReturn:
+def _terminate(number: int, frame: object) -> None:
     global _came
-    # One is enough: a second signal must not interrupt the cleaning up.
-    _set(signal.SIG_IGN)
+    # One is enough: a second signal must not interrupt the cleaning up. (Nor is it switched off here, since Python has words for one that came
+    # before that and is yet to be handled.)
+    if _over or _came is not None:
+        return
     _came = number
     signal.signal(signal.SIGALRM, _look_again)
     signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
@@ -67,7 +70,8 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 def _look_again(alarm: int, frame: FrameType | None) -> None:
     """Raise once more what got lost: Python drops exceptions in destructors and callbacks, some libraries wherever they like."""
-    assert _came is not None
+    if _over or _came is None:
+        return
     error, met = sys.exc_info()[1], set[int]()
     while error is not None and id(error) not in met:
         if isinstance(error, (Terminated, GeneratorExit)):

@@ -14,6 +14,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from os import _exit as end_process
 from typing import Any, BinaryIO, TextIO
 
 from llmzip.codec.ahead import always
@@ -189,20 +190,23 @@ def _serve(connection: Connection, make: Callable[[], Codec], others: list[Conne
             raise _GivenUp
         connection.send(("share", share))
 
-    # A signal, too, ends it by an exception: what is being expanded is removed on the way out.
-    with contextlib.suppress(BaseException):
-        methods: _Methods | None = None
-        while True:
-            name, arguments = connection.recv()
-            answer: tuple[str, Any]
-            try:
-                methods = methods or _Methods(make())
-                answer = ("done", getattr(methods, name)(report, *arguments))
-            except Exception as error:
-                answer = ("failed", _portable(error))
-            connection.send(answer)
-            while connection.recv() != "heard":
-                pass
+    try:
+        # A signal, too, ends it by an exception: what is being expanded is removed on the way out.
+        with contextlib.suppress(BaseException):
+            methods: _Methods | None = None
+            while True:
+                name, arguments = connection.recv()
+                answer: tuple[str, Any]
+                try:
+                    methods = methods or _Methods(make())
+                    answer = ("done", getattr(methods, name)(report, *arguments))
+                except Exception as error:
+                    answer = ("failed", _portable(error))
+                connection.send(answer)
+                while connection.recv() != "heard":
+                    pass
+    finally:
+        end_process(0)  # before another signal, or the same one raised again, can make a traceback
 
 
 def _end_with(parent: int) -> None:
