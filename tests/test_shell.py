@@ -21,6 +21,7 @@ LINES = [b"%d the harbour and the sea\n" % number for number in range(500)]
 TEXT = b"".join(LINES)
 BINARY = b"ab\x00cd harbour\nxyz\n"
 LIMIT = 120
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,25 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Any, pack
         return SimpleNamespace(code=code, out=out, err=err.decode())
 
     return call
+
+
+# -- standard input --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", ["-d", "-t -v", "-l", "info", "cat", "cat --range 5:40", "-d --salvage", "-1 -c"])
+def test_what_others_took_from_standard_input_is_not_looked_at(tool: Any, arguments: str) -> None:
+    """As `(read line; llmzip -d) < file` leaves it: even where what was taken is a compressed file itself."""
+    packed = Path("text.llmz").read_bytes()
+    Path("joined").write_bytes(Path("bin.llmz").read_bytes() + packed)
+    found = []
+    for name, start in (("text.llmz", 0), ("joined", os.path.getsize("bin.llmz"))):
+        with open(name, "rb") as file:
+            file.seek(start)
+            command = [sys.executable, "-m", "llmzip", *arguments.split(), "-"]
+            environment = os.environ | {"PYTHONPATH": str(ROOT)}
+            done = subprocess.run(command, stdin=file, capture_output=True, timeout=LIMIT, env=environment)
+        found.append((done.returncode, done.stdout))
+    assert found[0] == found[1] and found[0][0] == 0
 
 
 # -- cat -----------------------------------------------------------------------------------------------------------

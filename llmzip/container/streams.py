@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import select
 from typing import BinaryIO
 
@@ -77,6 +78,28 @@ class Returned:
     def fileno(self) -> int:
         """The descriptor of the source."""
         return self._source.fileno()
+
+
+class From(io.RawIOBase):
+    """A seekable file from a place on, as if it began there."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file, self._start = file, start
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes | None:
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._file.seek(offset + (self._start if whence == io.SEEK_SET else 0), whence) - self._start
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
 
 
 class Cursor:

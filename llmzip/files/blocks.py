@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from bisect import bisect_right
 from collections import OrderedDict
 from typing import BinaryIO
@@ -69,25 +68,3 @@ class Blocks:
         self._decoded.move_to_end(number)
         while len(self._decoded) > self._most:
             self._decoded.popitem(last=False)
-
-
-class From(io.RawIOBase):
-    """A seekable file from a place on, as if it began there."""
-
-    def __init__(self, file: BinaryIO, start: int) -> None:
-        self._file, self._start = file, start
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1, /) -> bytes | None:
-        return self._file.read(size)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        return self._file.seek(offset + (self._start if whence == io.SEEK_SET else 0), whence) - self._start
-
-    def tell(self) -> int:
-        return self._file.tell() - self._start

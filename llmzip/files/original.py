@@ -7,8 +7,9 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from llmzip.codec.codec import Codec
+from llmzip.container.streams import From
 from llmzip.errors import LlmzipError
-from llmzip.files.blocks import Blocks, From
+from llmzip.files.blocks import Blocks
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
