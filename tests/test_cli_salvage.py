@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from llmzip.cli import main
+from llmzip.cli.salvage import as_zeros
 from llmzip.codec import Codec
 from llmzip.container import BlockKind, Header, MemberWriter, classic, read_index
+from llmzip.container.salvage import Gap
+from llmzip.container.streams import PIECE
 from llmzip.errors import LlmzipError
 from llmzip.model import threads
 
@@ -58,6 +63,15 @@ def test_salvage_with_zeros_keeps_places() -> None:
     assert main._execute(["-d", "--salvage-zeros", "-o", "b", "a.llmz"]) == 3
     found = Path("b").read_bytes()
     assert len(found) == len(TEXT) and {ours for ours, theirs in zip(found, TEXT, strict=True) if ours != theirs} == {0}
+
+
+def test_zeros_for_large_gaps_come_in_pieces() -> None:
+    """What is lost may be more than there is memory."""
+    gap = Gap(0, 10, 3 << 40, 0, tuple(range(1 << 16)), "damaged")
+    pieces = as_zeros(gap)
+    assert sum(map(len, itertools.islice(pieces, 100))) == 100 * PIECE
+    assert sum(map(len, as_zeros(replace(gap, lost=3 * PIECE + 7)))) == 3 * PIECE + 7
+    assert list(as_zeros(replace(gap, lost=None))) == []
 
 
 def test_salvage_of_what_is_cut_and_of_pipes() -> None:
@@ -179,6 +193,21 @@ with open(sys.argv[1], "rb") as source, open("/dev/null", "wb") as sink:
 peak = int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
 print(json.dumps([max(needs), peak << 10]))
 """
+
+
+@pytest.mark.parametrize("coder", [Codec(level=1, short=True), Codec(short=True, streams=1)], ids=["table", "network"])
+def test_limits_of_messages_in_the_short_form(coder: Codec, capsys: pytest.CaptureFixture) -> None:
+    text = b"The ledger of the harbour lay open, and nobody had written in it since the autumn."
+    Path("s.llmz").write_bytes(coder.compress(text))
+    for options, status in (
+        ([f"--max-size={len(text)}"], 0),
+        ([f"--max-size={len(text) - 1}"], 1),
+        (["--memory-limit=50M"], 1),
+        (["--memory-limit=1G"], 0),
+    ):
+        assert main._execute(["test", *options, "s.llmz"]) == status
+        words = capsys.readouterr().err
+        assert len(words.splitlines()) == status and ("more than the" in words) == bool(status)
 
 
 def test_the_estimate_of_memory_holds() -> None:

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from llmzip.codec import Codec
 from llmzip.codec.salvaging import salvaged
 from llmzip.container import MAX_BLOCK, write_all
 from llmzip.container.salvage import Gap
+from llmzip.container.streams import PIECE
 from llmzip.errors import CorruptError, LlmzipError
 
 _SHOWN = 8  # gaps that are named in one line
 
-Mark = Callable[[Gap], bytes]
-"""What stands in the output for a gap."""
+Mark = Callable[[Gap], Iterable[bytes]]
+"""What stands in the output for a gap, in pieces."""
 
 
-def in_words(gap: Gap) -> bytes:
+def in_words(gap: Gap) -> list[bytes]:
     """A line that says what is missing."""
     if gap.lost == 0:
-        return b""
-    return f"\n[llmzip: {_lost(gap)} here: {_places(gap)}]\n".encode()
+        return []
+    return [f"\n[llmzip: {_lost(gap)} here: {_places(gap)}]\n".encode()]
 
 
-def as_zeros(gap: Gap) -> bytes:
+def as_zeros(gap: Gap) -> Iterator[bytes]:
     """As many zero bytes as are missing, where that is known: what follows keeps its place."""
-    return bytes(min(gap.lost or 0, MAX_BLOCK * max(1, len(gap.blocks))))
+    left = min(gap.lost or 0, MAX_BLOCK * max(1, len(gap.blocks)))
+    while left:
+        piece = min(left, PIECE)
+        yield bytes(piece)
+        left -= piece
 
 
 def seekable(source: BinaryIO) -> BinaryIO:
@@ -50,7 +55,8 @@ def recover(codec: Codec, source: BinaryIO, sink: BinaryIO, mark: Mark) -> list[
             raise LlmzipError(f"the original is larger than the {most} bytes that --max-size allows")
         if isinstance(found, Gap):
             gaps.append(found)
-            write_all(sink, mark(found))
+            for piece in mark(found):
+                write_all(sink, piece)
         else:
             whole += 1
             write_all(sink, found.data)

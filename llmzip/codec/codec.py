@@ -243,7 +243,9 @@ class Codec:
         stored = first + read_full(source, short.MAX_STORED)
         if len(stored) > short.MAX_STORED:
             raise CorruptError("is longer than any message in the short form: damaged, or something was appended")
-        data = short.decode(stored, self.choice)
+        data, most = short.decode(stored, self.choice, self.settings.memory_limit), self.settings.max_size
+        if most is not None and len(data) > most:
+            raise LlmzipError(f"the original has {len(data)} bytes, more than the {most} that --max-size allows")
         summary.count_text(data)
         summary.compressed = len(stored)
         if progress:

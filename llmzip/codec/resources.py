@@ -19,10 +19,14 @@ _OF_TOKENS = 40  # bytes: ids, ranks, rows and history
 def needed(block: Block, pipeline: BlockPipeline | None) -> int:
     """Bytes that the process takes while it decodes a block; pipeline: of a model block."""
     length = block.original_length
-    memory = _PROGRAM + _COPIES * length + block.payload_length
     if pipeline is None:
-        return memory + _WINDOWS.get(block.kind, 0) * length
-    head, _ = BlockHead.unpack(block.payload, length)
+        return _PROGRAM + (_COPIES + _WINDOWS.get(block.kind, 0)) * length + block.payload_length
+    return coded(BlockHead.unpack(block.payload, length)[0], length, block.payload_length, pipeline)
+
+
+def coded(head: BlockHead, length: int, stored: int, pipeline: BlockPipeline) -> int:
+    """The same of what a pipeline decodes, of so many original and stored bytes."""
+    memory = _PROGRAM + _COPIES * length + stored
     memory += _TEXT + min(memory_for(head.tokens), _OF_TOKENS * 64 * head.tokens) + _OF_TOKENS * head.tokens
     if pipeline.network:
         model = pipeline.session.model

@@ -288,14 +288,20 @@ def coding_for(parsed: Parsed, choice: ModelChoice) -> Coding:
     return coding if network else coding.alone
 
 
-def decode(data: bytes, choice: ModelChoice) -> bytes:
-    """The original of a message. Raises CorruptError, ContextError, ModelError, ArithmeticMismatchError."""
+def decode(data: bytes, choice: ModelChoice, memory_limit: int | None = None) -> bytes:
+    """The original of a message. Raises CorruptError, ContextError, ModelError, ArithmeticMismatchError; LlmzipError where it takes more
+    than about so many bytes of memory."""
     parsed = parse(data)
     if parsed.kind is Kind.RAW:
         return verified(parsed, parsed.payload)
     with choice.lock:
         coding = coding_for(parsed, choice)
         pipeline = choice.pipeline(coding)
+        if memory_limit:
+            from llmzip.codec import resources
+
+            head = parsed.head or BlockHead.unpack(parsed.payload, MAX_SHORT)[0]
+            resources.require(memory_limit, resources.coded(head, MAX_SHORT, len(data), pipeline), "the message")
         with choice.unless_replaced():
             if parsed.head is None:
                 return decode_block(pipeline, parsed.payload, MAX_SHORT, parsed.fits, patience=0)[0]

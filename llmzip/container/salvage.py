@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import islice
 from typing import BinaryIO
 
 from llmzip.container.format import CHECK_SIZE, DIGEST_SIZE, FOOTER_MARKERS, MAGIC, BlockKind, Header
@@ -71,7 +72,8 @@ class Salvage(Iterator["Piece | Gap"]):
         self._size = file.seek(0, 2)
         self._position: int | None = 0  # in the original
         self._gap: _Open | None = None
-        self._index: list[FooterIndex] | None = None
+        self._index: dict[int, FooterIndex] | None = None
+        self._ends: list[int] = []
         self._header: Header | None = None
         self._tried: tuple[int, bytes] | None = None  # a block that was looked at ahead
         self._start = self._header_length = 0
@@ -132,7 +134,7 @@ class Salvage(Iterator["Piece | Gap"]):
         marker = self._cursor(at).take_some(1)
         if not marker or marker[0] not in FOOTER_MARKERS:
             return None
-        index = next((index for index in self._indices() if index.footer_offset == at), None)
+        index = self._indices().get(at)
         if index is None:
             return None
         if self._digest and index.digest != self._digest.digest():
@@ -164,8 +166,8 @@ class Salvage(Iterator["Piece | Gap"]):
 
     # -- beyond damage -----------------------------------------------------------------------------------------------
 
-    def _indices(self) -> list[FooterIndex]:
-        """Every sound footer, found from the ends of members: where the file ends, and where headers begin."""
+    def _indices(self) -> dict[int, FooterIndex]:
+        """Every sound footer by its place, in order, found from the ends of members: where the file ends, and where headers begin."""
         if self._index is None:
             found = {}
             for end in [*self._headers(), self._size]:
@@ -174,7 +176,8 @@ class Salvage(Iterator["Piece | Gap"]):
                 except CorruptError:
                     continue
                 found[index.footer_offset] = index
-            self._index = sorted(found.values(), key=lambda index: index.footer_offset)
+            self._index = {place: found[place] for place in sorted(found)}
+            self._ends = [index.end for index in self._index.values()]
         return self._index
 
     def _headers(self) -> Iterator[int]:
@@ -196,7 +199,9 @@ class Salvage(Iterator["Piece | Gap"]):
 
     def _beyond(self, at: int, reason: str) -> int:
         """Where to go on behind damage."""
-        index = next((index for index in self._indices() if index.start <= at < index.end), None)
+        indices = self._indices().values()
+        later = islice(indices, bisect_right(self._ends, at), None)
+        index = next((index for index in later if index.start <= at), None)
         offsets = index.offsets(self._file, self._header_length) if index else []
         if index and offsets:
             place = bisect_right(offsets, at) - 1
@@ -247,7 +252,7 @@ class Salvage(Iterator["Piece | Gap"]):
                 return read_header(self._cursor(at)) is not None
             except CorruptError:
                 return False
-        if any(index.footer_offset == at for index in self._indices()):
+        if at in self._indices():
             return True
         return self._likely_block(at) and self._decodes(at)
 
