@@ -157,6 +157,15 @@ def test_a_closed_stdout_is_told_by_whatever_writes_to_it(words: str) -> None:
     assert result.returncode == 1 and len(result.stderr.splitlines()) == 1, result
 
 
+@pytest.mark.parametrize("coding", ["ascii", "latin-1", "ascii:strict"])
+def test_names_that_standard_output_cannot_spell(coding: str) -> None:
+    Path("Hafen am Möwenstein €.txt").write_bytes(TEXT)
+    result = shell(
+        f"set -e; export PYTHONIOENCODING={coding} LC_ALL=C.UTF-8; llmzip Hafen*.txt; llmzip -l *.llmz; llmzip info *.llmz"
+    )
+    assert (result.returncode, result.stderr) == (0, b"") and result.stdout.count(b"\\u20ac.txt.llmz") == 2
+
+
 class Terminal:
     """A process whose chosen descriptors are a terminal."""
 

@@ -99,6 +99,11 @@ def test_a_model_in_a_folder_of_the_model_path_is_found(tiny, monkeypatch, tmp_p
     assert unpacked(packed) == TEXT
 
 
+def test_a_model_path_that_names_nobody_is_passed_over(tiny, monkeypatch):
+    monkeypatch.setenv("LLMZIP_MODEL_PATH", f"~nobody-of-this-name/models:{tiny.parent}")
+    assert locate.find(identity.model_identity(tiny)).path == tiny
+
+
 def test_the_file_decides_not_the_model_that_is_named(tiny, tmp_path):
     other = tiny_model(tmp_path / "other.gguf", tokenizer="SPM", seed=2)
     packed, built_in = packed_by(tiny), packed_by(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -109,6 +110,8 @@ def _occupy_standard_descriptors() -> None:
             os.open(os.devnull, os.O_WRONLY if descriptor == 0 else os.O_RDONLY)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)
     sys.stderr = sys.stderr or open(os.devnull, "w")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # characters of names that the locale lacks
 
 
 def _execute(arguments: list[str]) -> int:

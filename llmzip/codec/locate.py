@@ -166,7 +166,7 @@ def _searched() -> Iterator[Path]:
     """GGUF files in the folders of `LLMZIP_MODEL_PATH`, and earlier models inside the package; of a split model its first part."""
     folders = [*filter(None, os.environ.get("LLMZIP_MODEL_PATH", "").split(os.pathsep)), str(embedded.EARLIER)]
     for folder in folders:
-        for path in sorted(Path(folder).expanduser().glob("*.gguf")):
+        for path in sorted(Path(os.path.expanduser(folder)).glob("*.gguf")):
             if stands_for_model(path.name):
                 yield path
 
