@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import stat
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -363,6 +364,49 @@ def test_remove_only_what_was_read(tool: Tool) -> None:
     os.symlink("a", "link")
     result = tool("-f", "--rm", "link")
     assert result.code == 1 and "not removed" in result.err and os.path.islink("link") and os.path.exists("a")
+
+
+def test_nothing_is_removed_for_a_device_or_a_pipe(tool: Tool) -> None:
+    """What they are given is gone."""
+    tool("a", "-o", "p.llmz")
+    os.mkfifo("pipe")
+    for target in ("/dev/null", "pipe"):
+        tool.fails(1, "--rm needs a file that keeps the output", "--rm", "a", "-o", target)
+        tool.fails(1, "--rm needs a file that keeps the output", "-d", "-f", "--rm", "p.llmz", "-o", target)
+
+
+@pytest.mark.parametrize("call", ["fchmod", "utime"])
+def test_file_system_without_permissions_or_times(tool: Tool, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """A stick with FAT refuses most of what a mode can say."""
+
+    def refused(*given: Any, **named: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    os.chmod("a", 0o640)
+    monkeypatch.setattr(os, call, refused)
+    assert tool("a").code == 0
+    assert stat.S_IMODE(os.stat("a.llmz").st_mode) == (0o600 if call == "fchmod" else 0o640)
+    os.unlink("a")
+    assert tool("-d", "a.llmz").code == 0 and Path("a").read_bytes() == TEXT
+
+
+def test_very_deep_folders(tool: Tool) -> None:
+    depth = 1200
+    os.makedirs("deep")
+    here = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir("deep")
+        for _ in range(depth):
+            os.mkdir("d")
+            os.chdir("d")
+        Path("file").write_bytes(b"at the bottom")
+        os.fchdir(here)
+        assert tool("-r", "deep").code == 0
+        assert os.path.getsize("deep/" + "d/" * depth + "file.llmz")
+    finally:
+        os.fchdir(here)
+        os.close(here)
+        subprocess.run(["rm", "-rf", "deep"], check=True)
 
 
 def test_vanishing_input(tool: Tool) -> None:

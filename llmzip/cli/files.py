@@ -6,15 +6,17 @@ whatever goes wrong before leaves the target as it was and nothing else behind.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from llmzip import atomic
 from llmzip.cli.options import SUFFIX
+from llmzip.container.streams import From
 from llmzip.errors import LlmzipError
 
 _temporaries: set[str] = set()
@@ -60,9 +62,13 @@ class Input:
         Raises `LlmzipError` for what is refused, `OSError` as opening does.
         """
         self.path = path
+        self._start = 0
         if path is None:
             self.stream: BinaryIO = open(0, "rb", closefd=False)
             self.status = os.fstat(0)
+            if stat.S_ISREG(self.status.st_mode) and (start := self.stream.tell()):
+                # What another program has taken from it is none of ours.
+                self._start, self.stream = start, cast(BinaryIO, From(self.stream, start))
             return
         before = os.lstat(path)
         if stat.S_ISLNK(before.st_mode):
@@ -88,7 +94,7 @@ class Input:
         if not stat.S_ISREG(self.status.st_mode):
             return None
         try:
-            return max(0, self.status.st_size - self.stream.tell())
+            return max(0, self.status.st_size - self._start - self.stream.tell())
         except OSError:
             return None
 
@@ -170,7 +176,8 @@ class OutputFile:
         self._force = force
         self._binary = binary
         self._temporary: str | None = None
-        self._special = False
+        self.special = False
+        """Whether the output is a device or a pipe."""
         if not os.path.basename(path):
             raise LlmzipError(f"{path} is no name for a file")
         try:
@@ -183,8 +190,8 @@ class OutputFile:
             raise LlmzipError(f"{path} is a directory: name a file with -o")
         _refuse_same(source, status)
         # Renaming onto a device or a pipe would replace it; these are written to as they are.
-        self._special = stat.S_ISCHR(status.st_mode) or stat.S_ISFIFO(status.st_mode)
-        if not self._special and not force:
+        self.special = stat.S_ISCHR(status.st_mode) or stat.S_ISFIFO(status.st_mode)
+        if not self.special and not force:
             raise self._exists()
         if stat.S_ISBLK(status.st_mode) or stat.S_ISSOCK(status.st_mode):
             raise LlmzipError(f"{path} is neither a file nor a pipe: use -c and a redirection")
@@ -193,7 +200,7 @@ class OutputFile:
         return LlmzipError(f"{self.path} already exists: nothing written; use -f to overwrite it")
 
     def __enter__(self) -> OutputFile:
-        if self._special:
+        if self.special:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
             self.stream: BinaryIO = io.FileIO(descriptor, "wb")
             if self._binary and not self._force and self.stream.isatty():
@@ -241,7 +248,8 @@ class OutputFile:
         if self._source.path is None or not stat.S_ISREG(status.st_mode):
             mask = os.umask(0o077)
             os.umask(mask)
-            os.fchmod(descriptor, 0o666 & ~mask)
+            with contextlib.suppress(OSError):
+                os.fchmod(descriptor, 0o666 & ~mask)
             return
         mode = stat.S_IMODE(status.st_mode) & 0o777
         try:
@@ -250,8 +258,11 @@ class OutputFile:
             # What the old group could do, another group must not.
             others = mode & 0o007
             mode = mode & 0o707 | mode & (others << 3)
-        os.fchmod(descriptor, mode)
-        os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
+        # Some file systems know no permissions, or not these: then the file stays its owner's alone.
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, mode)
+        with contextlib.suppress(OSError):
+            os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     def _publish(self, temporary: str) -> None:
         """Give the finished file its name, replacing nothing unless forced."""

@@ -246,7 +246,10 @@ class Run:
             output = StandardOutput(source, binary=binary, force=self.options.force)
             self.writing_stdout = True
             return output
-        return OutputFile(target, source, binary=binary, force=self.options.force)
+        chosen = OutputFile(target, source, binary=binary, force=self.options.force)
+        if chosen.special and self.options.remove:
+            raise LlmzipError(f"--rm needs a file that keeps the output, and {printable(target)} is none: nothing done")
+        return chosen
 
     def _refuse_terminal(self, source: Input) -> None:
         if source.terminal and not self.options.force:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any
 
 from llmzip import atomic
+
+_Above = tuple[tuple[int, int], Any]  # device and inode of a folder, and the same of the one that holds it, or None
+_Folder = tuple[str, _Above]
 
 
 class Tree:
@@ -36,21 +40,23 @@ class Tree:
                 status = None if root == "-" else os.stat(root)
             except OSError:
                 status = None  # who opens it will say what is wrong
-            if status and stat.S_ISDIR(status.st_mode):
-                yield from self._below(root, ((status.st_dev, status.st_ino),))
-            else:
+            if not status or not stat.S_ISDIR(status.st_mode):
                 yield root
+                continue
+            waiting: list[_Folder] = [(root, ((status.st_dev, status.st_ino), None))]
+            while waiting:
+                waiting += reversed((yield from self._in(*waiting.pop())))
 
-    def _below(self, folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
-        """The files of a folder, then those of the folders in it. above: device and inode of it and of those that hold it."""
+    def _in(self, folder: str, above: _Above) -> Generator[str, None, list[_Folder]]:
+        """The files of a folder; returns the folders in it. above: device and inode of it, and of those that hold it."""
         try:
             with os.scandir(folder) as entries:
                 names = sorted(entry.name for entry in entries)
         except OSError as error:
             self.failed = True
             self._errors(folder, error)
-            return
-        folders = []
+            return []
+        folders: list[_Folder] = []
         for name in names:
             path = os.path.join(folder, name)
             try:
@@ -63,10 +69,10 @@ class Tree:
             mode, key = status.st_mode, (status.st_dev, status.st_ino)
             reason = None
             if stat.S_ISDIR(mode):
-                if key in above:
+                if _holds(above, key):
                     reason = "loops of links"
                 else:
-                    folders.append((path, key))
+                    folders.append((path, (key, above)))
                     continue
             elif stat.S_ISLNK(mode):
                 reason = "symbolic links"
@@ -79,5 +85,13 @@ class Tree:
                 self.skipped[reason] += 1
             else:
                 yield path
-        for path, key in folders:
-            yield from self._below(path, (*above, key))
+        return folders
+
+
+def _holds(above: _Above | None, key: tuple[int, int]) -> bool:
+    """Whether a folder is one of these."""
+    while above:
+        if above[0] == key:
+            return True
+        above = above[1]
+    return False
