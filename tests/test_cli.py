@@ -589,6 +589,22 @@ def test_no_command_looks_at_files_before_it_begins():
     assert len(paths) > 5 and not any(path.readable or path.exists for path in paths)
 
 
+def test_a_parameter_means_the_same_in_every_command():
+    """Options are filled by the names of parameters: one of another meaning under the same name would get there too."""
+    from dataclasses import fields
+
+    flags: dict[str, set[str]] = {field.name: set() for field in fields(Options)}
+    for option in main.bare.params:
+        flags.get(option.name, set()).update(option.opts)
+    wrong = [
+        (name, option.opts)
+        for name, command in commands(main.program)
+        for option in command.params
+        if isinstance(option, click.Option) and flags.get(option.name) and not flags[option.name] & set(option.opts)
+    ]
+    assert not wrong
+
+
 def test_every_option_is_documented(corpora):
     from llmzip.cli.main import bare, program
 

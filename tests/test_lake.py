@@ -7,6 +7,7 @@ import os
 import random
 from pathlib import Path
 
+import click
 import fsspec
 import pytest
 from hypothesis import given, settings
@@ -372,6 +373,20 @@ def test_the_command(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert code == 0 and "2024-02" in out and "±" in out
     code, out, err = run("verify", str(tmp_path / "nosuch"))
     assert code == 1 and len(err.splitlines()) == 1
+
+
+def test_every_option_of_coding_reaches_the_workers() -> None:
+    from dataclasses import fields
+
+    from llmzip.cli import lake
+    from llmzip.cli.options import apply, coding_options
+    from llmzip.codec.settings import Settings
+
+    coding = {option.name for option in click.command()(apply(coding_options)(lambda **_: None)).params}
+    taken = {option.name for option in lake.compress.params}
+    assert (
+        {"window", "level", "mix"} <= coding <= taken & set(lake._CODEC) <= {field.name for field in fields(Settings)}
+    )
 
 
 def test_stores_through_fsspec(client, corpus: Path) -> None:

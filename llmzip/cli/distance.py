@@ -16,6 +16,8 @@ from llmzip.cli.files import Input, printable
 from llmzip.cli.options import PATH, Options, apply, messages_options, model_options, progress_options
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import codec_settings, name_of, notice, report
+from llmzip.codec.settings import SMALLEST_WINDOW
+from llmzip.container.format import MAX_CONTEXT
 from llmzip.errors import LlmzipError, UsageError
 
 if TYPE_CHECKING:
@@ -45,9 +47,9 @@ coder_options = [
     click.option("--mix/--no-mix", default=True, help="Let the coder learn from the texts, too (default: yes)."),
     click.option(
         "--ctx",
-        "context",
+        "window",
         metavar="N",
-        type=click.IntRange(16),
+        type=click.IntRange(SMALLEST_WINDOW, MAX_CONTEXT),
         help="Window of the model, in tokens (default: its own).",
     ),
     click.option(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llmzip.lake.jobs import Totals
     from llmzip.lake.places import Corpus
 
-_CODEC = ("model", "level", "mix", "streams", "context", "exact", "block_size")
+_CODEC = ("model", "level", "mix", "streams", "window", "exact", "block_size")
 _SHOWN_FAILURES = 20
 
 

@@ -17,6 +17,8 @@ from llmzip.cli.options import PATH, Options, apply, messages_options, model_opt
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import make_examiner, name_of
 from llmzip.cli.run import report as report_error
+from llmzip.codec.settings import SMALLEST_WINDOW
+from llmzip.container.format import MAX_CONTEXT
 from llmzip.errors import LlmzipError
 from llmzip.model import BUILT_IN
 
@@ -39,7 +41,13 @@ rank_options = apply(
             "table of n-grams without it (level 1).",
         ),
         *model_options[1:],
-        click.option("--ctx", "context", metavar="N", type=click.IntRange(1), help="Window of the models, in tokens."),
+        click.option(
+            "--ctx",
+            "window",
+            metavar="N",
+            type=click.IntRange(SMALLEST_WINDOW, MAX_CONTEXT),
+            help="Window of the models, in tokens.",
+        ),
         click.option(
             "--split",
             metavar="DATE",
