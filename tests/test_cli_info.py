@@ -107,6 +107,26 @@ def test_list(sample: bytes, capsys: pytest.CaptureFixture) -> None:
     assert captured.err == "llmzip: missing: No such file or directory\n"
 
 
+def test_list_of_folders_and_lists(sample: bytes, capsys: pytest.CaptureFixture) -> None:
+    Path("d").mkdir()
+    for name in ("b.llmz", "a.llmz", "note.txt"):
+        (Path("d") / name).write_bytes(sample)
+    Path("names").write_bytes(b"d/b.llmz\0sample.llmz\0")
+    skipped = "llmzip: skipped: files without the suffix .llmz (1)\n"
+    for options, names, told in (
+        (["-rl", "d"], ["d/a.llmz", "d/b.llmz"], skipped),
+        (["-l", "-j2", "-0", "--files-from", "names"], ["d/b.llmz", "sample.llmz"], ""),
+    ):
+        assert main._execute(options) == 0
+        captured = capsys.readouterr()
+        _, *lines, total = captured.out.splitlines()
+        assert [line.split()[-1] for line in lines] == names and total.endswith("  2 files")
+        assert captured.err == told
+    assert main._execute(["-rlv", "d"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.count("  format ") == 2 and captured.err == skipped
+
+
 def test_the_embedded_model_is_at_hand(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
     from llmzip.model import embedded
 

@@ -114,6 +114,9 @@ def test_a_reader_that_leaves_is_no_news() -> None:
     assert shell("(sleep 0.1; llmzip -c big; echo $? >&2) | true").stderr == b"1\n"
     assert shell("(sleep 0.1; llmzip -dc a.llmz; echo $? >&2) | true").stderr == b"1\n"
     assert shell("(sleep 0.1; llmzip info a.llmz; echo $? >&2) | true").stderr == b"1\n"
+    assert shell("mkdir d && cp a.llmz d/a.llmz && cp a.llmz d/b.llmz && cp a d/c").returncode == 0
+    for options in ("-rl", "-rlv", "-rdc", "-rdc --jobs 2"):
+        assert shell(f"(sleep 0.1; llmzip {options} d; echo $? >&2) | true").stderr == b"1\n"
 
 
 def test_full_disk() -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO
 
 from llmzip.cli.files import Input
-from llmzip.cli.options import Options
 from llmzip.cli.run import Run, name_of
 from llmzip.container import NO_MODEL, TAG_CONTEXT, TAG_TABLE
 from llmzip.container.format import VERSION, BlockKind, Header
@@ -22,7 +21,7 @@ from llmzip.errors import LlmzipError
 from llmzip.version import __version__
 
 
-def show(files: tuple[str, ...], options: Options) -> int:
+def show(files: Iterable[str], session: Run) -> int:
     """Print a table or a JSON document on `files`; the exit code. Raises `OSError` when stdout does not take it."""
     if sys.stdout is None:
         raise LlmzipError("standard output is closed")
@@ -35,11 +34,12 @@ def show(files: tuple[str, ...], options: Options) -> int:
             described = describe_file(source.stream, seekable=source.size is not None)
         described = {"file": name_of(path) if path is None else path} | described
         found.append(described)
-        if not options.json:
-            print(table(described, name_of(path)))
+        if not session.options.json:
+            session.writing_stdout = True  # where that breaks off, nobody wants the rest
+            print(table(described, name_of(path)), flush=True)
 
-    code = Run(options).for_each(files, one)
-    if options.json:
+    code = session.for_each(files, one)
+    if session.options.json:
         print(json.dumps({"llmzip": __version__, "files": found}, indent=2))
     return code
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 from llmzip.cli.files import Input
-from llmzip.cli.options import Options
 from llmzip.cli.run import Run, name_of
 from llmzip.container.index import list_members, read_index
 from llmzip.errors import LlmzipError
@@ -13,7 +13,7 @@ from llmzip.errors import LlmzipError
 _HEADING = f"{'blocks':>7} {'compressed':>13} {'original':>13} {'ratio':>8} {'bits/byte':>9}  file"
 
 
-def show(files: tuple[str, ...], options: Options) -> int:
+def show(files: Iterable[str], session: Run) -> int:
     """Print the table; the exit code. Raises `OSError` when stdout does not take it."""
     if sys.stdout is None:
         raise LlmzipError("standard output is closed")
@@ -24,6 +24,7 @@ def show(files: tuple[str, ...], options: Options) -> int:
             if source.terminal:
                 raise LlmzipError("compressed data is not read from a terminal: name a file or redirect the input")
             members = list_members(source.stream) if source.size is None else read_index(source.stream)
+        session.writing_stdout = True  # where that breaks off, nobody wants the rest
         if not rows:
             print(_HEADING)
         rows.append(
@@ -35,7 +36,7 @@ def show(files: tuple[str, ...], options: Options) -> int:
         )
         print(_line(*rows[-1], name_of(path)), flush=True)
 
-    code = Run(options).for_each(files, one)
+    code = session.for_each(files, one)
     if len(rows) > 1:
         blocks, compressed, original = (sum(column) for column in zip(*rows, strict=True))
         print(_line(blocks, compressed, original, f"{len(rows)} files"))

@@ -8,7 +8,7 @@ import click
 
 from llmzip.cli.options import Options, compress_options, decompress_options, info_options, test_options
 from llmzip.cli.program import EXIT_CODES, SETTINGS
-from llmzip.cli.run import operate
+from llmzip.cli.run import Run, operate
 
 
 @click.command(epilog=EXIT_CODES, context_settings=SETTINGS)
@@ -38,4 +38,4 @@ def info(files: tuple[str, ...], **parameters: Any) -> int:
     """Tell what each FILE holds, without decoding it."""
     from llmzip.cli.info import show
 
-    return show(files, Options.of(parameters))
+    return show(files, Run(Options.of(parameters)))

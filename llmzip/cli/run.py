@@ -90,6 +90,7 @@ class Run:
         self._codec: Codec | None = None
         self._hopeless = False
         self.writing_stdout = False
+        self.unread = False  # whoever read standard output has gone
         self._jobs = processes(options)
         self._together = Together()
         self._progress = self._together.file if self._jobs > 1 else progress
@@ -202,6 +203,7 @@ class Run:
                 return True
             if not isinstance(error, Exception):
                 raise error
+            self.unread |= self.writing_stdout and isinstance(error, BrokenPipeError)
             failed[number] = report(error, name_of(None if file == "-" else file), self.options.debug)
             return not (self._hopeless or self.writing_stdout)
 
@@ -209,7 +211,12 @@ class Run:
             self._side_by_side(files, one, done)
         else:
             one_by_one(files, one, done)
-        if failed and ended > 1 and (self._jobs > 1 or self.options.recursive or self.options.files_from):
+        if (
+            failed
+            and ended > 1
+            and not self.unread
+            and (self._jobs > 1 or self.options.recursive or self.options.files_from)
+        ):
             notice(f"{len(failed)} of {ended} files failed")
         return failed[min(failed)] if failed else 0
 
@@ -276,19 +283,22 @@ def operate(operation: str, files: tuple[str, ...], parameters: dict[str, Any]) 
     # Click hands None for a flag pair that was not given.
     given = {name: value for name, value in parameters.items() if value is not None}
     options = Options.of(given).check(files)
-    if operation == "info":
-        from llmzip.cli import info, listing
-
-        return info.show(files, options) if options.verbose else listing.show(files, options)
     from llmzip.cli.selection import Selection
 
     if operation == "compress" and not options.network:
         # NumPy's library of linear algebra, which nothing here calls, would start a thread for every core.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     chosen = Selection(files, options, compressing=operation == "compress")
-    session = Run(options)
-    code = session.for_each(chosen, getattr(session, operation))
-    chosen.tell_skipped()
+    if operation == "info":
+        from llmzip.cli import info, listing
+
+        session = Run(replace(options, jobs=1))  # nothing is decoded, and lines keep their order
+        code = (info.show if options.verbose else listing.show)(chosen, session)
+    else:
+        session = Run(options)
+        code = session.for_each(chosen, getattr(session, operation))
+    if not session.unread:
+        chosen.tell_skipped()
     return code or int(chosen.failed)
 
 
