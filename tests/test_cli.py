@@ -541,11 +541,18 @@ def test_lists_of_commands_cut_nothing_short(tool: Tool) -> None:
             assert row.endswith(".") and not row.endswith("...") and row.count("(") == row.count(")")
 
 
+def test_levels_have_names_as_of_gzip(tool: Tool) -> None:
+    for option, level in (("--fast", 1), ("--best", 9), ("-1", 1), ("-5", 5)):
+        assert tool(option, "-kf", "a").code == 0 and tool.options.level == level
+
+
 def test_help_and_version(tool: Tool) -> None:
     for command in ([], ["compress"], ["decompress"], ["test"], ["info"], ["-d"]):
         for option in ("--help", "-h"):
             result = tool(*command, option)
             assert result.code == 0 and "Usage: llmzip" in result.out and "Exit status" in result.out
+    assert tool("-d", "--help").out.startswith("Usage: llmzip [OPTIONS] [FILE]...\n")
+    assert tool("--help", "-d").out == tool("--help").out
     assert tool("--version").out.startswith("llmzip ") and tool("-V").code == 0
     for command in ("compress", "test", "estimate", "compare", "rank-models", "models"):
         assert tool(command, "-V").out == tool("-V").out

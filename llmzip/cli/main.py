@@ -87,7 +87,14 @@ def show_help(context: click.Context, words: tuple[str, ...]) -> None:
     click.echo(command.get_help(told))
 
 
-@program.command(name=BARE, epilog=EXIT_CODES, context_settings=SETTINGS)
+class _Bare(click.Command):
+    """The form without a command, in whose usage there is no name of one."""
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path.strip(), " ".join(self.collect_usage_pieces(ctx)))
+
+
+@program.command(name=BARE, cls=_Bare, epilog=EXIT_CODES, context_settings=SETTINGS)
 @filter_options
 def bare(files: tuple[str, ...], operation: str | None, **parameters: Any) -> int:
     """Compress, decompress (-d), test (-t) or list (-l) each FILE; without FILE be a filter."""

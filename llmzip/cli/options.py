@@ -218,9 +218,18 @@ _LEVELS = {
 }
 
 
+_NAMES = {1: ("--fast",), 9: ("--best",)}  # as of gzip and xz
+
+
 def _level(level: int) -> Decorator:
     return click.option(
-        f"-{level}", "level", flag_value=level, type=int, help=_LEVELS.get(level, ""), hidden=level not in _LEVELS
+        f"-{level}",
+        *_NAMES.get(level, ()),
+        "level",
+        flag_value=level,
+        type=int,
+        help=_LEVELS.get(level, ""),
+        hidden=level not in _LEVELS,
     )
 
 

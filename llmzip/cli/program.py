@@ -66,6 +66,8 @@ class Program(Commands):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args and ctx.resilient_parsing:
             return super().parse_args(ctx, args)
+        if args and args[0] in _OWN_OPTIONS:
+            args = args[:1]
         if not args or (args[0] not in self.list_commands(ctx) and args[0] not in _OWN_OPTIONS):
             args = [BARE, *args]
         name, command = args[0], self.get_command(ctx, args[0])
