@@ -122,7 +122,14 @@ def test_files_tell_the_forms_apart(codec, tmp_path):
         file.write(b"first ")
         file.write(b"second")
     assert len((tmp_path / "a.llmz").read_bytes()) < 14
-    assert llmzip.open(tmp_path / "a.llmz").read() == b"first second"
+    with llmzip.open(tmp_path / "a.llmz") as file:
+        assert (file.read(), file.seek(-3, 2), file.read(), file.seek(1), file.read(4)) == (
+            b"first second",
+            9,
+            b"ond",
+            1,
+            b"irst",
+        )
 
 
 def test_what_is_too_long(fast):
@@ -299,6 +306,44 @@ def test_files_in_the_short_form(tmp_path):
     assert main._execute(["-t", str(packed)]) == 0
     assert main._execute(["-d", "-f", str(packed)]) == 0
     assert (tmp_path / "a").read_bytes() == SENTENCES[0]
+
+
+def test_messages_are_alone_in_their_files(tmp_path, monkeypatch, capfdbinary):
+    """What would be joined could not be read again."""
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        (tmp_path / name).write_bytes(SENTENCES[0])
+    (tmp_path / "list").write_bytes(b"a\n")
+    for options in (["a", "b"], ["-r", "."], ["--files-from", "list"]):
+        assert main._execute(["-1", "--short", "-c", *options]) == 2
+        captured = capfdbinary.readouterr()
+        assert captured.out == b"" and b"cannot be joined" in captured.err
+    assert main._execute(["-1", "--short", "a"]) == 0
+    packed = (tmp_path / "a.llmz").read_bytes()
+    for options in ({}, {"short": True}):
+        with pytest.raises(UsageError, match="appended"):
+            llmzip.open("a.llmz", "ab", level=1, **options)
+    assert (tmp_path / "a.llmz").read_bytes() == packed
+    capfdbinary.readouterr()
+    assert main._execute(["-dc", "--max-size", "20", "a.llmz"]) == 1
+    captured = capfdbinary.readouterr()
+    assert captured.out == b"" and b"--max-size" in captured.err
+
+
+def test_programs_that_read_files_read_messages(tmp_path, monkeypatch, capfdbinary):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").write_bytes(b"one ship\ntwo\nthree ships\n")
+    (tmp_path / "plain").write_bytes(b"\x80 no message, a ship\n")
+    assert main._execute(["-1", "--short", "a"]) == 0
+    for words, code, out in (
+        (["cat", "a.llmz"], 0, b"one ship\ntwo\nthree ships\n"),
+        (["cat", "--range", "4:8", "a.llmz"], 0, b"ship"),
+        (["grep", "-c", "ship", "a.llmz"], 0, b"2\n"),
+        (["grep", "-ac", "ship", "plain"], 0, b"1\n"),
+        (["diff", "a.llmz", "a"], 0, b""),
+    ):
+        assert main._execute(words) == code
+        assert capfdbinary.readouterr() == (out, b""), words
 
 
 # ---- golden ----

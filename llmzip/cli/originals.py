@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from llmzip.cli.files import Input
-from llmzip.container.format import MAGIC
+from llmzip.cli.options import SUFFIX
+from llmzip.container.format import MAGIC, is_short
 from llmzip.container.streams import PIECE, read_full, read_piece
 from llmzip.errors import LlmzipError
 
@@ -29,7 +30,7 @@ class Original:
             if self.input.terminal and not plain:
                 raise LlmzipError("compressed data is not read from a terminal: name a file or redirect the input")
             self._first = read_full(self.input.stream, len(MAGIC))
-            self.packed = not plain or self._first == MAGIC
+            self.packed = not plain or self._first == MAGIC or _may_be_message(self._first, path)
             if self.seekable:
                 self.input.stream.seek(-len(self._first), io.SEEK_CUR)
                 self._first = b""
@@ -78,6 +79,11 @@ class Original:
 
     def __exit__(self, *_: object) -> None:
         self.input.stream.close()
+
+
+def _may_be_message(first: bytes, path: str | None) -> bool:
+    """Whether it begins as a message in the short form and is named like a compressed file; other data may begin so, too."""
+    return is_short(first) and path is not None and path.endswith(SUFFIX)
 
 
 def _place(place: int, length: int) -> int:

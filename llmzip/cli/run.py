@@ -285,6 +285,9 @@ def operate(operation: str, files: tuple[str, ...], parameters: dict[str, Any]) 
     options = Options.of(given).check(files)
     from llmzip.cli.selection import Selection
 
+    joined = options.stdout and (len(files) > 1 or options.recursive or options.files_from is not None)
+    if operation == "compress" and options.short and joined:
+        raise UsageError("messages in the short form cannot be joined: name one file with -c, or leave out --short")
     if operation == "compress" and not options.network:
         # NumPy's library of linear algebra, which nothing here calls, would start a thread for every core.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from llmzip.codec.codec import Codec
 from llmzip.container import BlockPlace, MemberEntry, read_places
+from llmzip.container.format import is_short
 
 KEPT = 4
 """Blocks that stay decoded; each holds 4 MiB (levels 7 to 9: 16 MiB) unless it was made otherwise."""
@@ -22,20 +23,27 @@ class Blocks:
     """The blocks of all members of a seekable file, by offset in the original.
 
     length: of the original, in bytes. The last few blocks that were asked for stay decoded. Reading the index takes a few small
-    reads for each member. Raises CorruptError, OSError.
+    reads for each member. A message in the short form has none: it is decoded at once, and is one block, for which is raised what
+    `around` raises. Raises CorruptError, OSError.
     """
 
     def __init__(self, codec: Codec, file: BinaryIO, kept: int = KEPT) -> None:
         self._codec, self._file, self._most = codec, file, kept
         self._starts: list[int] = []
         self._entries: list[tuple[MemberEntry[BlockPlace], int]] = []
+        self._decoded: OrderedDict[int, bytes] = OrderedDict()
         self.length = 0
+        file.seek(0)
+        if is_short(file.read(1)):
+            file.seek(0)
+            self._starts, self._decoded[0] = [0], b"".join(codec.decoded(file))
+            self.length = len(self._decoded[0])
+            return
         for member in read_places(file):
             for number, block in enumerate(member.blocks):
                 self._starts.append(self.length)
                 self._entries.append((member, number))
                 self.length += block.original_length
-        self._decoded: OrderedDict[int, bytes] = OrderedDict()
 
     def around(self, offset: int) -> tuple[int, bytes]:
         """Start and content of the block that holds byte `offset` of the original, 0 <= offset < length.

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast, overload
 
 from llmzip.codec.codec import Codec
 from llmzip.container import write_all
+from llmzip.container.format import is_short
 from llmzip.container.streams import PIECE
+from llmzip.errors import UsageError
 from llmzip.files.incremental import Compressor, codec_of
 from llmzip.files.original import OriginalStream
 from llmzip.model.base import LanguageModel
@@ -43,7 +45,8 @@ class LlmzipFile(io.BufferedIOBase):
     only; before it, and where writing failed, readers say that the file is cut.
 
     For one thread at a time, as other file objects. Raises what the others raise: ValueError for a closed file and impossible modes,
-    io.UnsupportedOperation for what the mode or a pipe does not allow, OSError of the file; ModelError, CorruptError
+    io.UnsupportedOperation for what the mode or a pipe does not allow, UsageError (a ValueError) for appending to or in the short
+    form, OSError of the file; ModelError, CorruptError
     (TruncatedError, an EOFError too, for a cut file), ContextError and ArithmeticMismatchError for what only llmzip has.
 
         >>> from io import BytesIO
@@ -77,6 +80,8 @@ class LlmzipFile(io.BufferedIOBase):
         if kind not in ("r", "w", "x", "a"):
             raise ValueError(f"invalid mode: {mode!r}")
         codec = codec_of(model, codec, options)
+        if kind == "a":
+            _refuse_short(file, codec)
         compressor = (
             None if kind == "r" else Compressor(codec=codec, ahead=True)
         )  # before a file is made: its model may be missing
@@ -230,6 +235,16 @@ class LlmzipFile(io.BufferedIOBase):
                 compressor.close()
                 raise
             self._compressor = compressor
+
+
+def _refuse_short(file: File, codec: Codec) -> None:
+    """Raises UsageError where appending would make what nobody can read: a message is alone in its file."""
+    if codec.settings.short:
+        raise UsageError("nothing is appended in the short form: write a file of its own, or leave out short")
+    if isinstance(file, str | bytes | os.PathLike) and os.path.isfile(file):
+        with builtins.open(file, "rb") as there:
+            if is_short(there.read(1)):
+                raise UsageError("the file holds a message in the short form, to which nothing can be appended")
 
 
 @overload

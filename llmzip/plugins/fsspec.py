@@ -12,6 +12,7 @@ import fsspec
 from fsspec.compression import register_compression
 from fsspec.implementations.chained import ChainedFileSystem
 
+from llmzip.container.format import is_short
 from llmzip.files.blocks import original_length
 from llmzip.files.file import LlmzipFile
 
@@ -38,7 +39,8 @@ class LlmzFileSystem(ChainedFileSystem):
     `llmz::s3://bucket/x.csv.llmz` puts it over another file system, `llmz://x.csv.llmz` over local files. llmzip: options of
     `Settings`, as level and model.
 
-    `info` reads the index of a compressed file for the length of the original; listings leave sizes of compressed files out.
+    `info` reads the index of a compressed file for the length of the original; listings leave sizes of compressed files out, as does `info` for
+    messages in the short form, which have none.
     """
 
     protocol = "llmz"
@@ -68,7 +70,8 @@ class LlmzFileSystem(ChainedFileSystem):
         found = self.fs.info(self._strip_protocol(path), **options)
         if _compressed(found):
             with self.fs.open(found["name"], "rb") as file:
-                found = {**found, "size": original_length(file)}
+                short = is_short(file.read(1))  # which does not say its length
+                found = {**found, "size": None if short else original_length(file)}
         return found
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
