@@ -14,8 +14,13 @@ KEPT = 4
 """Blocks that stay decoded; each holds 4 MiB (levels 7 to 9: 16 MiB) unless it was made otherwise."""
 
 
-def original_length(file: BinaryIO) -> int:
-    """Bytes that a seekable compressed file stands for, by its index. Raises CorruptError, OSError."""
+def original_length(file: BinaryIO) -> int | None:
+    """Bytes that a seekable compressed file stands for, by its index; None for a message in the short form, which does not say it.
+
+    Raises CorruptError, OSError.
+    """
+    if is_short(file.read(1)):
+        return None
     return sum(member.footer.original for member in read_places(file))
 
 

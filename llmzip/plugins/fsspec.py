@@ -12,7 +12,6 @@ import fsspec
 from fsspec.compression import register_compression
 from fsspec.implementations.chained import ChainedFileSystem
 
-from llmzip.container.format import is_short
 from llmzip.files.blocks import original_length
 from llmzip.files.file import LlmzipFile
 
@@ -70,8 +69,7 @@ class LlmzFileSystem(ChainedFileSystem):
         found = self.fs.info(self._strip_protocol(path), **options)
         if _compressed(found):
             with self.fs.open(found["name"], "rb") as file:
-                short = is_short(file.read(1))  # which does not say its length
-                found = {**found, "size": None if short else original_length(file)}
+                found = {**found, "size": original_length(file)}
         return found
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
