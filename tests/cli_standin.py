@@ -51,7 +51,9 @@ class StandIn:
     def compress_stream(self, source: BinaryIO, sink: BinaryIO, progress: Report = None) -> SimpleNamespace:
         start = time.monotonic()
         writer = MemberWriter(sink, HEADER)
-        while data := read_full(source, self.block_size):
+        ended = False
+        while not ended and (data := read_full(source, self.block_size)):
+            ended = len(data) < self.block_size
             writer.write_block(BlockKind.ZSTD, data, classic.encode(BlockKind.ZSTD, data))
             if progress:
                 progress(len(data))

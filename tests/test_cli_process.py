@@ -215,6 +215,18 @@ def test_compressed_data_and_terminals() -> None:
     assert code == 2 and words.startswith(b"Usage: llmzip") and len(words.splitlines()) == 1
 
 
+def test_what_is_typed_is_read_where_the_output_can_take_it() -> None:
+    for arguments in (["-c"], [], ["-"]):
+        terminal = Terminal(*arguments, ends=(0,))
+        os.write(terminal.master, b"typed\n\x04")  # Ctrl-D, once
+        code, _, packed = terminal.finish()
+        assert code == 0
+        assert run("-d", stdin=packed).stdout == b"typed\n"
+    Path("list").write_text("a\n")
+    assert Terminal("--files-from", "list", ends=(0, 1)).finish()[0] == 0
+    assert run("-t", "a.llmz").returncode == 0
+
+
 def test_progress_only_on_a_terminal() -> None:
     code, shown, _ = Terminal("a", ends=(2,), delay=0.15).finish()
     assert code == 0 and b"a: " in shown and b"B/s" in shown and b"%" in shown

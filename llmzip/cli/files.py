@@ -63,8 +63,10 @@ class Input:
         """
         self.path = path
         self._start = 0
+        self.stream: BinaryIO
         if path is None:
-            self.stream: BinaryIO = open(0, "rb", closefd=False)
+            # With a buffer the end of what is typed, Ctrl-D, would have to be typed twice.
+            self.stream = open(0, "rb", 0 if os.isatty(0) else -1, closefd=False)
             self.status = os.fstat(0)
             if stat.S_ISREG(self.status.st_mode) and (start := self.stream.tell()):
                 # What another program has taken from it is none of ours.

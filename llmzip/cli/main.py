@@ -98,7 +98,8 @@ class _Bare(click.Command):
 @filter_options
 def bare(files: tuple[str, ...], operation: str | None, **parameters: Any) -> int:
     """Compress, decompress (-d), test (-t) or list (-l) each FILE; without FILE be a filter."""
-    if operation is None and not files and sys.stdin is not None and sys.stdin.isatty() and not parameters["force"]:
+    named = files or any(parameters[name] for name in ("output", "files_from", "recursive", "force"))
+    if operation is None and not named and all(each is not None and each.isatty() for each in (sys.stdin, sys.stdout)):
         click.echo("Usage: llmzip [-d] [OPTION]... [FILE]...   (see llmzip --help)", err=True)
         return 2
     return run.operate(operation or "compress", files, parameters)
