@@ -12,9 +12,10 @@ import click
 
 from llmzip.cli import completing
 from llmzip.cli.files import printable
-from llmzip.cli.options import Decorator, apply, coding_options, messages_options, progress_options
+from llmzip.cli.options import Decorator, apply, coding_options, is_default, messages_options, progress_options
 from llmzip.cli.program import Commands
 from llmzip.cli.run import explain, notice
+from llmzip.codec.settings import DEFAULT_LEVEL, LAST_WITHOUT_NETWORK
 from llmzip.errors import LlmzipError
 
 if TYPE_CHECKING:
@@ -201,6 +202,8 @@ def _run(
         named |= {"target_options": arguments[1]}
         arguments = arguments[:1]
     settings = {name: given[name] for name in _CODEC if given.get(name) is not None}
+    if settings.get("level", DEFAULT_LEVEL) <= LAST_WITHOUT_NETWORK and is_default("model"):
+        settings.pop("model", None)  # it was meant for files that need a network
     with _progress(given) as heard:
         try:
             totals = work(
@@ -222,8 +225,17 @@ def _run(
 
 @contextmanager
 def _progress(given: dict[str, Any]) -> Iterator[Callable[[Totals], None] | None]:
+    """What is told the totals, with a terminal as a bar; where Dask's own pages are is said once."""
+    said = False
+
+    def pages(totals: Totals) -> None:
+        nonlocal said
+        if totals.dashboard and not said:
+            notice(f"Dask's pages: {totals.dashboard}")
+        said = True
+
     if not given["progress"] or given["quiet"] or not sys.stderr.isatty():
-        yield None
+        yield pages if given["verbose"] and not given["quiet"] else None
         return
     from tqdm import tqdm
 
@@ -231,6 +243,9 @@ def _progress(given: dict[str, Any]) -> Iterator[Callable[[Totals], None] | None
     with tqdm(total=0, unit="B", unit_scale=True, dynamic_ncols=True, leave=False, file=sys.stderr) as bar:
 
         def heard(totals: Totals) -> None:
+            if not said:
+                bar.clear()
+                pages(totals)
             bar.total = totals.expected
             bar.set_postfix_str(
                 f"{totals.files} files" + (f", {len(totals.failures)} failed" if totals.failures else "")
@@ -246,7 +261,7 @@ def _tell(totals: Totals, done: str, given: dict[str, Any]) -> None:
     if len(totals.failures) > _SHOWN_FAILURES:
         notice(f"and {len(totals.failures) - _SHOWN_FAILURES} more; --json lists them all")
     if given.get("as_json"):
-        values = {name: value for name, value in vars(totals).items() if name != "failures"}
+        values = {name: value for name, value in vars(totals).items() if name not in ("failures", "dashboard")}
         failures = [vars(failure) for failure in totals.failures]
         click.echo(json.dumps(values | {"failures": failures}, indent=2))
     elif not given["quiet"]:

@@ -55,10 +55,11 @@ class Cluster:
     @property
     def dashboard(self) -> str:
         """Address of Dask's own pages; empty where there are none."""
-        try:
-            import bokeh  # noqa: F401
-        except ImportError:
-            return ""
+        if self._local is not None:
+            try:
+                import bokeh  # noqa: F401
+            except ImportError:
+                return ""
         return str(self.client.dashboard_link or "")
 
     def threads(self) -> int:

@@ -16,7 +16,7 @@ from llmzip.lake.cluster import Cluster, cluster
 from llmzip.lake.driver import Driver, Unit
 from llmzip.lake.manifest import Done, Line, Manifest, key_of
 from llmzip.lake.parts import Part, Plan
-from llmzip.lake.places import SUFFIX, Corpus, Entry, canonical, folds_case, join, refuse_twins
+from llmzip.lake.places import SUFFIX, Corpus, Entry, Stored, canonical, folds_case, join, refuse_twins
 from llmzip.lake.planning import Item, Pace, is_big, runs, tasks
 from llmzip.lake.work import Failure, Report, Way
 
@@ -33,7 +33,8 @@ Heard = Callable[["Totals"], None]
 @dataclass
 class Totals:
     """What a run did. original, compressed: bytes; characters: of the originals that are UTF-8; known: files that were done
-    before; skipped: files that such work does not concern; expected: bytes of all files that were to be done."""
+    before; skipped: files that such work does not concern; expected: bytes of all files that were to be done; dashboard: address of
+    Dask's own pages while it works, empty where there are none."""
 
     files: int = 0
     original: int = 0
@@ -43,6 +44,7 @@ class Totals:
     skipped: int = 0
     expected: int = 0
     failures: list[Failure] = field(default_factory=list)
+    dashboard: str = ""
 
     def add(self, report: Report) -> None:
         """Take in what a task did."""
@@ -216,6 +218,8 @@ class _Job:
             return self.totals
         with started() as held:
             held.prepare(self._way)
+            self.totals.dashboard = held.dashboard
+            self._tell(Report())
             block = self._codec.block_bytes if self._parted else 1 << 62
             groups = tasks(chain([first], items), self._pace, self._aim, block)
             Driver(held, self._failed).run(self._units(groups))
@@ -231,8 +235,9 @@ class _Job:
             items = list(items)
             refuse_twins((item.target for item in items), folds_case(way.target, way.writing))
         done = Done(line.key for line in way.manifest.lines()) if way.target else Done(())
+        stored = Stored(way.writing)
         for item in items:
-            if key_of(item.entry.url, item.entry.stamp, item.target, way.label) in done:
+            if key_of(item.entry.url, item.entry.stamp, item.target, way.label) in done and item.target in stored:
                 self.totals.known += 1
             else:
                 self.totals.expected += max(0, item.entry.size)

@@ -18,7 +18,7 @@ from llmzip.container.streams import PIECE, read_full, read_piece
 from llmzip.container.writer import original_digest
 from llmzip.errors import CorruptError, LlmzipError
 from llmzip.lake.manifest import Line, key_of
-from llmzip.lake.places import HIDDEN, complete_file, join, read_from, store, told, write_complete
+from llmzip.lake.places import HIDDEN, Stored, complete_file, join, read_from, store, told, write_complete
 from llmzip.lake.planning import Item
 from llmzip.lake.work import (
     Failure,
@@ -188,7 +188,8 @@ def join_parts(way: Way, item: Item, plan: Plan, parts: list[Part]) -> Report:
             summary, digest = (_archive if way.operation == "compress" else _original)(way, item, plan, parts)
         except (OSError, LlmzipError):
             # Done twice, where a worker or the scheduler died meanwhile: the parts go when the manifest has the line.
-            if known := way.manifest.find(_key(way, item)):
+            known = way.manifest.find(_key(way, item))
+            if known and item.target in Stored(way.writing):
                 return known
             raise
         made = line_of(way, item, summary, digest, began)

@@ -135,6 +135,24 @@ def _entry(fs: AbstractFileSystem, path: str, root: str, info: dict[str, Any]) -
     return Entry(_url(fs, path), name, -1 if size is None else int(size), stamp, modified[:10])
 
 
+class Stored:
+    """Whether outputs are there, by listings of their folders, of which one is held: outputs come folder by folder."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self._folder, self._names = "", frozenset[str]()
+
+    def __contains__(self, url: str) -> bool:
+        """Raises `LlmzipError` where the folder cannot be listed, OSError."""
+        folder, _, name = url.rpartition("/")
+        if folder != self._folder:
+            fs, path = store(folder, self._options)
+            with told(folder):
+                found = fs.ls(path, detail=False) if fs.isdir(path) else []
+            self._folder, self._names = folder, frozenset(each.rpartition("/")[2] for each in found)
+        return name in self._names
+
+
 def is_pattern(path: str) -> bool:
     return any(sign in path for sign in "*?[")
 
