@@ -105,6 +105,7 @@ class Salvage(Iterator["Piece | Gap"]):
                 else:
                     at = self._beyond(at, found)
             assert at > before
+        self._without_footer(at)
         if self._size == 0:
             self._damaged(0, "the file is empty", None)
         yield from self._close(self._size)
@@ -122,9 +123,13 @@ class Salvage(Iterator["Piece | Gap"]):
             return None
         try:
             cursor = self._cursor(at)
-            self._header = read_header(cursor)
+            header = read_header(cursor)
         except CorruptError:
             return None
+        if header is None:
+            return None
+        self._without_footer(at)
+        self._header = header
         self._number, self._digest = 0, blake2b(digest_size=DIGEST_SIZE)
         self._start, self._header_length = at, cursor.offset - at
         return cursor.offset
@@ -303,6 +308,11 @@ class Salvage(Iterator["Piece | Gap"]):
         return True
 
     # -- gaps --------------------------------------------------------------------------------------------------------
+
+    def _without_footer(self, at: int) -> None:
+        """A member ends here by a cut: whatever came behind its last block is not there."""
+        if self._header and not self._gap:
+            self._damaged(at, "the member has no footer: the file is truncated", None)
 
     def _damaged(self, at: int, reason: str, lost: int | None, number: int | None = None) -> None:
         """Begin a gap, or go on with the one that there is."""
