@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -602,6 +603,27 @@ def test_a_program_that_ends_completes_its_files(threads, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert llmzip.open(tmp_path / "a").read() == b"the harbour and the ships, " * 400
     assert llmzip.open(tmp_path / "b").read() == b"text in the wrapper"
+
+
+@pytest.mark.parametrize(
+    "last", ["", "import atexit; atexit.register(file.close)"], ids=["left open", "closed at exit"]
+)
+def test_with_the_network_too(last, tmp_path):
+    """Where no thread can begin any more, one does all the work, and what needs threads is not loaded."""
+    code = f"""if True:
+        import sys, llmzip
+        from llmzip.codec import choice, policy
+        from llmzip.model import threads
+        choice.usable_cores = threads.usable_cores = lambda: 4
+        policy._LONG = 100
+        file = llmzip.open(sys.argv[1] + "/a", "w", streams=2)
+        file.write(open(sys.argv[2], "rb").read(5000))
+        {last}
+    """
+    text = Path(__file__).parent.parent / "corpora" / "field-notes.txt"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path), str(text)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert llmzip.open(tmp_path / "a").read() == text.read_bytes()[:5000]
 
 
 def test_who_reads_all_after_a_place_still_has_the_whole_verified():

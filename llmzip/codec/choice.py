@@ -25,7 +25,7 @@ from llmzip.errors import ArithmeticMismatchError, ContextError, CorruptError, L
 from llmzip.model import embedded
 from llmzip.model.base import LanguageModel, Window
 from llmzip.model.drift import GPU as GPU_DRIFT
-from llmzip.model.threads import bounded, usable_cores
+from llmzip.model.threads import bounded, may_begin, usable_cores
 from llmzip.text.embedded_vocabulary import pieces
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ class ModelChoice:
             return settings.loaded.identity == identity and getattr(settings.loaded, "lanes", 1) > 1
         if settings.gpu_layers:
             return False
-        return identity == embedded.IDENTITY and (bounded(settings.threads) or usable_cores()) > 1
+        return identity == embedded.IDENTITY and may_begin() and (bounded(settings.threads) or usable_cores()) > 1
 
     def close(self) -> None:
         """Let go of the model, when all to whom it is lent are done; a later question loads one again."""

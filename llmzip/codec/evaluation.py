@@ -18,6 +18,7 @@ from llmzip.codec.layout import Layout
 from llmzip.model.base import BranchingEvaluator, Evaluator, LanguageModel, Window
 from llmzip.model.schedule import Span, spans
 from llmzip.model.team import Team
+from llmzip.model.threads import may_begin
 
 ROWS = 512  # rows of one evaluation: large enough for the speed of matrix products, small enough for the cache
 _LOGITS = 1 << 25  # logits of one evaluation at most: bounds the memory for large vocabularies
@@ -39,13 +40,18 @@ class Session:
 
     def __init__(self, model: LanguageModel, alone: Callable[[], bool] = always) -> None:
         self.model = model
-        self.most_lanes: int = getattr(model, "lanes", 1)
+        self._lanes: int = getattr(model, "lanes", 1)
         self._alone = alone
         self.beside = 0  # cores that something else of its block has now
         self._held: Evaluator | None = None
         self._shape: tuple[object, ...] = ()
         self._branches: list[Session] = []
         self._unused = self._branches  # those that nobody uses, beside this one or of it
+
+    @property
+    def most_lanes(self) -> int:
+        """Evaluators that may be at work at once."""
+        return self._lanes if may_begin() else 1
 
     @property
     def shared(self) -> bool:

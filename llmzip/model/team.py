@@ -7,7 +7,6 @@ network, and whose steps take a hundred times as long where a thread has to wait
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -29,6 +28,8 @@ class Team:
         self._members, self._each = members, each
         self._firsts = [number * each for number in range(len(members))]
         self._logits = np.empty((rows, vocabulary), np.float32)
+        from concurrent.futures import ThreadPoolExecutor  # which cannot be loaded any more while the interpreter ends
+
         self._pool = ThreadPoolExecutor(len(members) - 1, "streams")
 
     def evaluate(
@@ -64,6 +65,8 @@ class Team:
 
     def _together(self, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
         """What the jobs give, the first one done by this thread. No job is at work any more when one of them raises."""
+        from concurrent.futures import wait
+
         others = [self._pool.submit(job) for job in jobs[1:]]
         try:
             first = jobs[0]()

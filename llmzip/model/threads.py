@@ -10,6 +10,7 @@ changes no result.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 
@@ -35,6 +36,11 @@ def usable_cores() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = address_space()
     return cores if limit is None else max(1, min(cores, (limit - _BESIDE_THREADS) // _THREAD))
+
+
+def may_begin() -> bool:
+    """Whether threads may still begin: not once the main thread has ended, when files that are still open are completed."""
+    return threading.main_thread().is_alive()
 
 
 def bounded(wanted: int) -> int:
