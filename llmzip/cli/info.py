@@ -155,7 +155,8 @@ def table(described: dict[str, Any], name: str) -> str:
     line("original", f"{described['original']} bytes")
     sizes = f"{described['compressed']} bytes"
     if described["original"]:
-        sizes += f", ratio {described['ratio']:.3f}, {described['bits_per_byte']:.3f} bits/byte"
+        original, compressed = described["original"], described["compressed"]
+        sizes += f", ratio {original / compressed:.3f}, {8 * compressed / original:.3f} bits/byte"
     line("compressed", sizes)
     kinds = [f"{totals['count']} {kind}" for kind, totals in described["blocks"].items()]
     line("blocks", ", ".join(kinds) or "none")
