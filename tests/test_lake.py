@@ -394,6 +394,9 @@ def test_the_command(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "1 files compressed" in err and "11 done before" in err
     code, out, err = run("estimate", "-1", f"{corpus}/2024-*/*.txt")
     assert code == 0 and "2024-02" in out and "±" in out
+    code, out, err = run("estimate", "-1", "--json", f"{corpus}/2024-*/*.txt")
+    document = json.loads(out)
+    assert (code, document["files"], document["failures"]) == (0, 12, []) and document["rows"][0]["group"] == "all"
     code, out, err = run("verify", str(tmp_path / "nosuch"))
     assert code == 1 and len(err.splitlines()) == 1
 

@@ -171,11 +171,9 @@ def estimate(sources: tuple[str, ...], depth: int, precision: str, **given: Any)
     from llmzip.lake.estimates import Estimates
 
     estimates = Estimates(depth, {"year": 4, "month": 7, "day": 10}[precision])
-    as_json = given.pop("as_json")
-    code = _run(jobs.measure, "measured", given | {"as_json": False}, _corpus(sources, given), estimates.add)
-    if as_json:
-        click.echo(json.dumps({"rows": estimates.rows()}, indent=2))
-    else:
+    given["also"] = lambda: {"rows": estimates.rows()}
+    code = _run(jobs.measure, "measured", given, _corpus(sources, given), estimates.add)
+    if not given["as_json"]:
         from llmzip.report.output.tables import render
 
         click.echo(render(estimates.tables(), "table"), nl=False)
@@ -263,7 +261,8 @@ def _tell(totals: Totals, done: str, given: dict[str, Any]) -> None:
     if given.get("as_json"):
         values = {name: value for name, value in vars(totals).items() if name not in ("failures", "dashboard")}
         failures = [vars(failure) for failure in totals.failures]
-        click.echo(json.dumps(values | {"failures": failures}, indent=2))
+        also = given["also"]() if "also" in given else {}
+        click.echo(json.dumps(values | also | {"failures": failures}, indent=2))
     elif not given["quiet"]:
         notice(_summary(totals, done))
 
