@@ -189,6 +189,17 @@ def test_bad_collections(tmp_path, name, content, columns, words):
         read_collection(tmp_path / name, columns=columns)
 
 
+def test_a_default_model_says_nothing_about_the_mixer(folder, capsys, tmp_path, monkeypatch):
+    names = [str(folder / "sky" / "moon.txt"), str(folder / "sky" / "stars.txt")]
+    (tmp_path / "config.toml").write_text('model = "nosuch.gguf"\n')
+    for variable, value in (("LLMZIP_CONFIG", str(tmp_path / "config.toml")), ("LLMZIP_MODEL", "nosuch.gguf")):
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setenv(variable, value)
+            assert run(capsys, "distance", "--by", "mixer", *names)[0] == 0
+    code, _, err = run(capsys, "distance", "--by", "mixer", "--model", "nosuch.gguf", *names)
+    assert code == 2 and "leave out --model" in err
+
+
 def test_command_prints_pairs_with_what_they_rest_on(folder, capsys):
     names = [str(folder / "sky" / "moon.txt"), str(folder / "sky" / "stars.txt"), str(folder / "money" / "stocks.txt")]
     code, out, err = run(capsys, "distance", "--by", "mixer", *names, "--json")

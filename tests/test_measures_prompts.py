@@ -302,6 +302,11 @@ def test_bad_input(tmp_path, capsysbinary, content, arguments, code, words):
     assert found == code and words in err and not out and len(err.splitlines()) == 1
 
 
+def test_a_default_model_gives_way_to_a_tokenizer(tmp_path, capsysbinary, monkeypatch):
+    monkeypatch.setenv("LLMZIP_MODEL", "nosuch.gguf")
+    test_bad_input(tmp_path, capsysbinary, "x", ["--tokenizer", "/nowhere"], 4, "is no file of tokenizers")
+
+
 def test_the_longest_run_can_be_chosen():
     sequence = list(range(100)) * 2
     assert max(map(len, replace_runs(sequence, 40).runs)) == 40

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from llmzip import atomic
 from llmzip.cli import completing, measuring
 from llmzip.cli.files import Input, printable
-from llmzip.cli.options import PATH, Options, apply, messages_options, model_options, progress_options
+from llmzip.cli.options import PATH, Options, apply, is_default, messages_options, model_options, progress_options
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import codec_settings, name_of, notice, report
 from llmzip.codec.settings import SMALLEST_WINDOW
@@ -104,9 +103,7 @@ def make_coder(parameters: dict[str, Any], options: Options) -> CodeLengths:
     if by in ("model", "mixer"):
         from llmzip.measures.model_lengths import ModelLengths
 
-        context = click.get_current_context(silent=True)
-        default = context and context.get_parameter_source("model") is ParameterSource.ENVIRONMENT
-        if by == "mixer" and options.model is not None and not default:
+        if by == "mixer" and options.model is not None and not is_default("model"):
             raise UsageError("--by mixer uses no model's network: leave out --model, or --by")
         settings = codec_settings(options)
         coder = ModelLengths(replace(settings, level=1, window=None, model=None) if by == "mixer" else settings)

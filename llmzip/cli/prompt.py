@@ -13,7 +13,7 @@ import click
 
 from llmzip.cli import measuring
 from llmzip.cli.files import Input, OutputFile
-from llmzip.cli.options import PATH, Options, apply, messages_options, model_options
+from llmzip.cli.options import PATH, Options, apply, is_default, messages_options, model_options
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import name_of, notice
 from llmzip.errors import CorruptError, LlmzipError, UsageError
@@ -74,7 +74,7 @@ def run(files: tuple[str, ...], form: str, parameters: dict[str, Any]) -> int:
         raise UsageError("-c and -o name two outputs: give one of them")
     if parameters["tokens"] and writes and not parameters["ids"]:
         raise UsageError("--tokens has no text to be written: give --ids")
-    if parameters["tokenizer"] and options.model is not None:
+    if parameters["tokenizer"] and options.model is not None and not is_default("model"):
         raise UsageError("--tokenizer and --model name two tokenizers: give one of them")
     reports: list[tuple[str, Saved]] = []
     tokenizer = _Tokenizer(parameters["tokenizer"], options)
