@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
-from llmzip.cli import main, run
+from llmzip.cli import defaults, main, run
 from llmzip.codec import Codec
-from llmzip.errors import ModelError
+from llmzip.errors import LlmzipError, ModelError, UsageError
+from llmzip.model import places, registry
 
 
 @pytest.fixture
@@ -122,6 +128,58 @@ def test_the_users_folder_of_settings(tool: Any, monkeypatch: pytest.MonkeyPatch
     config_file().parent.mkdir(parents=True)
     config_file().write_text("threads = 2")
     assert tool("a").options.threads == 2
+
+
+@pytest.mark.parametrize("home", [None, ""])
+def test_a_user_without_a_home(tool: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: str | None) -> None:
+    """As in containers that run under any number: nothing is kept, and nothing appears in a folder called ~ or below the root."""
+
+    def nobody(number: int) -> NoReturn:
+        raise KeyError(number)
+
+    for variable in [name for name in os.environ if name.startswith(("XDG_", "LLMZIP_"))]:
+        monkeypatch.delenv(variable)
+    monkeypatch.delenv("HOME") if home is None else monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    if home is None:
+        for folder in (places.cache_folder(), places.data_folder(), places.config_file().parent):
+            assert folder == Path("/dev/null/llmzip")
+        assert registry.entries() == {}
+        with pytest.raises(LlmzipError, match="cannot change the list of models"):
+            registry.add(registry.Entry("m", "x", "00" * 8))
+    before = sorted(os.listdir())
+    assert tool("a").options.threads == 0
+    assert sorted(os.listdir()) == before
+
+
+@contextmanager
+def somebody() -> Iterator[None]:
+    """One whom the system refuses things."""
+    root = os.geteuid() == 0
+    if root:
+        os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+
+
+def test_settings_of_a_home_that_is_another_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`su` and `sudo` may leave HOME as it was. What is refused in one's own folder is told."""
+    monkeypatch.delenv("LLMZIP_CONFIG")
+    with tempfile.TemporaryDirectory() as home:
+        os.chmod(home, 0o755)
+        monkeypatch.setenv("XDG_CONFIG_HOME", home)
+        path = places.config_file()
+        path.parent.mkdir()
+        path.touch(0)
+        with somebody(), pytest.raises(UsageError, match="Permission denied"):
+            defaults.from_file()
+        path.parent.chmod(0)
+        with somebody():
+            assert defaults.from_file() == {}
+        path.parent.chmod(0o755)
 
 
 def test_a_default_model_is_only_used_where_it_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

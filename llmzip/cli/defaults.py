@@ -75,6 +75,8 @@ def from_file() -> dict[str, Any]:
             raise UsageError(f"LLMZIP_CONFIG names {path}, which is not there") from None
         return {}
     except OSError as error:
+        if not os.environ.get("LLMZIP_CONFIG") and not os.access(path.parent, os.X_OK):
+            return {}  # another user's home, where `su` and `sudo` may leave HOME
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:  # no TOML, or no UTF-8
         raise UsageError(f"{path}: {error}") from None

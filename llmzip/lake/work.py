@@ -110,14 +110,13 @@ def _fetched(url: str) -> str:
     """A model file from a store, once for a machine."""
     import hashlib
 
-    import platformdirs
-
     from llmzip import atomic
+    from llmzip.model.places import cache_folder
 
     fs, path = store(url)
     with told(url):
         mark = hashlib.blake2b(f"{url} {fs.ukey(path)}".encode(), digest_size=10).hexdigest()
-        folder = platformdirs.user_cache_path("llmzip") / "lake"
+        folder = cache_folder() / "lake"
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{Path(path).stem}-{mark}.gguf"
         if not target.exists():

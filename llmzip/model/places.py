@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from llmzip import atomic
+
+_NOWHERE = Path(os.devnull)
+"""In place of the platform's folders for a user without a home: nothing is in it, and nothing can be put there."""
 
 
 def cache_folder() -> Path:
     """Where expanded weights are kept (`LLMZIP_CACHE` overrides the platform's cache folder)."""
     from platformdirs import user_cache_path
 
-    override = os.environ.get("LLMZIP_CACHE")
-    return Path(override) if override else user_cache_path("llmzip")
+    return _named("LLMZIP_CACHE") or _of_user(user_cache_path)
 
 
 def data_folder() -> Path:
     """Where the list of the user's models is kept (`LLMZIP_DATA` overrides the platform's data folder)."""
     from platformdirs import user_data_path
 
-    override = os.environ.get("LLMZIP_DATA")
-    return Path(override) if override else user_data_path("llmzip")
+    return _named("LLMZIP_DATA") or _of_user(user_data_path)
 
 
 def config_file() -> Path:
     """The user's settings (`LLMZIP_CONFIG` overrides `config.toml` in the platform's folder of settings)."""
     from platformdirs import user_config_path
 
-    override = os.environ.get("LLMZIP_CONFIG")
-    return Path(override) if override else user_config_path("llmzip") / "config.toml"
+    return _named("LLMZIP_CONFIG") or _of_user(user_config_path) / "config.toml"
+
+
+def _named(variable: str) -> Path | None:
+    path = os.environ.get(variable)
+    return Path(path) if path else None
+
+
+def _of_user(folder: Callable[[str], Path]) -> Path:
+    try:
+        found = folder("llmzip")
+    except RuntimeError:
+        return _NOWHERE / "llmzip"
+    # Where there is no home, some versions leave the ~ as it is.
+    return found if found.is_absolute() else _NOWHERE / "llmzip"
 
 
 def store_json(target: Path, document: Any) -> None:

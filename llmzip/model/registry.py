@@ -37,7 +37,7 @@ def entries() -> dict[str, Entry]:
     file = registry_file()
     try:
         content = file.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise LlmzipError(f"cannot read the list of models {file}: {error.strerror}") from None
