@@ -144,6 +144,13 @@ def test_the_file_system_shows_originals(table, tmp_path):
     with files.open(f"{tmp_path}/deep/er/a.llmz", "w") as file:
         file.write("text")
     assert files.cat(f"{tmp_path}/deep/er/a.llmz") == b"text" and files.exists(f"{tmp_path}/deep")
+    files.copy(f"{tmp_path}/deep/er/a.llmz", f"{tmp_path}/deep/b.llmz")
+    files.copy(f"llmz://{tmp_path}/deep/b.llmz", f"llmz://{tmp_path}/deep/plain")
+    files.mv(f"{tmp_path}/deep/plain", f"{tmp_path}/deep/c.llmz")
+    assert files.cat(f"{tmp_path}/deep/b.llmz") == files.cat(f"{tmp_path}/deep/c.llmz") == b"text"
+    assert not files.exists(f"{tmp_path}/deep/plain")
+    (tmp_path / "deep/damaged.llmz").write_bytes(b"no archive")
+    assert files.exists(f"{tmp_path}/deep/damaged.llmz") and files.size(f"{tmp_path}/deep/damaged.llmz") is None
     files.rm(f"{tmp_path}/deep", recursive=True)
     assert not files.exists(f"{tmp_path}/deep")
     with pytest.raises(FileNotFoundError):

@@ -6,12 +6,15 @@ no such place: importing this module registers it.
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from typing import Any, BinaryIO
 
 import fsspec
 from fsspec.compression import register_compression
 from fsspec.implementations.chained import ChainedFileSystem
 
+from llmzip.errors import CorruptError
 from llmzip.files.blocks import original_length
 from llmzip.files.file import LlmzipFile
 
@@ -39,7 +42,7 @@ class LlmzFileSystem(ChainedFileSystem):
     `Settings`, as level and model.
 
     `info` reads the index of a compressed file for the length of the original; listings leave sizes of compressed files out, as does `info` for
-    messages in the short form, which have none.
+    messages in the short form, which have no index, and for damaged files.
     """
 
     protocol = "llmz"
@@ -68,8 +71,11 @@ class LlmzFileSystem(ChainedFileSystem):
     def info(self, path: str, **options: Any) -> Any:
         found = self.fs.info(self._strip_protocol(path), **options)
         if _compressed(found):
-            with self.fs.open(found["name"], "rb") as file:
-                found = {**found, "size": original_length(file)}
+            size = None
+            # What is damaged is there all the same; who reads it is told.
+            with contextlib.suppress(CorruptError), self.fs.open(found["name"], "rb") as file:
+                size = original_length(file)
+            found = {**found, "size": size}
         return found
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
@@ -77,6 +83,15 @@ class LlmzFileSystem(ChainedFileSystem):
         if not detail:
             return [each["name"] for each in found]
         return [{**each, "size": None} if _compressed(each) else each for each in found]
+
+    def cp_file(self, path1: str, path2: str, **options: Any) -> None:
+        """Copy a file below, coded anew where only one of the names is that of a compressed one."""
+        first, second = self._strip_protocol(path1), self._strip_protocol(path2)
+        if first.endswith(SUFFIX) == second.endswith(SUFFIX):
+            self.fs.cp_file(first, second, **options)
+            return
+        with self.open(first, "rb") as source, self.open(second, "wb") as sink:
+            shutil.copyfileobj(source, sink)
 
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
         """Remove files below, with `recursive` directories too."""
