@@ -257,6 +257,14 @@ def test_what_a_corpus_is(corpus: Path, tmp_path: Path) -> None:
     assert names("/big.log") == ["big.log"] and len(names("", "/*.txt")) == len(names(""))
 
 
+def test_links_are_passed_over_and_counted(client, corpus: Path, tmp_path: Path) -> None:
+    (corpus / "link").symlink_to("big.log")
+    (corpus / "around").symlink_to(".")
+    os.mkfifo(corpus / "pipe")
+    totals = compress(Corpus(str(corpus)), str(tmp_path / "packed"), client=client, **SMALL)
+    assert (totals.files, totals.skipped, totals.failures) == (14, 3, [])
+
+
 def test_what_stores_say_is_one_line() -> None:
     for error in (PermissionError("Access Denied"), FileNotFoundError("no\nsuch")):
         with pytest.raises(LlmzipError, match=r"^s3://bucket/x: ") as caught:

@@ -123,7 +123,7 @@ _estimating = apply(
 )
 
 
-@click.group(cls=Commands)
+@click.group(cls=Commands, no_args_is_help=False)
 def lake() -> None:
     """Compress, restore, verify or measure whole corpora: files, folders and patterns on any store of fsspec, by a Dask cluster.
 

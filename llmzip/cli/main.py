@@ -155,7 +155,8 @@ def _outcome(arguments: list[str], debug: bool) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.UsageError as error:
-        run.notice(printable(" ".join(error.format_message().split())) + " (see llmzip --help)")
+        path = error.ctx.command_path.strip() if error.ctx else "llmzip"
+        run.notice(printable(" ".join(error.format_message().split())) + f" (see {path} --help)")
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 128 + signal.SIGINT

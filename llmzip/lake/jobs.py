@@ -33,7 +33,7 @@ Heard = Callable[["Totals"], None]
 @dataclass
 class Totals:
     """What a run did. original, compressed: bytes; characters: of the originals that are UTF-8; known: files that were done
-    before; skipped: files that such work does not concern; expected: bytes of all files that were to be done; dashboard: address of
+    before; skipped: files that such work does not concern, links and the like; expected: bytes of all files that were to be done; dashboard: address of
     Dask's own pages while it works, empty where there are none."""
 
     files: int = 0
@@ -230,7 +230,7 @@ class _Job:
     def _items(self, corpus: Corpus) -> Iterator[Item]:
         """What is to be done, without what is; found as it is asked for, where no two files can get one name."""
         way = self._way
-        items: Iterable[Item] = self._concerned(corpus.entries())
+        items: Iterable[Item] = self._concerned(corpus.entries(self._passed))
         if way.target and (len(corpus.urls) > 1 or folds_case(way.target, way.writing)):
             items = list(items)
             refuse_twins((item.target for item in items), folds_case(way.target, way.writing))
@@ -242,6 +242,9 @@ class _Job:
             else:
                 self.totals.expected += max(0, item.entry.size)
                 yield item
+
+    def _passed(self) -> None:
+        self.totals.skipped += 1
 
     def _concerned(self, entries: Iterable[Entry]) -> Iterator[Item]:
         """The files that such work is about, with the names of their outputs."""

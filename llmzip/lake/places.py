@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,14 +47,14 @@ class Corpus:
         object.__setattr__(self, "urls", urls)
         object.__setattr__(self, "options", tuple(sorted(options.items())))
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, passed: Callable[[], None] = lambda: None) -> Iterator[Entry]:
         """The files, each once, as they are found: folder by folder, so that nobody holds a list of all.
 
-        Raises `LlmzipError` for what is not there.
+        passed: is called for what is neither a file nor a folder, like symbolic links and pipes. Raises `LlmzipError` for what is not there.
         """
         seen: set[str] = set()
         for url in self.urls:
-            for entry in _found(url, dict(self.options)):
+            for entry in _found(url, dict(self.options), passed):
                 if len(self.urls) > 1:
                     if entry.url in seen:
                         continue
@@ -85,14 +85,18 @@ def _url(fs: AbstractFileSystem, path: str) -> str:
     return path if _is_local(fs) else str(fs.unstrip_protocol(path))
 
 
-def _found(url: str, options: dict[str, Any]) -> Iterator[Entry]:
+def _found(url: str, options: dict[str, Any], passed: Callable[[], None]) -> Iterator[Entry]:
     fs, path = store(url, options)
     count = 0
     with told(url):
         for name, root, info in _listed(fs, path):
-            if info.get("type", "file") == "file" and HIDDEN not in name.split("/"):
+            if HIDDEN in name.split("/"):
+                continue
+            if info.get("type", "file") == "file":
                 count += 1
                 yield _entry(fs, name, root, info)
+            elif info["type"] != "directory":
+                passed()
     if not count and is_pattern(path):
         raise LlmzipError(f"{url}: no file matches")
 
