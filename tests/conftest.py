@@ -24,6 +24,7 @@ settings.load_profile("default")
 
 _cache = tempfile.TemporaryDirectory(prefix="llmzip-tests-")
 os.environ["LLMZIP_CACHE"] = _cache.name  # subprocesses inherit it
+os.environ["LLMZIP_DATA"] = os.path.join(_cache.name, "data")  # not the user's own list of models
 os.environ["LLMZIP_CONFIG"] = os.devnull
 os.environ.pop("LLMZIP_OPTS", None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -187,6 +188,21 @@ def test_grep_refuses(tool: Any, arguments: list[str]) -> None:
 
 
 # -- diff ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["grep -H harbour", "diff plain"])
+def test_names_are_safe_on_a_terminal_and_true_in_a_pipe(tool: Any, command: str) -> None:
+    name = "a\x1b[31m\nb"
+    Path(name).write_bytes(b"the harbour\n")
+    run = [sys.executable, "-m", "llmzip", *command.split(), name]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert name.encode() in subprocess.run(run, stdout=subprocess.PIPE, timeout=LIMIT, env=environment).stdout
+    master, slave = pty.openpty()
+    with open(master, "rb", buffering=0) as shown:
+        subprocess.run(run, stdout=slave, timeout=LIMIT, env=environment)
+        os.close(slave)
+        words = shown.read(1 << 16)
+    assert b"\x1b" not in words and b"a\\x1b[31m\\nb" in words
 
 
 def test_diff(tool: Any) -> None:

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import click
 
+from llmzip.cli.files import on_output
 from llmzip.cli.options import PATH, Options, apply, context_option, messages_options, model_options
 from llmzip.cli.originals import Original
 from llmzip.cli.program import DIFF_CODES, SETTINGS
@@ -91,7 +92,7 @@ def _as_file(source: Original, stack: ExitStack) -> int:
 def _compare(flags: list[str], names: list[str], descriptors: list[int]) -> int:
     for descriptor in descriptors:
         os.lseek(descriptor, 0, os.SEEK_SET)
-    labels = [word for name in names for word in ("--label", name)]
+    labels = [word for name in names for word in ("--label", on_output(name))]
     files = [f"/dev/fd/{descriptor}" for descriptor in descriptors]
     try:
         if sys.stdout is None:

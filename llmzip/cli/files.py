@@ -11,6 +11,7 @@ import errno
 import io
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -299,6 +300,11 @@ def _refuse_same(source: Input, status: os.stat_result) -> None:
 def printable(path: str | Path) -> str:
     """A file name that is safe in one line on a terminal: control characters and undecodable bytes are escaped."""
     return "".join(c if c.isprintable() else _escaped(c) for c in os.fspath(path))
+
+
+def on_output(name: str) -> str:
+    """A name in what another program writes to standard output: as it is for programs, safe for terminals."""
+    return printable(name) if sys.stdout and sys.stdout.isatty() else name
 
 
 def _escaped(character: str) -> str:

@@ -9,6 +9,7 @@ from typing import IO, Any
 
 import click
 
+from llmzip.cli.files import on_output
 from llmzip.cli.options import PATH, Options, apply, context_option, model_options, version_option
 from llmzip.cli.originals import Original
 from llmzip.cli.program import SEARCH_CODES, SETTINGS
@@ -89,7 +90,7 @@ def run(words: tuple[str, ...], parameters: dict[str, Any]) -> int:
             return
         with Original(path, lambda: session.codec, plain=True) as source:
             try:
-                found |= _search([*command, f"--label={_STDIN if path is None else path}"], source)
+                found |= _search([*command, f"--label={_STDIN if path is None else on_output(path)}"], source)
             except BrokenPipeError:
                 session.writing_stdout = True  # whoever reads has gone: nothing more is wanted
                 raise
