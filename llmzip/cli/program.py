@@ -18,7 +18,7 @@ Exit status:
   0 done; 1 error; 2 wrong usage; 3 input corrupt or truncated;
   4 model or context not found, or not the one that the file needs;
   5 this machine's arithmetic cannot decode the file;
-  130 interrupted; 143 terminated.
+  129, 130, 143 ended by SIGHUP, Ctrl-C, SIGTERM.
 After an error the other files are still done; the status is the first error's."""
 
 SEARCH_CODES = (
