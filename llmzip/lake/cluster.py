@@ -31,7 +31,9 @@ class Cluster:
             import distributed
         except ImportError:
             raise LlmzipError("the lake needs Dask: pip install 'llmzip[dask]'") from None
-        for name in _LOUD:  # what matters of that, we say ourselves
+        # What matters of that, we say ourselves. Some of those below have levels of their own.
+        below = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _LOUD]
+        for name in (*_LOUD, *below):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._distributed, self._address, self._given = distributed, scheduler, client
         self._local: Any = None
@@ -55,11 +57,10 @@ class Cluster:
     @property
     def dashboard(self) -> str:
         """Address of Dask's own pages; empty where there are none."""
-        if self._local is not None:
-            try:
-                import bokeh  # noqa: F401
-            except ImportError:
-                return ""
+        try:
+            import bokeh  # noqa: F401
+        except ImportError:
+            return ""
         return str(self.client.dashboard_link or "")
 
     def threads(self) -> int:
