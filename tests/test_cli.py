@@ -17,7 +17,7 @@ import click
 import pytest
 from cli_standin import StandIn
 
-from llmzip.cli import files, main, run
+from llmzip.cli import files, limits, main, run
 from llmzip.cli.options import Options, parse_size
 from llmzip.errors import UsageError
 
@@ -407,6 +407,22 @@ def test_very_deep_folders(tool: Tool) -> None:
         os.fchdir(here)
         os.close(here)
         subprocess.run(["rm", "-rf", "deep"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"), [(None, "no more threads: raise `ulimit -u`"), (1 << 30, "`ulimit -v` allows")]
+)
+def test_threads_that_cannot_be_started(
+    tool: Tool, monkeypatch: pytest.MonkeyPatch, limit: int | None, words: str
+) -> None:
+    """For want of address space, or of the number of threads that a user or a container may have."""
+
+    def refused() -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(limits, "address_space", lambda: limit)
+    tool.during = refused
+    tool.fails(1, words, "a")
 
 
 def test_vanishing_input(tool: Tool) -> None:

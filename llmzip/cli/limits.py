@@ -13,7 +13,8 @@ from types import ModuleType
 from llmzip.model.threads import address_space
 
 _NEEDS = {"numpy": 80 << 20, "llama_cpp": 64 << 20}  # bytes that it takes to load them
-_NO_ROOM = ("failed to map segment", "annot allocate memory", "Resource temporarily unavailable")
+_NO_THREAD = "can't start new thread"
+_NO_ROOM = (_NO_THREAD, "failed to map segment", "annot allocate memory", "Resource temporarily unavailable")
 
 
 class _Watch:
@@ -50,6 +51,11 @@ def out_of_memory(error: BaseException) -> bool:
         return True
     loading = isinstance(error, ImportError | RuntimeError | OSError)
     return loading and address_space() is not None and any(words in str(error) for words in _NO_ROOM)
+
+
+def out_of_threads(error: BaseException) -> bool:
+    """Whether an error means that no more threads may be started."""
+    return isinstance(error, RuntimeError) and str(error) == _NO_THREAD
 
 
 def advice() -> str:

@@ -350,6 +350,8 @@ def explain(error: BaseException) -> str:
         text = ""
     elif limits.out_of_memory(error):
         text = limits.advice()
+    elif limits.out_of_threads(error):
+        text = "the system allows no more threads: raise `ulimit -u`, or what the container may have, or end other programs"
     elif isinstance(error, OSError) and error.errno is not None:
         text = os.strerror(error.errno)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
