@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from llmzip.codec.context import Named
 from llmzip.container.format import NO_MODEL, TAG_CONTEXT, TAG_PROBE, TAG_TABLE, Header
-from llmzip.errors import CorruptError
+from llmzip.errors import CorruptError, LlmzipWarning
 from llmzip.model.base import Window
 
 if TYPE_CHECKING:
@@ -77,6 +78,16 @@ class Agreement:
             model=self.identity,
             extras=extras,
         )
+
+
+def tell_exact(name: str, *, asked: bool) -> None:
+    """Say that new files by a model are for a kind of machine, unless that was asked for."""
+    if not asked:
+        message = (
+            f"{name} is used in exact mode: its files open where the same build of llama.cpp runs on the same kind of processor, and "
+            "nowhere else; --portable makes others, where the model suits it"
+        )
+        warnings.warn(message, LlmzipWarning, stacklevel=2)
 
 
 def require_known(header: Header) -> None:

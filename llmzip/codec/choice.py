@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llmzip.codec.agreement import PORTABLE_TOLERANCE, Agreement, Coding, coding_of
+from llmzip.codec.agreement import PORTABLE_TOLERANCE, Agreement, Coding, coding_of, tell_exact
 from llmzip.codec.context import MOST_KEPT, Context, Named
 from llmzip.codec.pipeline import BlockPipeline
 from llmzip.codec.settings import Settings
@@ -162,6 +162,7 @@ class ModelChoice:
         coding = replace(self._portable(model.window, model.trained), table=table)
         if model.exact:
             held.made = held.made or arithmetic.probe(held.session)
+            tell_exact(model.name, asked=bool(settings.exact or settings.loaded))
             return Agreement(model.identity, replace(coding, tolerance=0, probe=held.made), extras)
         if model.identity == embedded.IDENTITY:
             return Agreement(model.identity, coding, extras)
@@ -325,8 +326,7 @@ class ModelChoice:
 
     def _context_for(self, named: Named) -> Context:
         """The context that a file needs. Raises ContextError."""
-        context = self.context
-        if context is None:
+        if (context := self.context) is None:
             raise ContextError(f"made with a context ({named}): give that text with --context FILE")
         context.require(named)
         return context
