@@ -9,6 +9,7 @@ from typing import BinaryIO
 from llmzip.codec.codec import Codec
 from llmzip.container import BlockPlace, MemberEntry, read_places
 from llmzip.container.format import is_short
+from llmzip.errors import CorruptError
 
 KEPT = 4
 """Blocks that stay decoded; each holds 4 MiB (levels 7 to 9: 16 MiB) unless it was made otherwise."""
@@ -19,9 +20,20 @@ def original_length(file: BinaryIO) -> int | None:
 
     Raises CorruptError, OSError.
     """
-    if is_short(file.read(1)):
-        return None
-    return sum(member.footer.original for member in read_places(file))
+    try:
+        return sum(member.footer.original for member in read_places(file))
+    except CorruptError:
+        if _is_message(file):
+            return None
+        raise
+
+
+def _is_message(file: BinaryIO) -> bool:
+    """Whether a seekable file, which is no member, holds a message in the short form; it is at its start afterwards."""
+    file.seek(0)
+    found = is_short(file.read(1))
+    file.seek(0)
+    return found
 
 
 class Blocks:
@@ -38,13 +50,15 @@ class Blocks:
         self._entries: list[tuple[MemberEntry[BlockPlace], int]] = []
         self._decoded: OrderedDict[int, bytes] = OrderedDict()
         self.length = 0
-        file.seek(0)
-        if is_short(file.read(1)):
-            file.seek(0)
+        try:
+            members = read_places(file)
+        except CorruptError:
+            if not _is_message(file):
+                raise
             self._starts, self._decoded[0] = [0], b"".join(codec.decoded(file))
             self.length = len(self._decoded[0])
             return
-        for member in read_places(file):
+        for member in members:
             for number, block in enumerate(member.blocks):
                 self._starts.append(self.length)
                 self._entries.append((member, number))
