@@ -149,6 +149,11 @@ def test_the_file_system_shows_originals(table, tmp_path):
     files.mv(f"{tmp_path}/deep/plain", f"{tmp_path}/deep/c.llmz")
     assert files.cat(f"{tmp_path}/deep/b.llmz") == files.cat(f"{tmp_path}/deep/c.llmz") == b"text"
     assert not files.exists(f"{tmp_path}/deep/plain")
+    with llmzip.open(tmp_path / "deep/short.llmz", "wb", level=1, short=True) as file:
+        file.write(b"a message")
+    with pytest.raises(llmzip.UsageError, match="nothing can be appended"):
+        files.open(f"{tmp_path}/deep/short.llmz", "ab")
+    assert files.cat(f"{tmp_path}/deep/short.llmz") == b"a message"
     (tmp_path / "deep/damaged.llmz").write_bytes(b"no archive")
     assert files.exists(f"{tmp_path}/deep/damaged.llmz") and files.size(f"{tmp_path}/deep/damaged.llmz") is None
     files.rm(f"{tmp_path}/deep", recursive=True)

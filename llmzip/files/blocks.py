@@ -23,13 +23,13 @@ def original_length(file: BinaryIO) -> int | None:
     try:
         return sum(member.footer.original for member in read_places(file))
     except CorruptError:
-        if _is_message(file):
+        if is_message(file):
             return None
         raise
 
 
-def _is_message(file: BinaryIO) -> bool:
-    """Whether a seekable file, which is no member, holds a message in the short form; it is at its start afterwards."""
+def is_message(file: BinaryIO) -> bool:
+    """Whether a seekable file holds a message in the short form; it is at its start afterwards."""
     file.seek(0)
     found = is_short(file.read(1))
     file.seek(0)
@@ -53,7 +53,7 @@ class Blocks:
         try:
             members = read_places(file)
         except CorruptError:
-            if not _is_message(file):
+            if not is_message(file):
                 raise
             self._starts, self._decoded[0] = [0], b"".join(codec.decoded(file))
             self.length = len(self._decoded[0])

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast, overload
 
 from llmzip.codec.codec import Codec
 from llmzip.container import write_all
-from llmzip.container.format import is_short
 from llmzip.container.streams import PIECE
 from llmzip.errors import UsageError
+from llmzip.files.blocks import is_message
 from llmzip.files.incremental import Compressor, codec_of
 from llmzip.files.original import OriginalStream
 from llmzip.model.base import LanguageModel
@@ -243,8 +243,13 @@ def _refuse_short(file: File, codec: Codec) -> None:
         raise UsageError("nothing is appended in the short form: write a file of its own, or leave out short")
     if isinstance(file, str | bytes | os.PathLike) and os.path.isfile(file):
         with builtins.open(file, "rb") as there:
-            if is_short(there.read(1)):
-                raise UsageError("the file holds a message in the short form, to which nothing can be appended")
+            refuse_message(there)
+
+
+def refuse_message(file: BinaryIO) -> None:
+    """Raises UsageError where a file that is to be appended to, open for reading, holds a message in the short form."""
+    if is_message(file):
+        raise UsageError("the file holds a message in the short form, to which nothing can be appended")
 
 
 @overload

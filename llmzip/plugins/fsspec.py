@@ -16,7 +16,7 @@ from fsspec.implementations.chained import ChainedFileSystem
 
 from llmzip.errors import CorruptError
 from llmzip.files.blocks import original_length
-from llmzip.files.file import LlmzipFile
+from llmzip.files.file import LlmzipFile, refuse_message
 
 SUFFIX = ".llmz"
 
@@ -65,6 +65,9 @@ class LlmzFileSystem(ChainedFileSystem):
         return path.removeprefix("llmz://")
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        if "a" in mode and path.endswith(SUFFIX) and self.fs.exists(path):
+            with self.fs.open(path, "rb") as there:
+                refuse_message(there)
         below = self.fs.open(path, mode)
         return _Owning(below, mode, **self._options) if path.endswith(SUFFIX) else below
 
