@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from llmzip import atomic
+from llmzip.errors import ModelError
 from llmzip.model import expansion
 
 
@@ -112,6 +113,24 @@ def test_expansion_sweeps_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(expansion, "expand", lambda source, target: target.write_bytes(b"expanded"))
     made = expansion._expand_into(tmp_path, tmp_path / "source", "stem-")
     assert os.listdir(tmp_path) == [made.name] and made.read_bytes() == b"expanded" and not path.exists()
+
+
+def test_no_room_to_expand_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """llama.cpp has no better words for it than iostream error. Errors of who uses the expansion stay what they are."""
+
+    def full(source: Path, target: Path) -> None:
+        raise ModelError("iostream error")
+
+    monkeypatch.setenv("LLMZIP_CACHE", str(tmp_path))
+    with monkeypatch.context() as patch, pytest.raises(ModelError, match="no room to expand.*set LLMZIP_CACHE"):
+        patch.setattr(expansion, "expand", full)
+        with expansion.expanded(tmp_path / "source", bytes(8)):
+            raise AssertionError
+    monkeypatch.setenv("LLMZIP_CACHE", "/dev/null/cache")
+    monkeypatch.setattr(expansion, "expand", lambda source, target: target.write_bytes(b"expanded"))
+    for error in (OSError("of others"), ModelError("of others")):
+        with pytest.raises(type(error), match="^of others$"), expansion.expanded(tmp_path / "source", bytes(8)):
+            raise error
 
 
 def test_a_folder_that_can_be_written_and_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

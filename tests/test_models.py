@@ -235,7 +235,14 @@ def test_the_built_in_model_keeps_its_name(tiny, capsys):
 
 def test_a_damaged_list_is_named(tiny):
     registry.registry_file().parent.mkdir(parents=True)
-    for content in ("{", "[]", '{"version": 1}', '{"version": 1, "models": {"x": {}}}'):
+    for content in (
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"version": 1}',
+        '{"version": 1, "models": {"x": {}}}',
+        '{"version": 1, "models": {"x": {"path": 5, "identity": "00"}}}',
+    ):
         registry.registry_file().write_text(content)
         with pytest.raises(LlmzipError, match="models.json"):
             registry.entries()
@@ -252,8 +259,9 @@ def test_hashing_is_remembered_but_not_blindly(tiny, monkeypatch, tmp_path):
         assert identity.model_facts(tiny) == first
     tiny_model(tiny, tokenizer="SPM", seed=3)
     assert identity.model_facts(tiny).identity != first.identity
-    (tmp_path / "cache" / "identities.json").write_text("garbage")
-    assert identity.model_facts(tiny).identity != first.identity
+    for garbage in ("garbage", "[" * 100_000):
+        (tmp_path / "cache" / "identities.json").write_text(garbage)
+        assert identity.model_facts(tiny).identity != first.identity
 
 
 # -- the hub ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from llmzip import atomic
@@ -68,12 +68,14 @@ def expanded(source: Path, identity: bytes, check: Callable[[], None] = lambda: 
     except (OSError, ModelError) as first:
         # llama.cpp says no more than "failed" when a disk is full, so a ModelError is given a second try as well.
         check()
-        try:
-            with tempfile.TemporaryDirectory(prefix="llmzip-") as folder:
-                yield _find_or_make(Path(folder), source, identity, check)
-        except OSError as error:
-            raise ModelError(
-                f"no room to expand the model to F32: {error} (cache: {first}); set LLMZIP_CACHE"
-            ) from None
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="llmzip-"))
+                path = _find_or_make(Path(folder), source, identity, check)
+            except (OSError, ModelError) as error:
+                raise ModelError(
+                    f"no room to expand the model to F32: {error} (cache: {first}); set LLMZIP_CACHE"
+                ) from None
+            yield path
         return
     yield path

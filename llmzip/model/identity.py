@@ -171,7 +171,7 @@ def _memory_file() -> Path:
 def _recall() -> dict[str, Any]:
     try:
         known = json.loads(_memory_file().read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) else {}
 

@@ -45,8 +45,11 @@ def entries() -> dict[str, Entry]:
         document = json.loads(content)
         if document["version"] != _VERSION:
             raise LlmzipError(f"the list of models {file} was written by a newer llmzip; update this one")
-        return {name: Entry(name, **fields) for name, fields in document["models"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        found = {name: Entry(name, **fields) for name, fields in document["models"].items()}
+        if not all(isinstance(value, str) for entry in found.values() for value in vars(entry).values()):
+            raise ValueError
+        return found
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise LlmzipError(f"the list of models {file} is damaged; remove it and add the models again") from None
 
 
