@@ -21,7 +21,7 @@ import pytest
 
 from llmzip import Codec
 from llmzip.errors import LlmzipError
-from llmzip.lake import Corpus, compress, decompress, verify
+from llmzip.lake import Corpus, cluster, compress, decompress, verify
 from llmzip.lake.places import HIDDEN
 
 distributed = pytest.importorskip("distributed")
@@ -265,3 +265,10 @@ def test_a_worker_whose_disk_is_full(s3, bucket) -> None:
             assert totals.files == 1 and len(totals.failures) == 1
             assert "large.bin" in totals.failures[0].source and "large" in totals.failures[0].reason.lower()
     assert [name for name in fs.find("lake/twice") if HIDDEN not in name] == ["lake/twice/small.txt.llmz"]
+
+
+def test_workers_of_this_machine_do_not_hear_the_terminal() -> None:
+    """Ctrl-C is told to all processes of a terminal: they would print what they were at."""
+    with cluster.cluster(None, 1, None) as held:
+        (heard,) = held.client.run(lambda: signal.getsignal(signal.SIGINT)).values()
+    assert heard == signal.SIG_IGN and signal.getsignal(signal.SIGINT) != signal.SIG_IGN

@@ -17,6 +17,13 @@ Done = Callable[[int, str, BaseException | None], bool]
 """Told, by the calling thread, the number of a file (from 0), its name and its error or None as it ends; nothing new is begun
 after it answers False."""
 
+_left: list[Future[None]] = []
+
+
+def stuck() -> bool:
+    """Whether actions that were stopped wait for a pipe, and would not let the interpreter end."""
+    return not all(future.done() for future in _left)
+
 
 def processes(options: Options) -> int:
     """Worker processes for these options: no more than threads in all, and one where memory is limited."""
@@ -73,7 +80,7 @@ def side_by_side(
             settle()
     except BaseException:
         stop()
-        wait(running, _PATIENCE)
+        _left.extend(wait(running, _PATIENCE).not_done)
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from llmzip.cli import limits, run, signals
+from llmzip.cli import jobs, limits, run, signals
 from llmzip.cli.files import printable, remove_leftovers
 from llmzip.cli.options import filter_options, version_option
 from llmzip.cli.program import BARE, EXIT_CODES, SETTINGS, Program
@@ -168,7 +168,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point of the command; ends the process with the exit code."""
     _occupy_standard_descriptors()
     limits.watch()
-    ended: int | None = None
     try:
         try:
             signals.raise_on_signals()
@@ -180,7 +179,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except signals.Terminated as stop:
         signals.no_more()
         remove_leftovers()  # a signal may have come while that was done
-        code = ended = 128 + stop.number
+        code = 128 + stop.number
     signals.end_at_once()
     try:
         sys.stdout.flush()
@@ -188,8 +187,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         # The reader has gone or the disk is full; the interpreter must not complain about it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = code or 1
-    if ended:
-        end_process(ended)  # a thread that waits for a pipe would not let the interpreter end
+    if jobs.stuck():
+        end_process(code)
     sys.exit(code)
 
 

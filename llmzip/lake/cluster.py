@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from llmzip.errors import LlmzipError
@@ -45,6 +46,8 @@ class Cluster:
                 silence_logs=50,
             )
         self.client: Client = client or self._connect(_FIRST)
+        if self._local:
+            self.client.run(_deaf, on_error="ignore")
 
     def _connect(self, seconds: float) -> Client:
         try:
@@ -112,6 +115,12 @@ class Cluster:
             self.client.close(timeout=5)
         if self._local is not None:
             self._local.close(timeout=5)
+
+
+def _deaf() -> None:
+    """Ctrl-C is not for this process: a terminal tells it to all of them, and the first one decides."""
+    with suppress(ValueError):  # a worker that is a thread of another process
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _answer(way: Way) -> str:
