@@ -3,6 +3,7 @@
 import base64
 import io
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -290,6 +291,15 @@ def test_text_command(capfdbinary):
     for wrong in ("zzz", "é", "f", ""):
         assert main._execute(["text", "-d", wrong]) == 3
         assert len(capfdbinary.readouterr().err.splitlines()) == 1
+
+
+def test_the_example_of_the_page_is_true(capfdbinary, corpora):
+    page = (corpora.parent / "docs" / "short.md").read_text()
+    sentence, characters = re.search(r'llmzip text "(.*)" +# prints (\S+)\n', page).groups()
+    assert main._execute(["text", sentence]) == 0
+    assert capfdbinary.readouterr().out.decode() == f"{characters}\n"
+    assert f"llmzip text -d '{characters}'" in page and main._execute(["text", "-d", characters]) == 0
+    assert capfdbinary.readouterr().out.decode() == sentence
 
 
 def test_text_command_in_a_pipe():
