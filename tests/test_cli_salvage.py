@@ -125,6 +125,15 @@ def test_test_of_joined_files_names_the_damaged_part_alone(
     )
 
 
+def test_what_is_appended_to_a_whole_file_is_no_certain_loss(
+    damaged: list[tuple[int, int]], capsys: pytest.CaptureFixture
+) -> None:
+    Path("longer.llmz").write_bytes(Path("sound.llmz").read_bytes() + b"junk\n")
+    assert main._execute(["test", "longer.llmz"]) == 3
+    (words,) = capsys.readouterr().err.splitlines()
+    assert "something was appended" in words and "may be lost" in words and "is lost" not in words
+
+
 def test_test_of_the_rest_decodes_nothing_twice(
     damaged: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

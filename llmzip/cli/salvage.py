@@ -77,7 +77,11 @@ def damage(gaps: list[Gap], before: str, behind: str) -> CorruptError:
     named = "; ".join(f"{_where(gap)}{_places(gap)}" for gap in gaps[:_SHOWN])
     more = f"; and {len(gaps) - _SHOWN} more gaps" if len(gaps) > _SHOWN else ""
     lost, unknown = sum(gap.lost or 0 for gap in gaps), any(gap.lost is None for gap in gaps)
-    length = f"{'at least ' * unknown}{lost} bytes" if lost or not unknown else "some"
+    if (
+        unknown and not lost
+    ):  # what was appended to a whole file is no loss, and not told from a member that is damaged all over
+        return CorruptError(f"{before}some of the original may be lost: {named}{more}{behind}")
+    length = f"{'at least ' * unknown}{lost} bytes"
     return CorruptError(f"{before}{length} of the original {'are' if lost else 'is'} lost: {named}{more}{behind}")
 
 
