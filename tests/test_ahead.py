@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from llmzip.codec.ahead import Ahead
+from llmzip.codec.ahead import Ahead, stuck
 
 
 def quiet(share: float) -> None:
@@ -70,6 +70,23 @@ def test_what_is_done_here_keeps_its_place():
     ahead.put(here, quiet, here=True)
     assert (ahead.take(), ahead.take()) == ("first", threading.main_thread())
     ahead.close()
+
+
+def test_native_code_is_not_waited_for_after_a_signal(monkeypatch):
+    monkeypatch.setattr("llmzip.codec.ahead._PATIENCE", 0.01)
+    ahead, going, end = Ahead(2), threading.Event(), threading.Event()
+    ahead.put(lambda report: going.set() or end.wait(60), quiet)
+    ahead.put(lambda report: end.wait(60), quiet)
+    assert going.wait(60)
+    with pytest.raises(KeyboardInterrupt):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            ahead.close()
+    assert stuck() and not end.is_set()
+    end.set()
+    while stuck():
+        pass
 
 
 def test_what_is_not_taken_is_given_up():

@@ -166,6 +166,20 @@ def test_signals_that_come_together(together: tuple[str, ...]) -> None:
     assert process.returncode in {128 + getattr(signal, name) for name in together} and words == b""
 
 
+def test_blocks_in_native_code_are_not_waited_for() -> None:
+    """It may take half a minute, and hears of no signal."""
+    work = """
+    from llmzip.codec.ahead import Ahead
+    ahead = Ahead(2)
+    try:
+        for _ in range(2): ahead.put(lambda report: time.sleep(1000), lambda share: None)
+        interrupted()
+    finally:
+        ahead.close()
+    """
+    assert ended(work) == (130, b"")
+
+
 def test_the_command_twice_in_one_process() -> None:
     work = """
     if not hasattr(main, "again"):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from llmzip.cli.options import Options
+from llmzip.codec import ahead
 from llmzip.model.threads import bounded, usable_cores
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ _left: list[Future[None]] = []
 
 
 def stuck() -> bool:
-    """Whether actions that were stopped wait for a pipe, and would not let the interpreter end."""
-    return not all(future.done() for future in _left)
+    """Whether what was stopped waits for a pipe or is in native code, and would not let the interpreter end."""
+    return ahead.stuck() or not all(future.done() for future in _left)
 
 
 def processes(options: Options) -> int:

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NoReturn, TypeVar
 
 from llmzip.model.threads import bounded, usable_cores
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Result = TypeVar("Result")
 Job = Callable[[Callable[[float], None]], Result]
 """What is done for a block; is given where to tell the share that is done."""
+
+_PATIENCE = 0.5  # seconds that jobs have to end after a signal: native code hears of none
+_left: list[Future[Any]] = []
 
 _FEW, _EACH = 2, 500 << 20  # blocks at once by default at least, and bytes that one takes with the network
 
 
 class _Stopped(Exception):
     """Nobody waits for this job any more."""
+
+
+def stuck() -> bool:
+    """Whether jobs that a signal has ended are in native code still, so that the interpreter would not end."""
+    return not all(future.done() for future in _left)
 
 
 def always() -> bool:
@@ -88,6 +97,7 @@ class Ahead(Generic[Result]):
         self._jobs: deque[Callable[[], Result]] = deque()
         self._first: tuple[Job[Result], Callable[[float], None]] | None = None  # the only job, not begun
         self._pool: ThreadPoolExecutor | None = None
+        self._begun: list[Future[Result]] = []
         self._unfinished, self._counting = 0, threading.Lock()
         self._stop = threading.Event()
 
@@ -121,10 +131,17 @@ class Ahead(Generic[Result]):
         return self._jobs.popleft()()
 
     def close(self) -> None:
-        """Give up what was not taken."""
+        """Give up what was not taken. After a signal what is in native code is not waited for."""
         self._stop.set()
         if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+            signal = isinstance(error := sys.exc_info()[1], BaseException) and not isinstance(
+                error, Exception | GeneratorExit
+            )
+            self._pool.shutdown(wait=not signal, cancel_futures=True)
+            if signal:
+                from concurrent.futures import wait
+
+                _left.extend(wait(self._begun, _PATIENCE).not_done)
         self._jobs.clear()
         self._first = None
 
@@ -149,7 +166,9 @@ class Ahead(Generic[Result]):
                 from concurrent.futures import ThreadPoolExecutor
 
                 self._pool = ThreadPoolExecutor(self.most, "block")
-            self._jobs.append(self._pool.submit(job, self._unless_stopped(report)).result)
+            future = self._pool.submit(job, self._unless_stopped(report))
+            self._begun = [*(each for each in self._begun if not each.done()), future]
+            self._jobs.append(future.result)
         except (
             RuntimeError
         ):  # the interpreter shuts down and has no more threads; files that are open are completed now

@@ -90,7 +90,7 @@ class BlockCoder:
             return coded
         if self._restores(coded.payload, data, network, report):
             return coded
-        return CodedBlock(*classic.smallest(data), verified=False)
+        return CodedBlock(*classic.smallest(data, lambda: report(0.0)), verified=False)
 
     def _smallest(self, data: bytes, network: Network, report: ShareDone, *, at_once: bool) -> CodedBlock:
         """The smallest of the model's and the classic codecs' work. at_once: whether there are cores for table and network at once."""
@@ -99,10 +99,10 @@ class BlockCoder:
         first = alone or network()
         context = first.context
         if policy.unpromising(data, by_zstd, first) and not (context and context.knows(data)):
-            return CodedBlock(*classic.smallest(data))
+            return CodedBlock(*classic.smallest(data, lambda: report(0.0)))
         text, crlf = first.tokens_of(data)
         if len(text.literals) > MAX_LITERALS:
-            return CodedBlock(*classic.smallest(data))
+            return CodedBlock(*classic.smallest(data, lambda: report(0.0)))
         payload = by_network = b""
         if alone is None:
             by_network = self._by_network(data, network, report)
@@ -118,7 +118,7 @@ class BlockCoder:
         if by_network and (not payload or len(by_network) < len(payload)):
             payload = by_network
         if not policy.beyond_classic(by_zstd, len(payload)):
-            kind, best = classic.smallest(data)
+            kind, best = classic.smallest(data, lambda: report(0.0))
             if len(best) < len(payload):
                 return CodedBlock(kind, best)
         return CodedBlock(BlockKind.MODEL, payload, BlockHead.unpack(payload, MAX_BLOCK)[0].tokens)

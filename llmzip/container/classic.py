@@ -6,6 +6,7 @@ The libraries are imported when first needed. Decoding stops at the declared len
 from __future__ import annotations
 
 import lzma
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from llmzip.container.format import BlockKind, Bytes
@@ -65,8 +66,11 @@ def quick_length(data: Bytes) -> int:
     return len(_zstd(9).compress(bytes(data)))
 
 
-def smallest(data: Bytes) -> tuple[BlockKind, bytes]:
-    """The kind that stores `data` in the fewest bytes, with its payload; among equals the one that decodes fastest."""
+def smallest(data: Bytes, between: Callable[[], None] = lambda: None) -> tuple[BlockKind, bytes]:
+    """The kind that stores `data` in the fewest bytes, with its payload; among equals the one that decodes fastest.
+
+    between: is called before each is tried, and may raise to give up.
+    """
     data = bytes(data)
     best = (BlockKind.RAW, data)
     # Random data would cost seconds a MiB to be refused by all three; what a quick pass cannot shrink at all, they
@@ -74,6 +78,7 @@ def smallest(data: Bytes) -> tuple[BlockKind, bytes]:
     if len(data) > _SMALL and len(_zstd(3).compress(data)) >= len(data):
         return best
     for kind in CLASSIC[1:]:
+        between()
         payload = encode(kind, data)
         if len(payload) < len(best[1]):
             best = (kind, payload)
