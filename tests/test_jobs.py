@@ -171,6 +171,34 @@ def test_workers_that_take_their_time_to_end_say_nothing() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+class _Deaf:
+    """A process in native code, and the clock by which it is waited for."""
+
+    def __init__(self) -> None:
+        self.now, self.killed = 100.0, 0
+
+    def terminate(self) -> None:
+        pass
+
+    def join(self, seconds: float | None = None) -> None:
+        self.now += seconds or 0.0
+
+    def is_alive(self) -> bool:
+        return True
+
+    def kill(self) -> None:
+        self.killed += 1
+
+
+def test_workers_that_hear_nothing_are_waited_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    deaf = _Deaf()
+    monkeypatch.setattr("llmzip.codec.crew.time.monotonic", lambda: deaf.now)
+    crew = Crew(0, _Strange)  # type: ignore[arg-type]
+    crew._workers = [SimpleNamespace(process=deaf)] * 16  # type: ignore[list-item]
+    crew.close()
+    assert deaf.killed == 16 and deaf.now == 102
+
+
 def test_processes_and_threads_are_bounded_together() -> None:
     cores = usable_cores()
     for jobs, threads in ((1, 0), (0, 0), (3, 1), (4096, 0), (2, 4096), (0, 1)):

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections import deque
@@ -131,8 +132,9 @@ class Crew:
             workers = list(self._workers)
         for worker in workers:
             worker.process.terminate()
+        end = time.monotonic() + _PATIENCE
         for worker in workers:
-            worker.process.join(_PATIENCE)
+            worker.process.join(max(0.0, end - time.monotonic()))
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
