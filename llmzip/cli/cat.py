@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from llmzip.cli.files import StandardOutput
-from llmzip.cli.options import PATH, Options, apply, context_option, messages_options, model_options
+from llmzip.cli.options import PATH, Options, apply, context_option, model_options, report_messages_options
 from llmzip.cli.originals import Original
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import Run
@@ -53,7 +53,7 @@ cat_options = apply(
         click.option("-f", "--force", is_flag=True, help="Pass on files that are not compressed."),
         *model_options,
         context_option,
-        *messages_options,
+        *report_messages_options,
     ]
 )
 

@@ -11,7 +11,7 @@ import click
 from llmzip.cli import measuring
 from llmzip.cli.distance import coder_options, collect, collect_each, collection_options, make_coder
 from llmzip.cli.files import printable
-from llmzip.cli.options import PATH, Options, apply, messages_options, progress_options
+from llmzip.cli.options import PATH, Options, apply, progress_options, report_messages_options
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import notice
 from llmzip.errors import UsageError
@@ -63,7 +63,7 @@ classify_options = apply(
         click.option("--seed", metavar="N", type=int, default=0, help="Seed of what is drawn at random (default: 0)."),
         *measuring.format_options,
         *progress_options,
-        *messages_options,
+        *report_messages_options,
     ]
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from llmzip.cli import measuring
-from llmzip.cli.options import Options, apply, coding_options, messages_options, model_options, progress_options
+from llmzip.cli.options import Options, apply, coding_options, model_options, progress_options, report_messages_options
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import make_codec, notice
 from llmzip.errors import LlmzipError, UsageError
@@ -24,7 +24,7 @@ compare_options = apply(
         *measuring.format_options,
         click.option("-f", "--force", is_flag=True, help="Take what does not look like text, too."),
         *progress_options,
-        *messages_options,
+        *report_messages_options,
     ]
 )
 

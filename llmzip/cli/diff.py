@@ -12,7 +12,7 @@ from typing import IO, Any
 import click
 
 from llmzip.cli.files import on_output
-from llmzip.cli.options import PATH, Options, apply, context_option, messages_options, model_options
+from llmzip.cli.options import PATH, Options, apply, context_option, model_options, report_messages_options
 from llmzip.cli.originals import Original
 from llmzip.cli.program import DIFF_CODES, SETTINGS
 from llmzip.cli.run import Run, name_of, report
@@ -43,7 +43,7 @@ diff_options = apply(
         ),
         *model_options,
         context_option,
-        *messages_options,
+        *report_messages_options,
     ]
 )
 

@@ -12,7 +12,15 @@ import click
 from llmzip import atomic
 from llmzip.cli import completing, measuring
 from llmzip.cli.files import Input, printable
-from llmzip.cli.options import PATH, Options, apply, is_default, messages_options, model_options, progress_options
+from llmzip.cli.options import (
+    PATH,
+    Options,
+    apply,
+    is_default,
+    model_options,
+    progress_options,
+    report_messages_options,
+)
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import codec_settings, name_of, notice, report
 from llmzip.codec.settings import SMALLEST_WINDOW
@@ -89,7 +97,7 @@ distance_options = apply(
         *measuring.format_options,
         click.option("-f", "--force", is_flag=True, help="Overwrite."),
         *progress_options,
-        *messages_options,
+        *report_messages_options,
     ]
 )
 

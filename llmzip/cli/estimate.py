@@ -15,9 +15,9 @@ from llmzip.cli.options import (
     apply,
     coding_options,
     context_option,
-    messages_options,
     model_options,
     progress_options,
+    report_messages_options,
 )
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import make_examiner
@@ -57,7 +57,7 @@ estimate_options = apply(
         click.option("--html", metavar="FILE", type=PATH, help="Write the text, coloured by its bits, as a web page."),
         measuring.force_option,
         *progress_options,
-        *messages_options,
+        *report_messages_options,
     ]
 )
 

@@ -12,7 +12,7 @@ import click
 
 from llmzip.cli import completing
 from llmzip.cli.files import printable
-from llmzip.cli.options import Decorator, apply, coding_options, is_default, messages_options, progress_options
+from llmzip.cli.options import Decorator, apply, coding_options, is_default, progress_options, report_messages_options
 from llmzip.cli.program import Commands
 from llmzip.cli.run import explain, notice
 from llmzip.codec.settings import DEFAULT_LEVEL, LAST_WITHOUT_NETWORK
@@ -84,9 +84,21 @@ _model = click.option(
     help="A model that every worker has, or the URL of a GGUF on a store.",
 )
 _compressing = apply(
-    [_sources, _target, _model, *coding_options, *_cluster_options, _force, _json, *progress_options, *messages_options]
+    [
+        _sources,
+        _target,
+        _model,
+        *coding_options,
+        *_cluster_options,
+        _force,
+        _json,
+        *progress_options,
+        *report_messages_options,
+    ]
 )
-_restoring = apply([_sources, _target, _model, *_cluster_options, _force, _json, *progress_options, *messages_options])
+_restoring = apply(
+    [_sources, _target, _model, *_cluster_options, _force, _json, *progress_options, *report_messages_options]
+)
 _verifying = apply(
     [
         _sources,
@@ -97,7 +109,7 @@ _verifying = apply(
         *_cluster_options,
         _json,
         *progress_options,
-        *messages_options,
+        *report_messages_options,
     ]
 )
 _estimating = apply(
@@ -118,7 +130,7 @@ _estimating = apply(
         *_cluster_options,
         _json,
         *progress_options,
-        *messages_options,
+        *report_messages_options,
     ]
 )
 

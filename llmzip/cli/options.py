@@ -145,12 +145,19 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
 version_option = click.option(
     "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
 )
-messages_options = [
-    click.option("-q", "--quiet", is_flag=True, help="No progress and no notices; errors are still printed."),
-    click.option("-v", "--verbose", is_flag=True, help="A summary line for each file."),
-    click.option("--debug", is_flag=True, help="Print a traceback when something fails."),
-    version_option,
-]
+
+
+def _messages(verbose: str) -> list[Decorator]:
+    return [
+        click.option("-q", "--quiet", is_flag=True, help="No progress and no notices; errors are still printed."),
+        click.option("-v", "--verbose", is_flag=True, help=verbose),
+        click.option("--debug", is_flag=True, help="Print a traceback when something fails."),
+        version_option,
+    ]
+
+
+messages_options = _messages("A summary line for each file.")
+report_messages_options = _messages("More notices.")
 progress_options = [
     click.option("--progress/--no-progress", default=True, help="Progress on a terminal (default: yes)."),
 ]

@@ -13,7 +13,7 @@ import click
 
 from llmzip.cli import measuring
 from llmzip.cli.files import Input, OutputFile
-from llmzip.cli.options import PATH, Options, apply, is_default, messages_options, model_options
+from llmzip.cli.options import PATH, Options, apply, is_default, model_options, report_messages_options
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import name_of, notice
 from llmzip.errors import CorruptError, LlmzipError, UsageError
@@ -57,7 +57,7 @@ prompt_options = apply(
         ),
         *measuring.format_options,
         click.option("-f", "--force", is_flag=True, help="Overwrite."),
-        *messages_options,
+        *report_messages_options,
     ]
 )
 

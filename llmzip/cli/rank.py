@@ -13,7 +13,7 @@ from llmzip import atomic
 from llmzip.cli import completing, measuring
 from llmzip.cli.by_date import TABLE, by_date_options
 from llmzip.cli.by_date import run as run_by_date
-from llmzip.cli.options import PATH, Options, apply, messages_options, model_options, progress_options
+from llmzip.cli.options import PATH, Options, apply, model_options, progress_options, report_messages_options
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import make_examiner, name_of
 from llmzip.cli.run import report as report_error
@@ -60,7 +60,7 @@ rank_options = apply(
         click.option("--plot", metavar="FILE", type=PATH, help="Draw a picture into FILE.png or FILE.svg."),
         measuring.force_option,
         *progress_options,
-        *messages_options,
+        *report_messages_options,
     ]
 )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmzip.cli.options import Options, apply, context_option, level_options, messages_options, model_options
+from llmzip.cli.options import Options, apply, context_option, level_options, model_options, report_messages_options
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import make_codec
 from llmzip.errors import CorruptError, LlmzipError
@@ -30,7 +30,7 @@ text_options = apply(
         *model_options,
         context_option,
         *level_options,
-        *messages_options,
+        *report_messages_options,
     ]
 )
 
