@@ -91,7 +91,7 @@ class _Bare(click.Command):
     """The form without a command, in whose usage there is no name of one."""
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_usage(ctx.command_path.strip(), " ".join(self.collect_usage_pieces(ctx)))
+        formatter.write_usage(ctx.command_path.strip() or "llmzip", " ".join(self.collect_usage_pieces(ctx)))
 
 
 @program.command(name=BARE, cls=_Bare, epilog=EXIT_CODES, context_settings=SETTINGS)
