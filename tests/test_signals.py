@@ -180,6 +180,18 @@ def test_blocks_in_native_code_are_not_waited_for() -> None:
     assert ended(work) == (130, b"")
 
 
+def test_a_block_in_native_code_is_not_waited_for() -> None:
+    """Not even where it is the only one."""
+    work = """
+    import hashlib, threading
+    from llmzip.container import classic
+    classic.encode = lambda kind, data: hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    classic.smallest(b"the harbour and the sea, " * 20_000)
+    """
+    assert ended(work) == (130, b"")
+
+
 def test_the_command_twice_in_one_process() -> None:
     work = """
     if not hasattr(main, "again"):

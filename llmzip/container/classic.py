@@ -6,7 +6,9 @@ The libraries are imported when first needed. Decoding stops at the declared len
 from __future__ import annotations
 
 import lzma
+import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from llmzip.container.format import BlockKind, Bytes
@@ -21,6 +23,7 @@ CLASSIC = (BlockKind.RAW, BlockKind.ZSTD, BlockKind.XZ, BlockKind.BROTLI)
 # format: a zstd frame needs no larger window than this. Brotli's is at most 16 MiB by its own rules.
 MAX_WINDOW_LOG = 26
 _SMALL = 4096
+_LONG = 1 << 18  # bytes from which on a codec takes long enough for a user to notice
 _SLOW_BROTLI = 8 << 20
 
 
@@ -79,10 +82,35 @@ def smallest(data: Bytes, between: Callable[[], None] = lambda: None) -> tuple[B
         return best
     for kind in CLASSIC[1:]:
         between()
-        payload = encode(kind, data)
+        payload = _interruptibly(partial(encode, kind, data)) if len(data) >= _LONG else encode(kind, data)
         if len(payload) < len(best[1]):
             best = (kind, payload)
     return best
+
+
+def _interruptibly(work: Callable[[], bytes]) -> bytes:
+    """What `work` gives, in another thread if this is the main one: there signals are heard between two steps of Python, and native code
+    that takes seconds is one step. After a signal it is left alone."""
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    made: list[bytes] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            made.append(work())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="classic", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter shuts down, or there may be no more threads
+        return work()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return made[0]
 
 
 def _dictionary(length: int) -> int:
