@@ -14,17 +14,17 @@ from llmzip.cli import completing, measuring
 from llmzip.cli.files import Input, printable
 from llmzip.cli.options import (
     PATH,
+    Decorator,
     Options,
     apply,
     is_default,
     model_options,
     progress_options,
     report_messages_options,
+    window_option,
 )
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import codec_settings, name_of, notice, report
-from llmzip.codec.settings import SMALLEST_WINDOW
-from llmzip.container.format import MAX_CONTEXT
 from llmzip.errors import LlmzipError, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ collection_options = [
         help='Columns of a table or JSON lines that make up a text (default: "text" or "sequence").',
     ),
 ]
-coder_options = [
+coder_options: list[Decorator] = [
     click.option(
         "--by",
         metavar="CODER",
@@ -52,13 +52,7 @@ coder_options = [
     ),
     *model_options,
     click.option("--mix/--no-mix", default=True, help="Let the coder learn from the texts, too (default: yes)."),
-    click.option(
-        "--ctx",
-        "window",
-        metavar="N",
-        type=click.IntRange(SMALLEST_WINDOW, MAX_CONTEXT),
-        help="Window of the model, in tokens (default: its own).",
-    ),
+    window_option("Window of the model, in tokens (default: its own)."),
     click.option(
         "--cache",
         metavar="FILE",

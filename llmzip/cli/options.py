@@ -241,6 +241,13 @@ def _level(level: int) -> Decorator:
 
 
 level_options = [_level(level) for level in range(1, 10)]
+
+
+def window_option(help: str) -> Decorator:
+    """Of all commands that evaluate a model: the setting `window`."""
+    return click.option("--ctx", "window", metavar="N", type=click.IntRange(SMALLEST_WINDOW, MAX_CONTEXT), help=help)
+
+
 coding_options = [
     *level_options,
     click.option("--mix/--no-mix", default=True, help="Let the coder learn from the file as it goes (default: yes)."),
@@ -250,13 +257,7 @@ coding_options = [
         type=click.IntRange(1, MAX_STREAMS),
         help="Streams decoded in lock step in each block.",
     ),
-    click.option(
-        "--ctx",
-        "window",
-        metavar="N",
-        type=click.IntRange(SMALLEST_WINDOW, MAX_CONTEXT),
-        help="Window of the model, in tokens.",
-    ),
+    window_option("Window of the model, in tokens."),
     click.option(
         "--block-size",
         metavar="SIZE",

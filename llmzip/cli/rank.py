@@ -13,12 +13,18 @@ from llmzip import atomic
 from llmzip.cli import completing, measuring
 from llmzip.cli.by_date import TABLE, by_date_options
 from llmzip.cli.by_date import run as run_by_date
-from llmzip.cli.options import PATH, Options, apply, model_options, progress_options, report_messages_options
+from llmzip.cli.options import (
+    PATH,
+    Options,
+    apply,
+    model_options,
+    progress_options,
+    report_messages_options,
+    window_option,
+)
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import make_examiner, name_of
 from llmzip.cli.run import report as report_error
-from llmzip.codec.settings import SMALLEST_WINDOW
-from llmzip.container.format import MAX_CONTEXT
 from llmzip.errors import LlmzipError
 from llmzip.model import BUILT_IN
 
@@ -41,13 +47,7 @@ rank_options = apply(
             "table of n-grams without it (level 1).",
         ),
         *model_options[1:],
-        click.option(
-            "--ctx",
-            "window",
-            metavar="N",
-            type=click.IntRange(SMALLEST_WINDOW, MAX_CONTEXT),
-            help="Window of the models, in tokens.",
-        ),
+        window_option("Window of the models, in tokens."),
         click.option(
             "--split",
             metavar="DATE",
