@@ -160,6 +160,13 @@ def test_a_closed_stdout_is_told_by_whatever_writes_to_it(words: str) -> None:
     assert result.returncode == 1 and len(result.stderr.splitlines()) == 1, result
 
 
+@pytest.mark.parametrize("words", ["info a.llmz", "-l a.llmz", "text word", "models", "--help"])
+def test_in_words_of_its_own(words: str) -> None:
+    result = shell(f"llmzip a && llmzip {words} >&-")
+    assert result.returncode in (1, 2) and b"standard output is closed" in result.stderr, result
+    assert len(result.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("coding", ["ascii", "latin-1", "ascii:strict"])
 def test_names_that_standard_output_cannot_spell(coding: str) -> None:
     Path("Hafen am Möwenstein €.txt").write_bytes(TEXT)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 from contextlib import ExitStack
 from typing import IO, Any
 
 import click
 
-from llmzip.cli.files import on_output
+from llmzip.cli.files import on_output, require_output
 from llmzip.cli.options import PATH, Options, apply, context_option, model_options, report_messages_options
 from llmzip.cli.originals import Original
 from llmzip.cli.program import DIFF_CODES, SETTINGS
@@ -95,8 +94,7 @@ def _compare(flags: list[str], names: list[str], descriptors: list[int]) -> int:
     labels = [word for name in names for word in ("--label", on_output(name))]
     files = [f"/dev/fd/{descriptor}" for descriptor in descriptors]
     try:
-        if sys.stdout is None:
-            raise LlmzipError("standard output is closed")
+        require_output()
         done = subprocess.run(["diff", *flags, *labels, *files], pass_fds=descriptors, stderr=subprocess.PIPE)
     except FileNotFoundError:
         raise LlmzipError("comparing needs the program diff, which is not installed here") from None

@@ -304,7 +304,20 @@ def printable(path: str | Path) -> str:
 
 def on_output(name: str) -> str:
     """A name in what another program writes to standard output: as it is for programs, safe for terminals."""
-    return printable(name) if sys.stdout and sys.stdout.isatty() else name
+    return printable(name) if sys.stdout.isatty() else name
+
+
+class ClosedOutput(io.TextIOBase):
+    """Stands for a standard output that is closed, where Python has none and drops what is printed."""
+
+    def write(self, text: str, /) -> int:
+        raise LlmzipError("standard output is closed")
+
+
+def require_output() -> None:
+    """Raises `LlmzipError` where standard output is closed: before the work whose result goes there."""
+    if isinstance(sys.stdout, ClosedOutput):
+        sys.stdout.write("")
 
 
 def _escaped(character: str) -> str:

@@ -7,11 +7,10 @@ each file that could be read; its keys are described in `docs/cli.md` and come f
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO
 
-from llmzip.cli.files import Input
+from llmzip.cli.files import Input, require_output
 from llmzip.cli.run import Run, name_of
 from llmzip.container import NO_MODEL, TAG_CONTEXT, TAG_TABLE
 from llmzip.container.format import VERSION, BlockKind, Header
@@ -23,8 +22,7 @@ from llmzip.version import __version__
 
 def show(files: Iterable[str], session: Run) -> int:
     """Print a table or a JSON document on `files`; the exit code. Raises `OSError` when stdout does not take it."""
-    if sys.stdout is None:
-        raise LlmzipError("standard output is closed")
+    require_output()
     found: list[dict[str, Any]] = []
 
     def one(path: str | None) -> None:

@@ -18,13 +18,6 @@ Done = Callable[[int, str, BaseException | None], bool]
 """Told, by the calling thread, the number of a file (from 0), its name and its error or None as it ends; nothing new is begun
 after it answers False."""
 
-_left: list[Future[None]] = []
-
-
-def stuck() -> bool:
-    """Whether what was stopped waits for a pipe or is in native code, and would not let the interpreter end."""
-    return ahead.stuck() or not all(future.done() for future in _left)
-
 
 def processes(options: Options) -> int:
     """Worker processes for these options: no more than threads in all, and one where memory is limited."""
@@ -81,7 +74,7 @@ def side_by_side(
             settle()
     except BaseException:
         stop()
-        _left.extend(wait(running, _PATIENCE).not_done)
+        ahead.leave(running, _PATIENCE)
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()

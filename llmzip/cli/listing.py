@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 
-from llmzip.cli.files import Input
+from llmzip.cli.files import Input, require_output
 from llmzip.cli.run import Run, name_of
 from llmzip.container.index import list_members, read_index
 from llmzip.errors import LlmzipError
@@ -15,8 +14,7 @@ _HEADING = f"{'blocks':>7} {'compressed':>13} {'original':>13} {'ratio':>8} {'bi
 
 def show(files: Iterable[str], session: Run) -> int:
     """Print the table; the exit code. Raises `OSError` when stdout does not take it."""
-    if sys.stdout is None:
-        raise LlmzipError("standard output is closed")
+    require_output()
     rows: list[tuple[int, int, int]] = []
 
     def one(path: str | None) -> None:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from llmzip.cli import jobs, limits, run, signals
-from llmzip.cli.files import printable, remove_leftovers
+from llmzip.cli import limits, run, signals
+from llmzip.cli.files import ClosedOutput, printable, remove_leftovers
 from llmzip.cli.options import filter_options, version_option
 from llmzip.cli.program import BARE, EXIT_CODES, SETTINGS, Program
+from llmzip.codec import ahead
 from llmzip.errors import LlmzipWarning
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _occupy_standard_descriptors() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_WRONLY if descriptor == 0 else os.O_RDONLY)
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stdout = sys.stdout or ClosedOutput()
     sys.stderr = sys.stderr or open(os.devnull, "w")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # characters of names that the locale lacks
@@ -149,8 +150,7 @@ def _execute(arguments: list[str]) -> int:
 def _outcome(arguments: list[str], debug: bool) -> int:
     try:
         code = program.main(arguments, prog_name="llmzip", standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code or 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -187,7 +187,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         # The reader has gone or the disk is full; the interpreter must not complain about it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = code or 1
-    if jobs.stuck():
+    if ahead.stuck():
         end_process(code)
     sys.exit(code)
 

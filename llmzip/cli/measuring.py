@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmzip.cli.files import Input
+from llmzip.cli.files import Input, require_output
 from llmzip.cli.options import PATH, Decorator, Options, Size
 from llmzip.cli.progress import progress
 from llmzip.cli.run import Run, name_of, notice
@@ -152,8 +152,7 @@ def emit(
     """Print the result as a table, JSON, CSV or Markdown (`form`). Raises OSError when standard output does not take it."""
     from llmzip.report.output.tables import render, to_csv
 
-    if sys.stdout is None:
-        raise LlmzipError("standard output is closed")
+    require_output()
     if form == "json":
         text = json.dumps(document(), indent=2) + "\n"
     elif form == "csv":

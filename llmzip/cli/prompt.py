@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmzip.cli import measuring
-from llmzip.cli.files import Input, OutputFile
+from llmzip.cli.files import Input, OutputFile, require_output
 from llmzip.cli.options import PATH, Options, apply, is_default, model_options, report_messages_options
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import name_of, notice
@@ -228,8 +228,7 @@ def _write(made: bytes, source: Input, options: Options) -> None:
         with OutputFile(options.output, source, binary=False, force=options.force) as output:
             output.stream.write(made)
         return
-    if sys.stdout is None:
-        raise LlmzipError("standard output is closed")
+    require_output()
     sys.stdout.flush()
     sys.stdout.buffer.write(made)
     sys.stdout.buffer.flush()

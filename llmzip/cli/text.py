@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from llmzip.cli.files import require_output
 from llmzip.cli.options import Options, apply, context_option, level_options, model_options, report_messages_options
 from llmzip.cli.program import EXIT_CODES, SETTINGS
 from llmzip.cli.run import make_codec
@@ -37,8 +38,7 @@ text_options = apply(
 
 def run(words: tuple[str, ...], decode: bool, base: str | None, parameters: dict[str, Any]) -> int:
     """Print a message coded, or decoded; without words it is read from standard input. The exit code."""
-    if sys.stdout is None:
-        raise LlmzipError("standard output is closed")
+    require_output()
     given = os.fsencode(" ".join(words)) if words else _standard_input()
     options = Options.of({name: value for name, value in parameters.items() if value is not None} | {"short": True})
     with make_codec(options) as codec:

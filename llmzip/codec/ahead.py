@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NoReturn, TypeVar
@@ -31,8 +31,15 @@ class _Stopped(Exception):
     """Nobody waits for this job any more."""
 
 
+def leave(jobs: Iterable[Future[Any]], seconds: float) -> None:
+    """Wait so long, and no longer, for jobs that a signal has ended."""
+    from concurrent.futures import wait
+
+    _left.extend(wait(jobs, seconds).not_done)
+
+
 def stuck() -> bool:
-    """Whether jobs that a signal has ended are in native code still, so that the interpreter would not end."""
+    """Whether such jobs wait for a pipe or are in native code still, so that the interpreter would not end."""
     return not all(future.done() for future in _left)
 
 
@@ -139,9 +146,7 @@ class Ahead(Generic[Result]):
             )
             self._pool.shutdown(wait=not signal, cancel_futures=True)
             if signal:
-                from concurrent.futures import wait
-
-                _left.extend(wait(self._begun, _PATIENCE).not_done)
+                leave(self._begun, _PATIENCE)
         self._jobs.clear()
         self._first = None
 

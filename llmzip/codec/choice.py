@@ -286,10 +286,10 @@ class ModelChoice:
         if held and held.serves(identity, False):
             return held.session.shared
         if settings.loaded:
-            return settings.loaded.identity == identity and getattr(settings.loaded, "lanes", 1) > 1
-        if settings.gpu_layers:
-            return False
-        return identity == embedded.IDENTITY and may_begin() and (bounded(settings.threads) or usable_cores()) > 1
+            its, lanes = settings.loaded.identity, getattr(settings.loaded, "lanes", 1)
+        else:
+            its, lanes = embedded.IDENTITY, 1 if settings.gpu_layers else bounded(settings.threads) or usable_cores()
+        return its == identity and lanes > 1 and may_begin()
 
     def close(self) -> None:
         """Let go of the model, when all to whom it is lent are done; a later question loads one again."""
