@@ -28,7 +28,7 @@ from llmzip.model.base import BranchingEvaluator, Window
 from llmzip.model.schedule import span_at
 from llmzip.model.threads import usable_cores
 
-WINDOW, STREAMS, ROWS, STEPS = embedded.WINDOW, 64, 512, 96
+WINDOW, STREAMS, ROWS, STEPS = embedded.WINDOW, 128, 512, 96
 Evaluators = list[BranchingEvaluator]
 
 
@@ -126,17 +126,17 @@ def tokens_of(count: int) -> np.ndarray:
 def network(clock: Clock, cores: int) -> None:
     """One round of the network alone."""
     model = embedded.load_embedded()
-    half, whole = f"windows of {WINDOW.near.context}", f"windows of {WINDOW.context}"
+    less, whole = f"windows of {WINDOW.near.context}", f"windows of {WINDOW.context}"
     for name, count, streams, threads, window in (
-        (f"one core, {STREAMS} streams, {half}", 1, STREAMS, 1, WINDOW.near),
+        (f"one core, {STREAMS} streams, {less}", 1, STREAMS, 1, WINDOW.near),
         (
-            f"{cores} evaluators of one thread, {STREAMS} streams in all, {half}",
+            f"{cores} evaluators of one thread, {STREAMS} streams in all, {less}",
             cores,
             STREAMS // cores,
             1,
             WINDOW.near,
         ),
-        (f"{cores} evaluators of one thread, {STREAMS} streams each, {half}", cores, STREAMS, 1, WINDOW.near),
+        (f"{cores} evaluators of one thread, {STREAMS} streams each, {less}", cores, STREAMS, 1, WINDOW.near),
         (f"{cores} evaluators of one thread, {STREAMS} streams in all, {whole}", cores, STREAMS // cores, 1, WINDOW),
         (f"one evaluator of {cores} threads, {STREAMS // 2} streams, {whole}", 1, STREAMS // 2, cores, WINDOW),
     ):

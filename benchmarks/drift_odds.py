@@ -32,7 +32,7 @@ RESOLUTION = 1e-8
 TOKENS = "tokens"  # the folder of the pieces' tokens, beside those of log odds
 UNCODED = np.iinfo(np.int32).min  # a turn that is not coded
 PIECE = 1 << 17  # bytes
-NEAR = 32  # blocks of more streams have half the window
+NEAR = 32  # blocks of more streams have three quarters of the window
 
 
 def text_of(path: Path) -> bytes:

@@ -119,9 +119,9 @@ def size(turns: Turns, streams: int, mix: bool, parts: int = ALL) -> float:
         start=embedded_start().data if cells is None else None,
     )
     total = 0.0
-    for start, stop, active in layout.runs():
+    for start, stop in layout.runs():
         of_rows = None if cells is None else cells[start:stop]
-        bits, probabilities = mixer.encode_steps(ranks[start:stop], states[start:stop], of_rows, active)
+        bits, probabilities = mixer.encode(ranks[start:stop], states[start:stop], of_rows)
         bit, chance = np.frombuffer(bits, np.uint8), np.frombuffer(probabilities, np.uint16) / 65536
         total -= float(np.log2(np.where(bit == 1, chance, 1 - chance)).sum())
     return total / 8

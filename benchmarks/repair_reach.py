@@ -59,13 +59,13 @@ class Simulated:
         return (), None
 
     def _distances(self, key: object, step: int) -> NDArray[np.float32]:
-        """(LEVELS, streams) of a step."""
+        """(streams, LEVELS) of a step."""
         chunk = step // CHUNK
         if (key, chunk) not in self._chunks:
             if len(self._chunks) > 64:
                 self._chunks.clear()
             generator = np.random.default_rng([self.seed, chunk, *self._number(key)])
-            shape = CHUNK, LEVELS, self.layout.streams
+            shape = CHUNK, self.layout.streams, LEVELS
             self._chunks[key, chunk] = generator.random(shape, np.float32) * np.float32(FARTHEST)
         return self._chunks[key, chunk][step % CHUNK]
 
@@ -83,21 +83,17 @@ class Simulated:
         key, astray = self._key(doubts)
         right = self._distances("right", step)
         noise = self._distances(key, step) if astray and astray.step <= step else None
-        states = np.zeros(active, np.uint8)
-        for level in range(LEVELS):
-            row = 1 + right[level] * np.float32(1 - 1 / FARTHEST)
-            if noise is not None:
-                first = 0
-                if astray.step == step:
-                    # Streams in front of the turn, and lower levels, are still right.
-                    first = astray.stream + 1 if level == astray.level else 0 if level > astray.level else len(row)
-                row[first:] = noise[level][first:]
-            for turn, distance in self.misread.items():
-                if turn.step == step and turn.level == level and (not astray or turn <= astray):
-                    row[turn.stream] = distance
-            doubts.review(step, level, row[:active].astype(np.float64), states, np.zeros(active, np.uint8))
+        found = 1 + right * np.float32(1 - 1 / FARTHEST)
+        if noise is not None:
+            # What is in front of the turn is still right.
+            first = astray.stream * LEVELS + astray.level + 1 if astray.step == step else 0
+            found.ravel()[first:] = noise.ravel()[first:]
+        for turn, distance in self.misread.items():
+            if turn.step == step and (not astray or turn <= astray):
+                found[turn.stream, turn.level] = distance
         self.step += 1
-        doubts.end(step, np.zeros(active, np.bool_))
+        cells = np.zeros((active, LEVELS), np.uint8)
+        doubts.see(step, found[:active].astype(np.float64), cells[:, 0], cells, np.zeros(active, np.bool_))
 
     @property
     def tokens(self) -> set[Turn]:
@@ -170,13 +166,13 @@ def main() -> None:
             place = random.Random(seed)
             turn = Turn(
                 place.randrange(steps // 4, max(steps // 4 + 1, steps * 3 // 4 - apart // streams)),
-                place.randrange(LEVELS),
                 place.randrange(streams),
+                place.randrange(LEVELS),
             )
             misread = {turn: distance}
             if options.apart is not None:
                 other = place.choice([level for level in range(LEVELS) if apart or level != turn.level])
-                misread[Turn(turn.step + apart // streams, other, turn.stream)] = distance
+                misread[Turn(turn.step + apart // streams, turn.stream, other)] = distance
             taken = work(stretch, streams, misread, seed, options.patience * options.tokens)
             found.append(math.inf if taken is None else 1 + taken / options.tokens)
         found.sort()

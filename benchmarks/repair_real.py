@@ -88,7 +88,7 @@ def main() -> None:
             except Astray:
                 pass
             found.append(
-                f"{taken} ({reader.ended - row} rows of noise, {Turn(row // options.streams, level, row % options.streams)})"
+                f"{taken} ({reader.ended - row} rows of noise, {Turn(row // options.streams, row % options.streams, level)})"
             )
         print(f"{distance:g} tolerances: " + "; ".join(found), flush=True)
 

@@ -18,7 +18,7 @@ from llmzip.codec.pipeline import BlockPipeline
 from llmzip.errors import CorruptError
 from llmzip.model.base import Window
 
-GOLDEN = "6798005b0307b853a10da4661f6b82ad0e54030be18e0dfa0367c3c7f37276ac425d63dd0c17a64351f3a8bebb6f98e5b030801e2f5d1368a39c29550347363715488e"
+GOLDEN = "8e1a005b0343bf87e59853d1d4f76af7bfe15045933075796d1dfe1dc1c8e2fa151f95110130eb0d488f5e4688e9d4fa46f1e7adb0a85c8c442bcdfd0fc4fa85798d7f"
 TEXT = ("It is a truth of the sea that what goes in comes out, and then the other thing.\n" * 12).encode()
 DRIFT = PORTABLE_TOLERANCE * 1e-6 * 0.24  # of a logit, on both sides: the log odds then differ by less
 
@@ -116,8 +116,7 @@ def test_coding_order_is_step_by_step(count, streams):
     assert np.concatenate([layout.at(step) for step in range(layout.steps)]).tolist() == tokens.tolist()
     runs = layout.runs(most=7)
     assert [run.start for run in runs[1:]] == [run.stop for run in runs[:-1]] and runs[-1].stop == count
-    assert all((run.stop - run.start) % run.active == 0 for run in runs)
-    assert all(layout.active(run.start // streams) == run.active for run in runs)
+    assert all(0 < run.stop - run.start <= 7 for run in runs)
 
 
 def test_damaged_payloads_never_get_past_the_codec_unseen():
@@ -167,10 +166,10 @@ def test_impossible_heads_are_refused(head, says):
 @given(
     repeats=st.integers(1, 12),
     streams=st.integers(1, 40),
-    window=st.sampled_from([Window(4, 1), Window(4, 2), Window(9, 2), Window(30, 3), Window(32, 4)]),
+    window=st.sampled_from([Window(3, 1), Window(4, 2), Window(9, 2), Window(30, 3), Window(32, 4)]),
     lanes=st.integers(1, 2),
 )
-def test_a_block_may_be_read_with_half_the_window(repeats, streams, window, lanes):
+def test_a_block_may_be_read_with_less_of_the_window(repeats, streams, window, lanes):
     data = TEXT[: 80 * repeats]
     coder = codec(FakeModel(DRIFT, 1, lanes=lanes), window).near
     payload = coder.encode(*coder.tokens_of(data), streams)
@@ -178,9 +177,9 @@ def test_a_block_may_be_read_with_half_the_window(repeats, streams, window, lane
     assert decode(codec(FakeModel(DRIFT, 2, lanes=lanes), window), payload, data) == data
 
 
-def test_half_a_window_is_that_of_a_model_made_so():
+def test_less_of_a_window_is_that_of_a_model_made_so():
     """Its bytes are those of the smaller window, but for the head."""
-    near = encode(TEXT, 3, window=Window(16, 8))
+    near = encode(TEXT, 3, window=Window(24, 12))
     coder = codec(FakeModel()).near
     payload = coder.encode(*coder.tokens_of(TEXT), 3)
     assert payload[3:] == near[3:] and payload[2] == near[2] | 128
@@ -188,17 +187,17 @@ def test_half_a_window_is_that_of_a_model_made_so():
 
 
 @pytest.mark.parametrize(
-    ("window", "half"),
-    [((512, 4), (256, 8)), ((2048, 1), (1024, 1)), ((8, 4), (4, 2)), ((5, 2), (2, 1)), ((7, 2), (3, 1))],
+    ("window", "less"),
+    [((1024, 8), (768, 24)), ((2048, 1), (1536, 1)), ((8, 4), (6, 3)), ((5, 2), (3, 1)), ((7, 2), (5, 2))],
 )
-def test_halves_of_windows(window, half):
-    assert Window(*window).near == Window(*half)
+def test_three_quarters_of_windows(window, less):
+    assert Window(*window).near == Window(*less)
 
 
-def test_there_is_no_half_of_a_window_of_three():
+def test_there_are_no_three_quarters_of_a_window_of_two():
     payload = codec(FakeModel()).near.encode(*codec(FakeModel()).tokens_of(TEXT), 3)
-    with pytest.raises(CorruptError, match="half of a window of 3 tokens is none"):
-        decode(codec(FakeModel(), Window(3, 1)), payload, TEXT)
+    with pytest.raises(CorruptError, match="three quarters of a window of 2 tokens are none"):
+        decode(codec(FakeModel(), Window(2, 1)), payload, TEXT)
 
 
 def test_damage_is_refused_before_decoding():

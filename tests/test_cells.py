@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import gc
-import weakref
 
 import numpy as np
 import pytest
 
-from llmzip.codec._cells import Cells, Grids
+from llmzip.codec._cells import NONE, Cells, Grids
 from llmzip.codec.quantiser import Quantiser
 from llmzip.coding import cells
 from llmzip.coding.mixing import Mixer
 from llmzip.coding.rangecoder import TurnEncoder
 from llmzip.coding.turndecoder import TurnDecoder
+from llmzip.errors import CorruptError
 from llmzip.model._masses import Masses
 
 LEAVES, STREAMS, STEPS = 300, 3, 20
@@ -34,53 +34,67 @@ def coded(mix: bool):
         masses.path_odds(logits[step], ranks[step], odds)
         states, of_turns = quantiser.encode(odds)
         seen |= set(states.tolist())
-        coder.encode(*mixer.encode_steps(ranks[step], states, of_turns, STREAMS))
+        coder.encode(*mixer.encode(ranks[step], states, of_turns))
     assert seen == {cells.SAFE, cells.HALF_SHIFTED, cells.ESCAPED}
     return logits, ranks, coder.finish()
 
 
+def records(rows: int = STREAMS):
+    """Room for what a source notes: odds, states, cells, and cells instead of those found."""
+    turns = rows, 9
+    return np.zeros(turns), np.zeros(rows, np.uint8), np.zeros(turns, np.uint8), np.full(turns, NONE, np.uint8)
+
+
 @pytest.mark.parametrize("mix", [True, False])
-def test_steps_come_back_and_a_reviewer_sees_every_turn(mix):
+def test_steps_come_back_and_every_turn_is_noted(mix):
     logits, ranks, words = coded(mix)
-    masses, looked = Masses(ORDER, STREAMS), []
-
-    def review(level, odds, states, found):
-        odds, states, found = np.frombuffer(odds), np.frombuffer(states, np.uint8), np.frombuffer(found, np.uint8)
-        again = np.empty(len(odds), np.uint8)
-        Quantiser(TOLERANCE).decode(odds, states, again)
-        assert again.tolist() == found.tolist() and len(odds) == STREAMS
-        looked.append(level)
-
-    source = Cells(masses, Quantiser(TOLERANCE).grids, review)
+    masses, (odds, states, found, instead) = Masses(ORDER, STREAMS), records()
+    source = Cells(masses, Quantiser(TOLERANCE).grids, odds, states, found, instead)
     mixer, coder = Mixer(LEAVES, STREAMS, STEPS * STREAMS, mix=mix), TurnDecoder(words)
     for step in range(STEPS):
         masses.load(logits[step])
-        assert mixer.decode_steps(coder, STREAMS, source.capsule).tolist() == ranks[step].tolist()
-    assert looked == list(range(9)) * STEPS
+        odds.fill(-1)
+        assert mixer.decode(coder, STREAMS, source.capsule).tolist() == ranks[step].tolist()
+        expected, again = np.empty((STREAMS, 9)), np.empty(STREAMS * 9, np.uint8)
+        Masses(ORDER, 1).path_odds(logits[step], ranks[step], expected)
+        assert odds == pytest.approx(expected)
+        Quantiser(TOLERANCE).decode(odds.ravel(), np.repeat(states, 9), again)
+        assert again.tolist() == found.ravel().tolist()
 
 
-def test_what_a_reviewer_writes_counts_and_what_it_raises_comes_out():
+def test_cells_instead_of_those_found_count():
     logits, ranks, words = coded(False)
-    masses = Masses(ORDER, STREAMS)
+    masses, (odds, states, found, instead) = Masses(ORDER, STREAMS), records()
     masses.load(logits[0])
-
-    def certain(level, odds, states, found):
-        np.frombuffer(found, np.uint8)[:] = 0
-
-    source = Cells(masses, Quantiser(TOLERANCE).grids, certain)
+    instead[1] = 0
+    source = Cells(masses, Quantiser(TOLERANCE).grids, odds, states, found, instead)
     mixer = Mixer(LEAVES, STREAMS, STEPS * STREAMS, mix=False)
-    left = mixer.decode_steps(TurnDecoder(words), STREAMS, source.capsule)
-    assert left.tolist() != ranks[0].tolist() and not all(left), "every turn was said to go left"
+    read = mixer.decode(TurnDecoder(words), STREAMS, source.capsule)
+    assert read[0] == ranks[0, 0] and read[1] != ranks[0, 1], "every turn of the second token was said to go left"
+    assert not found[1].any() and found[0].any()
 
-    def fails(level, odds, states, found):
-        if level == 4:
-            raise ZeroDivisionError("as wanted")
 
-    source, mixer = Cells(masses, Quantiser(TOLERANCE).grids, fails), Mixer(LEAVES, STREAMS, STEPS * STREAMS, mix=False)
-    with pytest.raises(ZeroDivisionError, match="as wanted"):
-        mixer.decode_steps(TurnDecoder(words), STREAMS, source.capsule)
-    with pytest.raises(RuntimeError, match="a step is not finished"):
-        mixer.decode_steps(TurnDecoder(words), STREAMS, source.capsule)
+def test_a_broken_decoder_ends_within_a_token():
+    masses, coder = Masses(ORDER, STREAMS), TurnDecoder(b"")
+    masses.load(coded(False)[0][0])
+    source, mixer = Cells(masses, Quantiser(TOLERANCE).grids), Mixer(LEAVES, STREAMS, 100_000 * STREAMS, mix=False)
+    with pytest.raises(CorruptError):
+        for _ in range(100_000):
+            mixer.decode(coder, STREAMS, source.capsule)
+    with pytest.raises(RuntimeError, match="a token is not finished"):
+        mixer.decode(coder, 1, source.capsule)
+
+
+def test_records_of_another_shape_are_refused():
+    masses, grids = Masses(ORDER, STREAMS), Quantiser(0).grids
+    right = records()
+    for at in range(4):
+        wrong = [*right]
+        wrong[at] = wrong[at][:-1].copy()
+        with pytest.raises(ValueError, match="expected"):
+            Cells(masses, grids, *wrong)
+    with pytest.raises(ValueError, match="expected"):
+        Cells(masses, grids, *right[:3])
 
 
 def test_a_capsule_keeps_its_source_alive():
@@ -89,20 +103,7 @@ def test_a_capsule_keeps_its_source_alive():
     del source
     gc.collect()
     mixer = Mixer(LEAVES, STREAMS, STREAMS, mix=False, flags=False)
-    assert len(mixer.decode_steps(TurnDecoder(b"abc"), STREAMS, capsule)) == STREAMS
-
-
-def test_a_source_is_freed_though_its_reviewer_knows_it():
-    class Watch:
-        def __call__(self, *turns):
-            return None
-
-    watch = Watch()
-    watch.source = Cells(Masses(ORDER, 1), Quantiser(0).grids, watch)
-    gone = weakref.ref(watch)
-    del watch
-    gc.collect()
-    assert gone() is None
+    assert len(mixer.decode(TurnDecoder(b"abc"), STREAMS, capsule)) == STREAMS
 
 
 def test_values_on_edges_belong_above_them():

@@ -270,7 +270,7 @@ def test_a_few_bytes_that_claim_a_million_tokens_are_refused_early(fast):
     mixer, coder, done = pipeline.mixer(Layout(1_000_000, 1)), TurnDecoder(b"\x12\x34\x56\x78"), 0
     with pytest.raises(CorruptError, match="no encoder writes"):
         while done < 1_000_000:
-            done += len(mixer.decode_steps(coder, 10_000))
+            done += len(mixer.decode(coder, 10_000))
     assert done < 100_000
 
 

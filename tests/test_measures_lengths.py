@@ -39,10 +39,10 @@ def plainly(lengths, context, text, kept=None):
     own = pipeline.quantise(before, Layout(len(before), 1))
     mixer = pipeline.mixer(Layout(len(before) + len(after), 1))
     if len(before) and pipeline.coding.mixing:
-        mixer.encode_steps(pipeline.tree.ranks[before], own.states, own.cells, 1)
+        mixer.encode(pipeline.tree.ranks[before], own.states, own.cells)
     bits = 0.0
     if len(after):
-        bits = turn_bits(*mixer.encode_steps(pipeline.tree.ranks[after], states.copy(), found.copy(), 1))
+        bits = turn_bits(*mixer.encode(pipeline.tree.ranks[after], states.copy(), found.copy()))
     return bits + 8 * sum(len(literal) for _, literal in literals)
 
 
@@ -94,8 +94,8 @@ def test_a_mixer_that_is_copied_gives_the_bits_of_one_made_for_each_text(corpora
                 before = np.concatenate([before, lengths.tokens(lengths.separator)])
             ranks = pipeline.tree.ranks[before], pipeline.tree.ranks[lengths.tokens(text)]
             mixer = pipeline.mixer(Layout(len(before) + len(ranks[1]), 1))
-            mixer.encode_steps(ranks[0], bytes(len(ranks[0])), None, 1)
-            return turn_bits(*mixer.encode_steps(ranks[1], bytes(len(ranks[1])), None, 1))
+            mixer.encode(ranks[0], bytes(len(ranks[0])), None)
+            return turn_bits(*mixer.encode(ranks[1], bytes(len(ranks[1])), None))
 
         assert lengths.alone(texts).tolist() == [made_anew(b"", text) for text in texts]
         wanted = np.ones((2, len(texts)), bool)

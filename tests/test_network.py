@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from test_mixing import make_block, steps_of
+from test_mixing import make_block
 
 from llmzip.codec.codec import Codec
 from llmzip.coding import _mixer
@@ -127,12 +127,7 @@ def test_probabilities_do_not_depend_on_the_loops(streams: int) -> None:
         for plain in LOOPS:
             _mixer.use_loops(plain)
             mixer = Mixer(3000, streams, len(ranks))
-            coded.append(
-                [
-                    mixer.encode_steps(ranks[start:stop], states[start:stop], cells[start:stop], active)
-                    for start, stop, active in steps_of(len(ranks), streams)
-                ]
-            )
+            coded.append(mixer.encode(ranks, states, cells))
         assert coded[0] == coded[1]
 
 

@@ -36,9 +36,13 @@ WINDOW = Window(512, 4)
         (25_000, 2),
         (45_000, 5),
         (10**5, 16),
+        (130_000, 16),
+        (135_000, 32),
         (2 * 10**5, 32),
         (3 * 10**5, 48),
-        (10**6, 64),
+        (4 * 10**5, 64),
+        (6 * 10**5, 96),
+        (10**6, 128),
     ],
 )
 def test_streams_grow_with_the_text(tokens, streams):
@@ -53,7 +57,7 @@ def test_streams_grow_with_the_text(tokens, streams):
         (64, 134 << 20, 5 << 30, False),  # a model of a thousand million weights
     ],
 )
-def test_small_networks_get_half_a_window_in_many_streams(streams, stream_bytes, weights, pays):
+def test_small_networks_get_less_of_a_window_in_many_streams(streams, stream_bytes, weights, pays):
     assert policy.near_pays(streams, stream_bytes, weights) == pays
 
 
@@ -67,7 +71,7 @@ def first_head(packed):
     ("settings", "near"),
     [({"streams": 40}, True), ({"streams": 32}, False), ({"streams": 40, "window": 32}, False), ({"level": 9}, False)],
 )
-def test_who_gets_half_a_window(monkeypatch, settings, near):
+def test_who_gets_less_of_a_window(monkeypatch, settings, near):
     """Not who asked for a window, or for the smallest file."""
     monkeypatch.setattr(policy, "beyond_classic", lambda classic, model: True)
     model = FakeModel()

@@ -53,9 +53,9 @@ def lane_threads() -> list[str]:
 @pytest.mark.parametrize("streams", [2, 7, 16])
 def test_turns_are_coded_while_cells_come(monkeypatch, streams):
     plain, order = encode(TEXT, streams), []
-    runs, coded, evaluate = Layout.runs, Mixer.encode_steps, FakeEvaluator.evaluate
+    runs, coded, evaluate = Layout.runs, Mixer.encode, FakeEvaluator.evaluate
     monkeypatch.setattr(Layout, "runs", lambda self, most=0: runs(self, 32))
-    monkeypatch.setattr(Mixer, "encode_steps", lambda *arguments: [order.append("coded"), coded(*arguments)][1])
+    monkeypatch.setattr(Mixer, "encode", lambda *arguments: [order.append("coded"), coded(*arguments)][1])
     monkeypatch.setattr(
         FakeEvaluator, "evaluate", lambda *arguments: [order.append("evaluated"), evaluate(*arguments)][1]
     )

@@ -404,11 +404,10 @@ class Other:
     def __init__(self, step):
         self.step = step
 
-    def review(self, step, level, odds, states, cells_):
-        if step == self.step:
-            cells_[:] = np.where(odds > 0, cells_ ^ 1, cells_)
+    def instead(self, step):
+        return {Turn(step, stream, level): 0 for stream in range(2) for level in range(4)} if step == self.step else {}
 
-    def end(self, step, line_ends): ...
+    def see(self, step, odds, states, cells_, line_ends): ...
 
 
 def test_going_back_from_a_copy_of_the_mixer_takes_less(monkeypatch):
@@ -487,10 +486,10 @@ class Track:
             self.steps += 1
             right &= step < self.lost
             distance = self.misread.get(step, 200.0) if right else 0.5 if step % INTERVAL == 0 else 20.0 + step % 50
-            taken = np.zeros(1, np.uint8)
-            doubts.review(step, 0, np.array([distance]), np.zeros(1, np.uint8), taken)
-            doubts.end(step, np.zeros(1, np.bool_))
-            right &= bool(taken[0]) == (step in self.misread)
+            taken = bool(doubts.instead(step))
+            nothing = np.zeros(1, np.uint8)
+            doubts.see(step, np.array([[distance]]), nothing, np.array([[taken]], np.uint8), nothing.astype(bool))
+            right &= taken == (step in self.misread)
         return right
 
     tolerance = 1000
@@ -525,9 +524,10 @@ def test_the_end_of_a_line_keeps_more_from_an_edge_than_other_tokens():
         (True, 5.5, cells.HALF_SHIFTED, True),
     ):
         doubts, states = Doubts(Flagging({}), 2), np.array([state, cells.SAFE], np.uint8)
-        doubts.review(0, 0, np.array([distance, 2.0]), states, np.zeros(2, np.uint8))
         try:
-            doubts.end(0, np.array([line_end, False]))
+            doubts.see(
+                0, np.array([[distance], [2.0]]), states, np.zeros((2, 1), np.uint8), np.array([line_end, False])
+            )
             assert not violated, (line_end, distance, state)
         except Astray:
             assert violated, (line_end, distance, state)
@@ -536,9 +536,8 @@ def test_the_end_of_a_line_keeps_more_from_an_edge_than_other_tokens():
 def test_turns_to_ends_of_lines_are_suspected_sooner():
     track, nothing = Track({}), np.zeros(2, np.uint8)
     doubts = Doubts(track, 2)
-    doubts.review(0, 0, np.array([30.0, 30.0]), nothing, nothing.copy())
-    doubts.end(0, np.array([False, True]))
-    assert doubts.suspects().turns[:, 2].tolist() == [1, 0]
+    doubts.see(0, np.array([[30.0], [30.0]]), nothing, np.zeros((2, 1), np.uint8), np.array([False, True]))
+    assert doubts.suspects().turns[:, 1].tolist() == [1, 0]
 
 
 def test_violations_that_were_passed_over_still_count_behind_a_mark():
@@ -548,9 +547,8 @@ def test_violations_that_were_passed_over_still_count_behind_a_mark():
         doubts = Doubts(track, 1, trusted=100, harmless=3)
         with pytest.raises(Astray):
             for step in shown:
-                near = np.array([0.5 if step in (40, 150) else 20.0])
-                doubts.review(step, 0, near, np.zeros(1, np.uint8), np.zeros(1, np.uint8))
-                doubts.end(step, np.zeros(1, np.bool_))
+                near, nothing = np.array([[0.5 if step in (40, 150) else 20.0]]), np.zeros(1, np.uint8)
+                doubts.see(step, near, nothing, np.zeros((1, 1), np.uint8), nothing.astype(bool))
         assert doubts.row == 151 and doubts.borne == 4
         assert doubts.as_it_is < Doubts(track, 1, trusted=100).as_it_is + doubts.rate * 151
 

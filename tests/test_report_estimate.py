@@ -205,8 +205,8 @@ def test_turns_belong_to_the_tokens_whose_bits_they_are():
     states[3] = states[11] = 2
     ranks = np.empty(len(tokens), np.uint32)
     ranks[layout.rows] = pipeline.tree.ranks[tokens]
-    for (start, stop, active), bits, _ in pipeline.turns(tokens, layout, cells):
-        owners = turn_owners(ranks[start:stop], states[start:stop], active, pipeline.tree, True)
+    for (start, stop), bits, _ in pipeline.turns(tokens, layout, cells):
+        owners = turn_owners(ranks[start:stop], states[start:stop], pipeline.tree, True)
         bits = np.frombuffer(bits, np.uint8)
         assert len(owners) == len(bits)
         for row in range(stop - start):
@@ -231,7 +231,6 @@ def test_turns_that_do_not_fit_are_refused():
         token_costs(
             np.zeros(2, np.uint32),
             np.zeros(2, np.uint8),
-            1,
             VocabularyTree([b"a", b"b", b"c", b"d"]),
             False,
             b"\0",

@@ -42,15 +42,15 @@ def test_round_trip(tree, data):
     streams = data.draw(st.integers(1, 5))
     ranks = np.array(data.draw(st.lists(st.integers(0, tree.leaves - 1), min_size=streams, max_size=60)), np.uint32)
     coder, mixer, done = TurnEncoder(), _mixer(tree, streams, len(ranks)), 0
-    while active := mixer.active:
-        step = ranks[done : done + active]
-        bits, probabilities = mixer.encode_steps(step, np.zeros(active, np.uint8), None, active)
-        assert len(bits) == sum(tree.lengths[rank] for rank in step)
-        assert len(turn_owners(step, np.zeros(active, np.uint8), active, tree, False)) == len(bits)
+    while mixer.left:
+        some = ranks[done : done + data.draw(st.integers(1, 9))]
+        bits, probabilities = mixer.encode(some, bytes(len(some)), None)
+        assert len(bits) == sum(tree.lengths[rank] for rank in some)
+        assert len(turn_owners(some, np.zeros(len(some), np.uint8), tree, False)) == len(bits)
         coder.encode(bits, probabilities)
-        done += active
+        done += len(some)
     decoder, mixer = TurnDecoder(coder.finish()), _mixer(tree, streams, len(ranks))
-    assert (mixer.decode_steps(decoder, len(ranks)) == ranks).all()
+    assert (mixer.decode(decoder, len(ranks)) == ranks).all()
 
 
 @pytest.mark.parametrize("streams", [1, 3])
@@ -63,15 +63,12 @@ def test_texts_of_numbers_come_back(tree, streams):
     packed = []
     for plain in (True, False):
         _mixer_module.use_loops(plain)
-        coder, mixer, done = TurnEncoder(), _mixer(tree, streams, len(ranks)), 0
-        while active := mixer.active:
-            rows = ranks[done : done + active]
-            coder.encode(*mixer.encode_steps(rows, np.zeros(active, np.uint8), None, active))
-            done += active
+        coder, mixer = TurnEncoder(), _mixer(tree, streams, len(ranks))
+        coder.encode(*mixer.encode(ranks, bytes(len(ranks)), None))
         packed.append(coder.finish())
     assert packed[0] == packed[1]
     decoder, mixer = TurnDecoder(packed[0]), _mixer(tree, streams, len(ranks))
-    back = [mixer.decode_steps(decoder, mixer.active * 50) for _ in iter(lambda: mixer.active, 0)]
+    back = [mixer.decode(decoder, min(mixer.left, 50)) for _ in iter(lambda: mixer.left, 0)]
     assert (np.concatenate(back) == ranks).all()
 
 
@@ -100,7 +97,7 @@ def test_frequent_tokens_have_short_paths(tree):
 def test_what_was_learnt_is_a_start_again(tree):
     ranks = tree.ranks[np.arange(300) % 50]
     first = _mixer(tree, 1, 300)
-    first.encode_steps(ranks, np.zeros(300, np.uint8), None, 1)
+    first.encode(ranks, bytes(300), None)
     learnt = Start(first.learnt())
     assert learnt.lengths == tree.lengths and learnt.data != embedded_start().data
     again = Mixer(tree.leaves, 1, 300, flags=False, table=embedded_table(), traits=tree.traits, start=learnt)
@@ -118,7 +115,7 @@ def test_impossible_trees_are_refused(lengths):
 
 
 def test_a_start_is_for_one_vocabulary_and_one_mixer():
-    assert Mixer(4, 1, 5, flags=False, start=Start.untaught(SMALL)).active == 1
+    assert Mixer(4, 1, 5, flags=False, start=Start.untaught(SMALL)).left == 5
     wrong = [Start.untaught(SMALL), Start(embedded_start().data)]
     for leaves, start in zip((5, 4), wrong, strict=True):
         with pytest.raises(ValueError, match="start"):

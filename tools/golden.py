@@ -16,7 +16,7 @@ VERSIONS = GOLDEN.parent / "versions.json"
 # Options of `llmzip compress` for the files that are not made with the default ones (README.md beside them).
 OPTIONS = {
     "crlf.txt": ["--streams", "3"],
-    "half.txt": ["--streams", "40"],
+    "less.txt": ["--streams", "40"],
     "sliding.txt": ["--ctx", "64", "--streams", "2"],
     "no-mix.txt": ["--no-mix"],
     "fast.txt": ["-1"],

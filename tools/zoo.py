@@ -620,10 +620,10 @@ def _model(wrong: object) -> Iterator[Case]:
         "a block of a network in a member without",
     )  # type: ignore[operator]
     yield wrong(
-        "model-half",
-        member(header(**{**ours, "context": b"\3", "parts": b"\1"}), block(MODEL, TEXT, model_payload(flags=128))),
-        "half of a window of 3 tokens is none",
-        "half a window of 3 tokens",
+        "model-less",
+        member(header(**{**ours, "context": b"\2", "parts": b"\1"}), block(MODEL, TEXT, model_payload(flags=128))),
+        "three quarters of a window of 2 tokens are none",
+        "three quarters of a window of 2 tokens",
     )  # type: ignore[operator, arg-type]
     yield wrong(
         "model-no-table",

@@ -87,7 +87,7 @@ def make_start(config: Config) -> bytes:
 def _learnt(start: Start, tree: VocabularyTree, ranks: NDArray[np.uint32]) -> Start:
     """A start that has seen one more stretch."""
     mixer = Mixer(tree.leaves, 1, len(ranks), flags=False, table=embedded_table(), traits=tree.traits, start=start)
-    mixer.encode_steps(ranks, np.zeros(len(ranks), np.uint8), None, 1)
+    mixer.encode(ranks, np.zeros(len(ranks), np.uint8), None)
     return Start(mixer.learnt())
 
 

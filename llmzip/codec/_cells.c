@@ -104,78 +104,64 @@ static PyTypeObject grids_type = {
 
 /* ---- Cells ---- */
 
+enum { ODDS, STATES, CELLS, INSTEAD, RECORDS }; /* of the turns of a step, by streams and levels, but for states */
+enum { NONE = 255 };                            /* no cell */
+
 typedef struct {
     PyObject_HEAD CellSource source;
-    PyObject *masses, *review; /* review: NULL where nobody looks on */
+    PyObject *masses;
     Grids *grids;
-    double *odds; /* [rows] of the level at hand */
+    Py_buffer records[RECORDS]; /* all or none */
 } Cells;
 
-/* review(level, odds, states, cells), all as memory, the cells to be changed at will. */
-static int looked_at(Cells *self, uint32_t level, const uint8_t *states, uint32_t active, uint8_t *cells) {
-    PyGILState_STATE lock = PyGILState_Ensure();
-    PyObject *odds = PyMemoryView_FromMemory((char *)self->odds, (Py_ssize_t)active * 8, PyBUF_READ);
-    PyObject *of_tokens = PyMemoryView_FromMemory((char *)states, active, PyBUF_READ);
-    PyObject *found = PyMemoryView_FromMemory((char *)cells, active, PyBUF_WRITE);
-    PyObject *result =
-        odds && of_tokens && found ? PyObject_CallFunction(self->review, "IOOO", level, odds, of_tokens, found) : NULL;
-    Py_XDECREF(odds);
-    Py_XDECREF(of_tokens);
-    Py_XDECREF(found);
-    Py_XDECREF(result);
-    int failed = !result;
-    PyGILState_Release(lock);
-    return failed ? -1 : 0;
-}
-
-static int cells_fill(CellSource *source, uint32_t level, const uint32_t *prefixes, const uint8_t *states,
-                      uint32_t active, uint8_t *cells) {
+static uint8_t cells_cell(CellSource *source, uint32_t stream, uint32_t level, uint32_t prefix, uint8_t state) {
     Cells *self = (Cells *)((char *)source - offsetof(Cells, source));
-    for (uint32_t i = 0; i < active; i++) {
-        self->odds[i] = door->odds(self->masses, i, (int)level, prefixes[i]);
-        cells[i] = cell_of(self->grids, self->odds[i], states[i]);
-    }
-    return self->review ? looked_at(self, level, states, active, cells) : 0;
+    double odds = door->odds(self->masses, stream, (int)level, prefix);
+    uint8_t cell = cell_of(self->grids, odds, state);
+    if (!self->records[0].obj) return cell;
+    size_t turn = (size_t)stream * source->depth + level;
+    uint8_t instead = ((const uint8_t *)self->records[INSTEAD].buf)[turn];
+    if (instead != NONE) cell = instead;
+    ((double *)self->records[ODDS].buf)[turn] = odds;
+    ((uint8_t *)self->records[STATES].buf)[stream] = state;
+    return ((uint8_t *)self->records[CELLS].buf)[turn] = cell;
 }
 
 static int cells_init(Cells *self, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"masses", "grids", "review", NULL};
-    PyObject *masses, *grids, *review = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|O", names, door->type, &masses, &grids_type, &grids, &review))
+    static char *names[] = {"masses", "grids", "odds", "states", "cells", "instead", NULL};
+    PyObject *masses, *grids;
+    Py_buffer records[RECORDS] = {{0}};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|w*w*w*w*", names, door->type, &masses, &grids_type, &grids,
+                                     records, records + 1, records + 2, records + 3))
         return -1;
+    uint32_t depth = (uint32_t)door->depth(masses), rows = (uint32_t)door->rows(masses);
+    Py_ssize_t turns = (Py_ssize_t)rows * depth;
+    const char *wrong = NULL;
     if (self->masses) {
-        PyErr_SetString(PyExc_RuntimeError, "a source of cells is made once");
+        wrong = "a source of cells is made once";
+    } else if (records[0].obj
+               && (!records[INSTEAD].obj || records[ODDS].len != 8 * turns || (uintptr_t)records[ODDS].buf % 8
+                   || records[STATES].len != rows || records[CELLS].len != turns || records[INSTEAD].len != turns)) {
+        wrong = "expected float64 odds (rows, K), uint8 states (rows,), uint8 cells (rows, K), uint8 instead (rows, K)";
+    }
+    if (wrong) {
+        for (int i = 0; i < RECORDS; i++)
+            if (records[i].obj) PyBuffer_Release(records + i);
+        PyErr_SetString(PyExc_ValueError, wrong);
         return -1;
     }
-    Py_ssize_t rows = door->rows(masses);
-    self->odds = PyMem_RawCalloc((size_t)rows, sizeof *self->odds);
-    if (!self->odds) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    self->source = (CellSource){(uint32_t)door->depth(masses), (uint32_t)rows, cells_fill};
+    self->source = (CellSource){depth, rows, cells_cell};
     self->masses = Py_NewRef(masses);
     self->grids = (Grids *)Py_NewRef(grids);
-    self->review = review == Py_None ? NULL : Py_NewRef(review);
-    return 0;
-}
-
-static int cells_traverse(Cells *self, visitproc visit, void *arg) {
-    Py_VISIT(self->review);
-    return 0;
-}
-
-static int cells_clear(Cells *self) {
-    Py_CLEAR(self->review);
+    memcpy(self->records, records, sizeof records);
     return 0;
 }
 
 static void cells_dealloc(Cells *self) {
-    PyObject_GC_UnTrack(self);
+    for (int i = 0; i < RECORDS; i++)
+        if (self->records[i].obj) PyBuffer_Release(self->records + i);
     Py_XDECREF(self->masses);
     Py_XDECREF((PyObject *)self->grids);
-    Py_XDECREF(self->review);
-    PyMem_RawFree(self->odds);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -193,22 +179,22 @@ static PyObject *cells_capsule(Cells *self, void *closure) {
 }
 
 static PyGetSetDef cells_getset[] = {
-    {"capsule", (getter)cells_capsule, NULL, "For `Mixer.decode_steps`.", NULL},
+    {"capsule", (getter)cells_capsule, NULL, "For `Mixer.decode`.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyTypeObject cells_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "llmzip.codec._cells.Cells",
     .tp_basicsize = sizeof(Cells),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .tp_doc =
-        "Cells(masses, grids, review=None): cells of the turns of a step, from the rows that `masses` has loaded.\n\n"
-        "review(level, odds, states, cells) sees those of every level, as memory, and may change the cells.",
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_doc = "Cells(masses, grids[, odds, states, cells, instead]): cells of the turns of a step, from the rows that "
+              "`masses` has loaded.\n\n"
+              "odds (rows, K) float64, states (rows,), cells (rows, K), uint8: filled in. instead (rows, K), uint8: "
+              "cells to take in place of those "
+              "found, NONE: none.",
     .tp_new = PyType_GenericNew,
     .tp_init = (initproc)cells_init,
     .tp_dealloc = (destructor)cells_dealloc,
-    .tp_traverse = (traverseproc)cells_traverse,
-    .tp_clear = (inquiry)cells_clear,
     .tp_getset = cells_getset,
 };
 
@@ -225,7 +211,8 @@ PyMODINIT_FUNC PyInit__cells(void) {
     if (door && PyType_Ready(&grids_type) == 0 && PyType_Ready(&cells_type) == 0
         && (m = PyModule_Create(&module)) != NULL
         && (PyModule_AddObjectRef(m, "Grids", (PyObject *)&grids_type) < 0
-            || PyModule_AddObjectRef(m, "Cells", (PyObject *)&cells_type) < 0))
+            || PyModule_AddObjectRef(m, "Cells", (PyObject *)&cells_type) < 0
+            || PyModule_AddIntConstant(m, "NONE", NONE) < 0))
         Py_CLEAR(m);
     return m;
 }

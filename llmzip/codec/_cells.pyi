@@ -1,9 +1,10 @@
-from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
 
 from llmzip.model._masses import Masses
+
+NONE: int
 
 class Grids:
     def __init__(
@@ -16,7 +17,10 @@ class Cells:
         self,
         masses: Masses,
         grids: Grids,
-        review: Callable[[int, memoryview, memoryview, memoryview], None] | None = None,
+        odds: NDArray[Any] = ...,
+        states: NDArray[Any] = ...,
+        cells: NDArray[Any] = ...,
+        instead: NDArray[Any] = ...,
     ) -> None: ...
     @property
     def capsule(self) -> object: ...

@@ -87,19 +87,17 @@ def decode_words(
     from llmzip.codec.repair import Astray, readings
     from llmzip.codec.rereading import Rereader
 
-    reached = layout.steps
     reading: LockStep | None = None
     try:
         drift = shaken * pipeline.coding.tolerance * 1e-6
         reading = LockStep(pipeline, words, layout, head.part, known, shaken=drift)
-        for reached in range(1, layout.steps + 1):
-            reading.advance()
-            progress(reached / layout.steps)
+        reading.read(lambda step: progress(step / layout.steps))
         data = text_of(reading.tokens)
         if data is not None and fits(data):
             return data, False
     except CorruptError as error:
         failure = error.with_traceback(None)  # which would keep the first reading's memory beside that of the others
+    reached = min(reading.step + 1, layout.steps) if reading else layout.steps
     reading = None
     if not (patience and pipeline.coding.tolerance):
         raise failure
@@ -131,6 +129,6 @@ def _by_table(
     """Tokens (count,) of a block without a network, in the order of the text. Raises CorruptError."""
     mixer, coder, tokens = pipeline.mixer(layout, known=known), TurnDecoder(words), array("i")
     for run in layout.runs():
-        tokens += pipeline.tree.tokens_of(mixer.decode_steps(coder, run.stop - run.start))
+        tokens += pipeline.tree.tokens_of(mixer.decode(coder, run.stop - run.start))
         progress(run.stop / layout.count)
     return layout.in_text(tokens)

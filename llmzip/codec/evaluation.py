@@ -7,7 +7,7 @@ with rows that are taken back at once, where that makes them agree with prefill;
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -17,7 +17,7 @@ from llmzip.codec.ahead import always
 from llmzip.codec.layout import Layout
 from llmzip.model.base import BranchingEvaluator, Evaluator, LanguageModel, Window
 from llmzip.model.schedule import Span, spans
-from llmzip.model.team import Team
+from llmzip.model.team import Share, Team
 from llmzip.model.threads import may_begin
 
 ROWS = 512  # rows of one evaluation: large enough for the speed of matrix products, small enough for the cache
@@ -230,6 +230,23 @@ class Steps:
         active = len(inputs)
         self._positions[:active] = span.position
         self._evaluator.give(inputs, self._positions[:active], self._slots[:active], use)
+
+    @property
+    def shares(self) -> list[Share]:
+        """Shares of the streams that may advance each by itself; none where one evaluator has all. `together` works on them."""
+        return self._evaluator.shares(self._streams) if isinstance(self._evaluator, Team) else []
+
+    def evaluate_share(self, share: Share, span: Span, inputs: NDArray[np.int32]) -> NDArray[np.float32]:
+        """As `evaluate`, of the first so many streams of a share."""
+        if span.slide:
+            share.evaluator.slide(share.stop - share.first, self._window.drop)
+        count = len(inputs)
+        positions, slots = np.full(count, span.position, np.int32), np.arange(count, dtype=np.int32)
+        return share.evaluator.evaluate(inputs, positions, slots)
+
+    def together(self, jobs: Sequence[Callable[[], None]], failed: Callable[[], None]) -> None:
+        """Do one job for each share, each in a thread of its own, the first one in this; see `Team.together`."""
+        cast(Team, self._evaluator).together(jobs, failed)
 
     def _widen(self, span: Span) -> None:
         """Part the streams, once cores have been free for a while; before the span slides."""

@@ -44,7 +44,7 @@ class BlockHead:
     network: bool = True  # whether the model's network takes part, or the table of n-grams is all there is
     spaced: bool = False  # whether the tokens begin with a space that the text has not
     part: Part | None = None  # of the context, that it builds on
-    near: bool = False  # whether the network has half of its window (`Window.near`)
+    near: bool = False  # whether the network has three quarters of its window (`Window.near`)
 
     def payload(self, words: bytes) -> bytes:
         """The payload of a block: a check of what follows, this head, the range coder's bytes; with zeros, which change nothing,

@@ -17,11 +17,10 @@ CODED_ROWS = 1 << 13
 
 
 class Run(NamedTuple):
-    """Whole steps that are coded together: rows start .. stop-1 in coding order, `active` streams in each step."""
+    """Tokens that are coded together: rows start .. stop-1 in coding order."""
 
     start: int
     stop: int
-    active: int
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,5 @@ class Layout:
         return inputs
 
     def runs(self, most: int = CODED_ROWS) -> list[Run]:
-        """The rows in runs of at most about `most`."""
-        full = self.count // self.streams * self.streams  # rows of the steps in which every stream is active
-        size = max(1, most // self.streams) * self.streams
-        runs = [Run(start, min(start + size, full), self.streams) for start in range(0, full, size)]
-        return runs if full == self.count else [*runs, Run(full, self.count, self.count - full)]
+        """The rows in runs of at most `most`."""
+        return [Run(start, min(start + most, self.count)) for start in range(0, self.count, most)]

@@ -5,23 +5,27 @@ Repair goes back to earlier steps (`rereading.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
-from weakref import WeakMethod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.codec._cells import Cells
+from llmzip.codec._cells import NONE, Cells
 from llmzip.codec.context import Part
 from llmzip.codec.evaluation import Steps
 from llmzip.codec.layout import CODED_ROWS, Layout
 from llmzip.codec.pipeline import BlockPipeline
-from llmzip.codec.repair import Doubts
+from llmzip.codec.relay import Baton
+from llmzip.codec.repair import Astray, Doubts, Turn
 from llmzip.codec.rereading import Copies, Mark
 from llmzip.coding.turndecoder import TurnDecoder
+from llmzip.errors import CorruptError
 from llmzip.model._masses import Masses
 from llmzip.model.schedule import slid, span_at
+from llmzip.model.team import Share
 
 _T = TypeVar("_T", bound=np.generic)
 # Bytes of all copies of the network's caches; in small blocks, and for each byte of the words.
@@ -37,15 +41,20 @@ def rows_of(known: NDArray[np.int32] | None) -> float:
     return 0 if known is None else len(known) / _KNOWN_A_ROW
 
 
-def _told(review: Callable[[int, memoryview, memoryview, memoryview], None]) -> Callable[..., None]:
-    """A method to be called without keeping its object: native objects between the two hide a circle from Python, which would keep both."""
-    method = WeakMethod(review)
+class _Record:
+    """What the cells of a step were found from, by streams and levels, and which are to be taken in place of those found."""
 
-    def call(level: int, odds: memoryview, states: memoryview, cells: memoryview) -> None:
-        if found := method():
-            found(level, odds, states, cells)
+    def __init__(self, streams: int, depth: int) -> None:
+        self.odds, self.states = np.zeros((streams, depth)), np.zeros(streams, np.uint8)
+        self.cells, self.instead = np.zeros((streams, depth), np.uint8), np.full((streams, depth), NONE, np.uint8)
 
-    return call
+    def begin(self, instead: dict[Turn, int]) -> None:
+        """Nothing of a step is known but which cells are taken for others."""
+        self.odds.fill(0)  # which is near no edge
+        self.states.fill(0)
+        self.instead.fill(NONE)
+        for turn, cell in instead.items():
+            self.instead[turn.stream, turn.level] = cell
 
 
 class LockStep:
@@ -64,11 +73,11 @@ class LockStep:
         shaken: float = 0,
     ) -> None:
         self._pipeline, self._words, self._layout, self._known = pipeline, words, layout, known
-        self._shaken, self._noise = np.float32(shaken), np.random.default_rng(layout.count) if shaken else None
+        self._shaken = np.float32(shaken)
         self._masses = Masses(pipeline.tree.order, layout.streams)
-        self._doubts: Doubts | None = None
-        source = Cells(self._masses, pipeline.quantiser.grids, _told(self._review) if keeping else None)
-        self._source = source.capsule
+        self._record = record = _Record(layout.streams, pipeline.tree.depth) if keeping else None
+        recorded = (record.odds, record.states, record.cells, record.instead) if record else ()
+        self._source = Cells(self._masses, pipeline.quantiser.grids, *recorded).capsule
         lead = pipeline.lead(part, known)
         self._evaluation = Steps(
             pipeline.session,
@@ -104,42 +113,93 @@ class LockStep:
 
     def replay(self, start: int, stop: int) -> None:
         """Mixer and range coder on from one step to another, by what was read there."""
-        streams, size = self._layout.streams, max(1, CODED_ROWS // self._layout.streams)
-        for step in range(start, stop, size):
-            rows = slice(step * streams, min(step + size, stop) * streams)
-            _, chances = self._mixer.encode_steps(self._ranks[rows], self._states[rows], self._cells[rows], streams)
+        first, last = start * self._layout.streams, stop * self._layout.streams
+        for row in range(first, last, CODED_ROWS):
+            rows = slice(row, min(row + CODED_ROWS, last))
+            _, chances = self._mixer.encode(self._ranks[rows], self._states[rows], self._cells[rows])
             self._coder.decode(np.frombuffer(chances, np.uint16))
+
+    def read(self, told: Callable[[int], None]) -> None:
+        """Read on to the end. told: hears now and then how many steps have been read. Raises CorruptError, and what `told` raises."""
+        while self.step < self._layout.steps and not self._evaluation.shares:
+            self.advance()
+            told(self.step)
+        if self.step < self._layout.steps:
+            self._relay(self._evaluation.shares, told)
+
+    def _relay(self, shares: Sequence[Share], told: Callable[[int], None]) -> None:
+        """The same where streams are parted over evaluators, each in a thread of its own: it takes its next step as soon as its own tokens are
+        known, while the others' are decoded. The order of decoding is that of the format."""
+        layout, begun = self._layout, self.step
+        baton = Baton(begun * layout.streams)
+
+        def leg(share: Share, told: Callable[[int], None]) -> None:
+            for step in range(begun, layout.steps):
+                stop = min(share.stop, layout.active(step))
+                if stop <= share.first:
+                    return
+                span = span_at(step, self._pipeline.window, self._evaluation.known)
+                logits = self._evaluation.evaluate_share(share, span, self._inputs(step, share.first, stop))
+                self._load(step, logits, share.first)
+                first = step * layout.streams
+                with baton.held(first + share.first, first + stop):
+                    self._decode(step, share.first, stop)
+                told(step + 1)
+
+        def others(step: int) -> None:
+            """Progress is told by one."""
+
+        self._evaluation.together(
+            [partial(baton.run, leg, share, others if number else told) for number, share in enumerate(shares)],
+            baton.drop,
+        )
 
     def advance(self, doubts: Doubts | None = None) -> None:
         """The next token of every stream. Raises CorruptError, and what `doubts` raises (only one that is keeping shows it turns)."""
-        layout, tree, step = self._layout, self._pipeline.tree, self.step
+        layout, tree, step, record = self._layout, self._pipeline.tree, self.step, self._record
         active, done = layout.active(step), step * layout.streams
         self._evaluated = step + 1
-        if step:
-            inputs = tree.order[self._ranks[done - layout.streams :][:active]]
-        else:
-            inputs = np.full(active, self._evaluation.first_input, np.int32)
         span = span_at(step, self._pipeline.window, self._evaluation.known)
-        if self._noise:
-            logits = self._evaluation.evaluate(span, inputs)
-            # The odds of two sums change by no more than the factors of their terms, one way up and the other way down.
-            self._masses.load(logits + (self._noise.random(logits.shape, np.float32) - np.float32(0.5)) * self._shaken)
-        else:
-            self._evaluation.give(span, inputs, self._masses.load)
-        self._doubts = doubts
-        self._ranks = self._with_room(self._ranks, done + active)
-        self._ranks[done : done + active] = self._mixer.decode_steps(self._coder, active, self._source)
-        self.step += 1
-        if doubts:
-            doubts.end(step, self._pipeline.line_ends[tree.order[self._ranks[done : done + active]]])
+        self._evaluation.give(span, self._inputs(step, 0, active), partial(self._load, step))
+        if record:
+            record.begin(doubts.instead(step) if doubts else {})
+        try:
+            self._decode(step, 0, active)
+        except CorruptError:
+            if record and doubts:
+                with contextlib.suppress(Astray):
+                    doubts.see(step, record.odds, record.states, record.cells, np.zeros(layout.streams, np.bool_))
+            raise
+        if record:
+            rows = slice(done, done + active)
+            self._states = self._with_room(self._states, rows.stop)
+            self._cells = self._with_room(self._cells, rows.stop)
+            self._states[rows], self._cells[rows] = record.states[:active], record.cells[:active]
+            if doubts:
+                line_ends = self._pipeline.line_ends[tree.order[self._ranks[rows]]]
+                doubts.see(step, record.odds[:active], record.states[:active], record.cells[:active], line_ends)
 
-    def _review(self, level: int, odds: memoryview, states: memoryview, cells: memoryview) -> None:
-        of_tokens, found = np.frombuffer(states, np.uint8), np.frombuffer(cells, np.uint8)
-        if self._doubts:
-            self._doubts.review(self.step, level, np.frombuffer(odds), of_tokens, found)
-        rows = slice(self.step * self._layout.streams, self.step * self._layout.streams + len(found))
-        self._states, self._cells = self._with_room(self._states, rows.stop), self._with_room(self._cells, rows.stop)
-        self._states[rows], self._cells[rows, level] = of_tokens, found
+    def _inputs(self, step: int, first: int, stop: int) -> NDArray[np.int32]:
+        """What the network is fed in a step, of streams first .. stop-1."""
+        if not step:
+            return np.full(stop - first, self._evaluation.first_input, np.int32)
+        before = (step - 1) * self._layout.streams
+        return self._pipeline.tree.order[self._ranks[before + first : before + stop]]
+
+    def _load(self, step: int, logits: NDArray[np.float32], first: int) -> None:
+        """Logits of streams from `first` on; perhaps by several threads at once."""
+        if self._shaken:
+            # The odds of two sums change by no more than the factors of their terms, one way up and the other way down.
+            noise = np.random.default_rng((self._layout.count, step, first)).random(logits.shape, np.float32)
+            logits = logits + (noise - np.float32(0.5)) * self._shaken
+        self._masses.load(logits, first)
+
+    def _decode(self, step: int, first: int, stop: int) -> None:
+        """The tokens of streams first .. stop-1 of a step, which are the next ones. Raises CorruptError."""
+        row = step * self._layout.streams
+        self._ranks = self._with_room(self._ranks, row + stop)
+        self._ranks[row + first : row + stop] = self._mixer.decode(self._coder, stop - first, self._source)
+        self.step = step + (stop == self._layout.active(step))
 
     @property
     def room(self) -> int:

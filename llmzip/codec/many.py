@@ -151,7 +151,7 @@ def _together(pipeline: BlockPipeline, messages: list[short.Parsed]) -> Iterator
     mixers = [pipeline.mixer(Layout(head.tokens, 1)) for head in heads]
     coders = [TurnDecoder(parsed.payload) for parsed in messages]
     masses = [Masses(pipeline.tree.order, 1) for _ in heads]
-    cells = [StepCells(each, pipeline.quantiser.grids, None).capsule for each in masses]
+    cells = [StepCells(each, pipeline.quantiser.grids).capsule for each in masses]
     steps = int(counts[0])
     evaluation = Steps(session, len(heads), steps, pipeline.window, 1)
     tokens = np.full((len(heads), steps), session.model.start, np.int32)
@@ -165,7 +165,7 @@ def _together(pipeline: BlockPipeline, messages: list[short.Parsed]) -> Iterator
                 continue
             masses[at].load(logits[at : at + 1])
             try:
-                rank = mixers[at].decode_steps(coders[at], 1, cells[at])
+                rank = mixers[at].decode(coders[at], 1, cells[at])
             except CorruptError:
                 damaged[at] = True
                 continue

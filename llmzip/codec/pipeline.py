@@ -76,7 +76,7 @@ class BlockPipeline:
         if session is None and not coding.table:
             raise CorruptError("neither a network nor a table of n-grams is named: the file is damaged")
         self.coding, self._session, self.context = coding, session, context
-        self.nearer = False  # whether it has half the window that the header says
+        self.nearer = False  # whether it has three quarters of the window that the header says
         self._known: tuple[Part, NDArray[np.int32]] | None = None
         if session:
             self.vocabulary = Vocabulary(session.model.pieces, session.model.tokenize, session.model.byte_tokens)
@@ -126,13 +126,13 @@ class BlockPipeline:
 
     @property
     def near(self) -> BlockPipeline:
-        """The same with half the network's window, for blocks that say so. Raises CorruptError where that is none."""
+        """The same with three quarters of the network's window, for blocks that say so. Raises CorruptError where that is none."""
         one = copy.copy(self)
         try:
             one.coding, one.nearer = replace(self.coding, window=self.window.near), True
         except ValueError:
             raise CorruptError(
-                f"half of a window of {self.window.context} tokens is none: the file is damaged"
+                f"three quarters of a window of {self.window.context} tokens are none: the file is damaged"
             ) from None
         return one
 
@@ -311,7 +311,7 @@ class BlockPipeline:
             rows = slice(run.start, run.stop)
             ranks = self.tree.ranks_of(tokens[rows].tolist())
             states, of_rows = (cells.states[rows], cells.cells[rows]) if cells else (bytes(len(ranks)), None)
-            yield run, *mixer.encode_steps(ranks, states, of_rows, run.active)
+            yield run, *mixer.encode(ranks, states, of_rows)
 
     def words(self, turns: Iterable[tuple[Run, bytes, bytes]], observer: Observer = SILENT) -> bytes:
         """The range coder's bytes for turns in coding order."""

@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.codec.quantiser import LINE_MARGIN, Quantiser
-from llmzip.coding.cells import SAFE
 from llmzip.errors import CorruptError
 
 
@@ -34,8 +33,8 @@ class Turn(NamedTuple):
     """A turn of a block; their order is the order of coding."""
 
     step: int
-    level: int
     stream: int
+    level: int
 
 
 # In tolerances: an encoder's turns lie at least 1 from every edge, and flagged ones at most 1 from an edge of the first
@@ -95,61 +94,59 @@ class Doubts:
         self._quantiser, self._streams = quantiser, streams
         self._steps = {turn.step for turn in self.misread}
         self._behind = max(self.misread, default=Turn(-1, 0, 0))
-        # Of turns: step, level and stream, distance in tolerances, cell beyond, violations before it.
+        # Of turns: step, stream and level, distance in tolerances, cell beyond, violations before it.
         self._near: list[tuple[int, int, int, float, int, int]] = []
-        self._reasons: NDArray[np.float64] = np.empty(0)
 
-    def review(
-        self, step: int, level: int, odds: NDArray[np.float64], states: NDArray[np.uint8], cells: NDArray[np.uint8]
+    def instead(self, step: int) -> dict[Turn, int]:
+        """The turns of a step that are taken the other way, and their cells."""
+        if step not in self._steps:
+            return {}
+        return {turn: cell for turn, cell in self.misread.items() if turn.step == step}
+
+    def see(
+        self,
+        step: int,
+        odds: NDArray[np.float64],
+        states: NDArray[np.uint8],
+        cells: NDArray[np.uint8],
+        line_ends: NDArray[np.bool_],
     ) -> None:
-        """Look at the turns of all streams, shape (n,), and mend their cells."""
-        if step in self._steps:
-            for stream in range(len(cells)):
-                cells[stream] = self.misread.get(Turn(step, level, stream), cells[stream])
-        if step < self._behind.step:
-            return
-        if level == 0:
-            self._reasons = np.where(states == SAFE, 0.0, np.inf)
-        distances, beyond = self._quantiser.nearest(odds, states, cells)
-        if states.any():
-            first = self._quantiser.nearest(odds, np.zeros_like(states), cells)[0]
-            self._reasons = np.minimum(self._reasons, first)
-        for stream in np.flatnonzero(distances < _FARTHEST).tolist():
-            row = step * self._streams + stream
-            if row >= self._trusted and (step, level, stream) > self._behind:
-                distance = float(distances[stream])
-                self._near.append((step, level, stream, distance, int(beyond[stream]), self.borne))
-                if distance < DOUBTFUL:
-                    self.violations.append(row)
-
-    def end(self, step: int, line_ends: NDArray[np.bool_]) -> None:
-        """The tokens of a step are complete; line_ends: which of them, (n,), are that. Raises Astray where one shows a violation."""
+        """Look at the tokens of a step: odds and cells (n, K) of their turns, states (n,), and which of them, (n,), end a line. Raises
+        Astray where one shows a violation."""
         self.row = (step + 1) * self._streams
         if step < self._behind.step:
             return
-        if line_ends.any():
-            self._widen(step, line_ends)
-        for stream in np.flatnonzero(self._reasons > _UNFOUNDED).tolist():
+        margins = np.where(line_ends, float(LINE_MARGIN), 1.0)[:, None]
+        distances, beyond = self._nearest(odds, states, cells)
+        distances /= margins
+        for stream, level in np.argwhere(distances < _FARTHEST).tolist():
             row = step * self._streams + stream
-            if row >= self._trusted and (step > self._behind.step or stream != self._behind.stream):
-                self.violations.append(row)
+            if row >= self._trusted and (step, stream, level) > self._behind:
+                distance = float(distances[stream, level])
+                self._near.append((step, stream, level, distance, int(beyond[stream, level]), self.borne))
+                if distance < DOUBTFUL:
+                    self.violations.append(row)
+        flagged = np.flatnonzero(states)
+        if len(flagged):
+            first = self._nearest(odds[flagged], np.zeros_like(flagged), cells[flagged])[0]
+            reasons = (first / margins[flagged]).min(axis=1)
+            for stream in flagged[reasons > _UNFOUNDED].tolist():
+                row = step * self._streams + stream
+                if row >= self._trusted and (step, stream) > self._behind[:2]:
+                    self.violations.append(row)
         if len(self._near) > _WIDEST * 8:
             oldest = (self.row + _HOPELESS / self.rate) / self._streams
             del self._near[: bisect.bisect_left(self._near, (math.floor(oldest),))]
         if self.violations:
             raise Astray
 
-    def _widen(self, step: int, line_ends: NDArray[np.bool_]) -> None:
-        """Take the turns of a step to the ends of lines for nearer to edges than those of other tokens."""
-        self._reasons[line_ends] /= LINE_MARGIN
-        for at in range(len(self._near) - 1, -1, -1):
-            of_step, level, stream, distance, beyond, before = self._near[at]
-            if of_step < step:
-                break
-            if line_ends[stream]:
-                self._near[at] = step, level, stream, distance / LINE_MARGIN, beyond, before
-                if distance / LINE_MARGIN < DOUBTFUL <= distance:
-                    self.violations.append(step * self._streams + stream)
+    def _nearest(
+        self, odds: NDArray[np.float64], states: NDArray[np.integer], cells: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """Of all turns of n tokens, (n, K): as `Quantiser.nearest`."""
+        of_turns = np.repeat(states, odds.shape[1])
+        distances, beyond = self._quantiser.nearest(odds.ravel(), of_turns, cells.ravel())
+        return distances.reshape(odds.shape), beyond.reshape(odds.shape)
 
     @property
     def borne(self) -> int:
@@ -160,7 +157,7 @@ class Doubts:
         """Turns behind the last misread one that may be misread as well."""
         table = np.array(self._near, np.float64).reshape(-1, 6)
         turns = table[:, :3].astype(np.int64)
-        rows = turns[:, 0] * self._streams + turns[:, 2]
+        rows = turns[:, 0] * self._streams + turns[:, 1]
         scores = self._priors(turns, table[:, 3]) + self.rate * rows + _HONEST * table[:, 5]
         best = np.argsort(-scores, kind="stable")[: _WIDTH if self.misread else _WIDEST]
         best = best[scores[best] > scores[best[:1]] + _HOPELESS]
@@ -180,7 +177,7 @@ class Doubts:
         """That each of these turns, (n, 3), is misread, with what is misread already."""
         likelier = np.full(len(turns), False), np.full(len(turns), False)
         for turn in self.misread:
-            after = np.where(turns[:, 2] == turn.stream, turns[:, 0] - turn.step, _SOON_STEPS + 1)
+            after = np.where(turns[:, 1] == turn.stream, turns[:, 0] - turn.step, _SOON_STEPS + 1)
             likelier[0][after == 0] = True
             likelier[1][after <= _SOON_STEPS] = True
         levels, powers = (

@@ -118,6 +118,8 @@ static int enter(MixerObject *m, int wanted, const char *what) {
     return 0;
 }
 
+static const char unfinished[] = "a token is not finished";
+
 static int wrong_size(const char *name) {
     PyErr_Format(PyExc_ValueError, "%s: wrong number or size of items", name);
     return -1;
@@ -126,25 +128,19 @@ static int wrong_size(const char *name) {
 static PyObject *mixer_next_block(MixerObject *m, PyObject *args) {
     unsigned long streams, tokens;
     if (!PyArg_ParseTuple(args, "kk", &streams, &tokens)) return NULL;
-    if (enter(m, turns_active(&m->turns) == 0, "the block before is not finished")) return NULL;
+    if (enter(m, turns_left(&m->turns) == 0, "the block before is not finished")) return NULL;
     if (lay_out(m, streams, tokens)) return NULL;
     Py_RETURN_NONE;
 }
 
-static PyObject *mixer_encode_steps(MixerObject *m, PyObject *args) {
+static PyObject *mixer_encode(MixerObject *m, PyObject *args) {
     Turns *t = &m->turns;
     Py_buffer ranks, states, cells;
-    unsigned long active;
-    if (!PyArg_ParseTuple(args, "y*y*z*k", &ranks, &states, &cells, &active)) return NULL;
+    if (!PyArg_ParseTuple(args, "y*y*z*", &ranks, &states, &cells)) return NULL;
     PyObject *result = NULL, *out_bits = NULL, *out_probabilities = NULL;
-    if (enter(m, t->level == t->depth, "a step is not finished")) goto done;
-    if (active < 1 || active != turns_active(t)) {
-        PyErr_SetString(PyExc_ValueError, "active: not the number of streams with a token left");
-        goto done;
-    }
-    size_t tokens = (size_t)ranks.len / 4, steps = tokens / active;
-    size_t left = t->step < t->tokens / t->streams ? t->tokens / t->streams - t->step : 1;
-    if (ranks.itemsize != 4 || ranks.len % 4 || tokens % active || steps > left) {
+    size_t tokens = (size_t)ranks.len / 4;
+    if (enter(m, t->level == t->depth, unfinished)) goto done;
+    if (ranks.itemsize != 4 || ranks.len % 4 || tokens > turns_left(t)) {
         wrong_size("ranks");
         goto done;
     }
@@ -171,10 +167,8 @@ static PyObject *mixer_encode_steps(MixerObject *m, PyObject *args) {
     uint16_t *probabilities = (uint16_t *)PyBytes_AS_STRING(out_probabilities);
     size_t n = 0;
     m->busy = 1;
-    Py_BEGIN_ALLOW_THREADS for (size_t step = 0; step < steps; step++, rank += active, state += active) {
-        n = turns_encode(t, rank, state, cell, bits, probabilities, n);
-        if (cell) cell += active * t->depth;
-    }
+    Py_BEGIN_ALLOW_THREADS for (size_t i = 0; i < tokens; i++) n =
+        turns_encode(t, rank[i], state[i], cell ? cell + i * t->depth : NULL, bits, probabilities, n);
     Py_END_ALLOW_THREADS m->busy = 0;
     if (_PyBytes_Resize(&out_bits, (Py_ssize_t)n)) goto done;
     if (_PyBytes_Resize(&out_probabilities, (Py_ssize_t)(2 * n))) goto done;
@@ -197,7 +191,7 @@ static RangeDecoder *decoder_of(PyObject *object) {
     return &((DecoderObject *)object)->decoder;
 }
 
-static PyObject *mixer_decode_steps(MixerObject *m, PyObject *args) {
+static PyObject *mixer_decode(MixerObject *m, PyObject *args) {
     PyObject *object, *capsule = Py_None;
     Py_buffer ranks;
     if (!PyArg_ParseTuple(args, "Ow*|O", &object, &ranks, &capsule)) return NULL;
@@ -205,27 +199,24 @@ static PyObject *mixer_decode_steps(MixerObject *m, PyObject *args) {
     Turns *t = &m->turns;
     RangeDecoder *decoder = decoder_of(object);
     CellSource *source = NULL;
-    size_t room = (size_t)ranks.len / 4, n = 0;
-    if (!decoder || enter(m, t->level == t->depth, "a step is not finished")) goto done;
+    size_t tokens = (size_t)ranks.len / 4, n = 0;
+    if (!decoder || enter(m, t->level == t->depth, unfinished)) goto done;
     if (capsule != Py_None && !(source = PyCapsule_GetPointer(capsule, CELL_SOURCE))) goto done;
-    if (source ? source->depth != t->depth || source->rows < turns_active(t) : !t->predictor) {
+    if (source ? source->depth != t->depth || source->rows < t->streams : !t->predictor) {
         wrong_size("cells");
         goto done;
     }
     /* What comes after a step is not known to the source before the step is. */
-    if (ranks.len % 4 || (uintptr_t)ranks.buf % 4 || (source && room != turns_active(t))) {
+    if (ranks.len % 4 || (tokens && (uintptr_t)ranks.buf % 4)
+        || tokens > (source ? turns_left_of_step(t) : turns_left(t))) {
         wrong_size("ranks");
         goto done;
     }
     uint32_t *rank = ranks.buf;
-    int stopped = 0;
     m->busy = 1;
-    Py_BEGIN_ALLOW_THREADS for (uint32_t active;
-                                (active = turns_active(t)) && n + active <= room
-                                && !stopped;) if (!(stopped = turns_decode_step(t, decoder, source, rank + n))) n +=
-        active;
+    Py_BEGIN_ALLOW_THREADS while (n < tokens && !turns_decode(t, decoder, source, rank + n)) n++;
     Py_END_ALLOW_THREADS m->busy = 0;
-    if (stopped >= 0) result = PyLong_FromSize_t(n);
+    result = PyLong_FromSize_t(n);
 done:
     PyBuffer_Release(&ranks);
     return result;
@@ -233,8 +224,7 @@ done:
 
 static PyObject *mixer_learnt(MixerObject *m, PyObject *args) {
     (void)args;
-    if (!m->turns.predictor || !m->start_bytes.obj
-        || enter(m, m->turns.level == m->turns.depth, "a step is not finished")) {
+    if (!m->turns.predictor || !m->start_bytes.obj || enter(m, m->turns.level == m->turns.depth, unfinished)) {
         if (!PyErr_Occurred()) PyErr_SetString(PyExc_RuntimeError, "a mixer without a start learns none");
         return NULL;
     }
@@ -250,7 +240,7 @@ static PyObject *mixer_save(MixerObject *m, PyObject *args) {
     (void)args;
     Turns *t = &m->turns;
     Pieces pieces;
-    if (enter(m, t->level == t->depth && !turns_pieces(t, &pieces), "a step is not finished")) return NULL;
+    if (enter(m, t->level == t->depth && !turns_pieces(t, &pieces), unfinished)) return NULL;
     PyObject *out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(sizeof t->block + pieces_size(&pieces)));
     if (!out) return NULL;
     uint8_t *bytes = (uint8_t *)PyBytes_AS_STRING(out);
@@ -273,9 +263,9 @@ static PyObject *mixer_restore(MixerObject *m, PyObject *saved) {
     Py_RETURN_NONE;
 }
 
-static PyObject *mixer_get_active(MixerObject *m, void *closure) {
+static PyObject *mixer_get_left(MixerObject *m, void *closure) {
     (void)closure;
-    return PyLong_FromUnsignedLong(turns_active(&m->turns));
+    return PyLong_FromUnsignedLong(turns_left(&m->turns));
 }
 
 static PyObject *mixer_get_depth(MixerObject *m, void *closure) {
@@ -291,23 +281,23 @@ static PyObject *mixer_get_memory(MixerObject *m, void *closure) {
 static PyMethodDef mixer_methods[] = {
     {"next_block", (PyCFunction)mixer_next_block, METH_VARARGS,
      "next_block(streams, tokens)\n--\n\nLay out the next block; what was learnt stays."},
-    {"encode_steps", (PyCFunction)mixer_encode_steps, METH_VARARGS,
-     "encode_steps(ranks, states, cells, active)\n--\n\nWhole steps: (bits as bytes, uint16 probabilities as bytes)."},
+    {"encode", (PyCFunction)mixer_encode, METH_VARARGS,
+     "encode(ranks, states, cells)\n--\n\nThe next tokens: (bits as bytes, uint16 probabilities as bytes)."},
     {"learnt", (PyCFunction)mixer_learnt, METH_NOARGS,
      "learnt()\n--\n\nWhat was learnt so far, as the start of another mixer (bytes)."},
     {"save", (PyCFunction)mixer_save, METH_NOARGS,
-     "save()\n--\n\nAll that it knows before a step (bytes), for `restore` of the same mixer in the same block."},
+     "save()\n--\n\nAll that it knows between two tokens (bytes), for `restore` of the same mixer in the same block."},
     {"restore", (PyCFunction)mixer_restore, METH_O,
      "restore(saved)\n--\n\nBack to where it was saved. Raises ValueError."},
-    {"decode_steps", (PyCFunction)mixer_decode_steps, METH_VARARGS,
-     "decode_steps(decoder, ranks, cells=None)\n--\n\nWhole steps, as many as fit; how many ranks they gave.\n"
-     "cells: capsule of a source of the network's cells (cellsource.h), for a single step."},
+    {"decode", (PyCFunction)mixer_decode, METH_VARARGS,
+     "decode(decoder, ranks, cells=None)\n--\n\nThe next tokens, into all of `ranks`; how many came before the decoder "
+     "was broken.\n"
+     "cells: capsule of a source of the network's cells (cellsource.h), which knows those of one step."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef mixer_getset[] = {
-    {"active", (getter)mixer_get_active, NULL, "Streams with a token in the current step; 0 at the end of a block.",
-     NULL},
+    {"left", (getter)mixer_get_left, NULL, "Tokens of the block that are not coded yet.", NULL},
     {"depth", (getter)mixer_get_depth, NULL, "Turns on a path.", NULL},
     {"memory", (getter)mixer_get_memory, NULL, "Bytes that the tables may come to occupy.", NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -4,8 +4,8 @@ The work is native (`_mixer`, docs/mixing.md); this layer gives it the cells' ta
 decoder drive the same C functions in the same order.
 
 A block of N tokens lies in S streams, the longer ones (by one token) first. Step t codes token t of every stream that
-has one, in stream order: first the tokens' states (where flags are in use), then their turns level by level. All turns
-of a level are predicted before any of them is learnt.
+has one, in stream order: of each its state (where flags are in use), then its turns level by level. Each turn is learnt
+before the next one is predicted.
 
 format: the order of coding, the cells' table and every probability decide the bits.
 """
@@ -100,12 +100,12 @@ class Mixer:
         """
         for first in range(0, len(ranks), _OBSERVED):
             some = ranks[first : first + _OBSERVED]
-            self._mixer.encode_steps(some, bytes(len(some)), None, 1)
+            self._mixer.encode(some, bytes(len(some)), None)
 
     @property
-    def active(self) -> int:
-        """Streams that have a token in the current step; 0 when the block is finished."""
-        return self._mixer.active
+    def left(self) -> int:
+        """Tokens of the block that are not coded yet."""
+        return self._mixer.left
 
     @property
     def memory(self) -> int:
@@ -116,36 +116,35 @@ class Mixer:
         """Go on with another block; what was learnt stays. Raises RuntimeError in the middle of one."""
         self._mixer.next_block(streams, tokens)
 
-    def encode_steps(
-        self, ranks: Ranks, states: bytes | NDArray[np.uint8], cells: NDArray[np.uint8] | None, active: int
+    def encode(
+        self, ranks: Ranks, states: bytes | NDArray[np.uint8], cells: NDArray[np.uint8] | None
     ) -> tuple[bytes, bytes]:
-        """Bits (uint8) and probabilities (uint16) of all turns of whole steps, in coding order, as raw bytes.
+        """Bits (uint8) and probabilities (uint16) of all turns of the next n tokens, in coding order, as raw bytes.
 
-        ranks, states: (steps * active,); cells: (steps * active, depth), what belongs to forced turns is not read; None where
-        there is no model but the table.
-        All in coding order, C-contiguous; `active` streams take part in each of the steps. Raises ValueError.
+        ranks, states: (n,); cells: (n, depth), what belongs to forced turns is not read; None where there is no model but the table.
+        All in coding order, C-contiguous. Raises ValueError.
         """
-        return self._mixer.encode_steps(ranks, states, cells, active)
+        return self._mixer.encode(ranks, states, cells)
 
     def learnt(self) -> bytes:
         """What was learnt so far, as the data of a `Start`. Raises RuntimeError where it began without one."""
         return self._mixer.learnt()
 
     def save(self) -> bytes:
-        """All that it knows before a step, as large as its tables, for `restore`."""
+        """All that it knows between two tokens, as large as its tables, for `restore`."""
         return self._mixer.save()
 
     def restore(self, saved: bytes) -> None:
         """Back to where it was saved, earlier or later in the same block. Raises ValueError for what another mixer or block gave."""
         self._mixer.restore(saved)
 
-    def decode_steps(self, coder: TurnDecoder, count: int, cells: object | None = None) -> array[int]:
-        """Ranks of the next tokens, in coding order, four bytes each: whole steps, at most `count` ranks.
+    def decode(self, coder: TurnDecoder, count: int, cells: object | None = None) -> array[int]:
+        """Ranks of the next `count` tokens, in coding order, four bytes each.
 
-        cells: capsule of a source of the network's cells (cellsource.h), which knows them for one step: `count` must be `active`
-        then. None where there is no model but the table. Raises CorruptError, and what the source raises.
+        cells: capsule of a source of the network's cells (cellsource.h), which knows them for one step: the tokens must be of it.
+        None where there is no model but the table. Raises CorruptError, ValueError for more tokens than are left.
         """
         ranks = array("I", bytes(4 * count))
-        done = self._mixer.decode_steps(coder.native, ranks, cells)
+        self._mixer.decode(coder.native, ranks, cells)
         coder.check()
-        return ranks[:done]
+        return ranks

@@ -46,7 +46,6 @@ static inline void numbers_note(Tables *tables, uint32_t token) {
     tables->shown++;
 }
 
-/* Between steps: shown is below NUMBERS_SHOWN and the number of streams together. */
 static inline void numbers_judge(Tables *tables) {
     if (tables->shown < NUMBERS_SHOWN) return;
     tables->numeric = tables->numbers * NUMBERS_SHOWN >= tables->shown * NUMBERS_MANY;

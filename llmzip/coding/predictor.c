@@ -42,9 +42,9 @@ struct Predictor {
     uint8_t cell_coarse[256];
     Lane *lanes;
     Memory lanes_memory;
-    uint32_t streams, active, level;
-    uint32_t *coded; /* lanes with an undecided turn at this level */
-    uint32_t n_coded;
+    Lane *lane; /* at hand */
+    uint32_t streams, level;
+    int coded; /* whether the turn at hand is, which it is not where it is forced */
     uint64_t turns;
     size_t memory_limit;
     Tables tables;
@@ -161,7 +161,6 @@ void predictor_free(Predictor *p) {
     final_free(&p->final);
     tables_free(&p->tables);
     memory_free(&p->lanes_memory);
-    free(p->coded);
     free(p);
 }
 
@@ -172,11 +171,9 @@ int predictor_block(Predictor *p, uint32_t streams, uint32_t tokens) {
     uint32_t start = history->length;
     if (history_extend(history, tokens)) return -1;
     memory_free(&p->lanes_memory);
-    free(p->coded);
     p->lanes = memory_create(&p->lanes_memory, sizeof(Lane) * streams);
-    p->coded = malloc(sizeof(uint32_t) * streams);
     p->streams = streams;
-    if (!p->lanes || !p->coded) return -1;
+    if (!p->lanes) return -1;
     for (uint32_t s = 0; s < streams; s++) {
         p->lanes[s].position = start;
         p->lanes[s].turn.stream = s;
@@ -189,7 +186,6 @@ int predictor_block(Predictor *p, uint32_t streams, uint32_t tokens) {
 int predictor_pieces(Predictor *p, Pieces *pieces) {
     *pieces = p->tables.pieces;
     return pieces_add(pieces, p, sizeof *p) || pieces_add(pieces, p->lanes, sizeof(Lane) * p->streams)
-           || pieces_add(pieces, p->coded, sizeof(uint32_t) * p->streams)
            || pieces_add(pieces, p->tables.history.tokens, sizeof(uint32_t) * p->tables.history.length);
 }
 
@@ -246,20 +242,17 @@ static void begin_lane(Predictor *p, Lane *lane) {
 #undef ASK
 }
 
-void predictor_begin(Predictor *p, uint32_t active) {
-    p->active = active;
+void predictor_begin(Predictor *p, uint32_t stream) {
+    Lane *lane = p->lane = p->lanes + stream;
     p->level = 0;
-    for (uint32_t s = 0; s < active; s++) begin_lane(p, p->lanes + s);
-    for (uint32_t s = 0; s < active; s++) {
-        Lane *lane = p->lanes + s;
+    begin_lane(p, lane);
 #define LOAD(name, ...) name##_load(&p->name, &lane->name, &p->tables, (p->parts & PART_BIT(name)) != 0);
-        INPUT_PARTS(LOAD)
+    INPUT_PARTS(LOAD)
 #undef LOAD
-        lane->turn.node = 1;
-        lane->turn.first = 0;
-        lane->turn.end = p->tables.tree->leaves;
-        final_ask(&p->final, &lane->final, 1);
-    }
+    lane->turn.node = 1;
+    lane->turn.first = 0;
+    lane->turn.end = p->tables.tree->leaves;
+    final_ask(&p->final, &lane->final, 1);
 }
 
 /* ---- prediction ---- */
@@ -289,53 +282,42 @@ static int32_t predict_lane(Predictor *p, Lane *lane) {
 enum { CELL_WIDTH = 90 };
 
 /* What is thought of a lane's turn outside the mixer: by the network, or where there is none by the table. */
-static void set_opinion(Predictor *p, Lane *lane, const uint8_t *cells, ptrdiff_t stride) {
+static void set_opinion(Predictor *p, Lane *lane, const uint8_t *cell) {
     Turn *turn = &lane->turn;
     int32_t table = table_ask(&p->table, &lane->table, turn);
-    turn->alone = cells == NULL;
-    if (!cells) {
+    turn->alone = cell == NULL;
+    if (!cell) {
         turn->model = table;
         turn->coarse = coarse_class(table);
         turn->cell = 128 + (uint32_t)(table + LOGIT_MAX) / CELL_WIDTH; /* below 128 + 64 */
         return;
     }
-    uint32_t cell = cells[(ptrdiff_t)turn->stream * stride];
-    turn->cell = cell < p->n_cells ? cell : p->n_cells - 1;
+    turn->cell = *cell < p->n_cells ? *cell : p->n_cells - 1;
     turn->model = p->cell_logit[turn->cell];
     turn->coarse = p->cell_coarse[turn->cell];
 }
 
-uint32_t predictor_predict(Predictor *p, const uint8_t *cells, ptrdiff_t stride, uint16_t *probabilities,
-                           uint32_t *lanes) {
-    uint32_t n = 0, rest = p->tables.tree->depth - 1 - p->level;
-    for (uint32_t s = 0; s < p->active; s++) {
-        Lane *lane = p->lanes + s;
-        Turn *turn = &lane->turn;
-        turn->level = p->level;
-        turn->shift = rest;
-        turn->middle = tree_middle(p->tables.tree, turn->node, p->level);
-        if (p->level % BUCKET_LEVELS == 0) {
+int32_t predictor_predict(Predictor *p, const uint8_t *cell) {
+    Lane *lane = p->lane;
+    Turn *turn = &lane->turn;
+    turn->level = p->level;
+    turn->shift = p->tables.tree->depth - 1 - p->level;
+    turn->middle = tree_middle(p->tables.tree, turn->node, p->level);
+    if (p->level % BUCKET_LEVELS == 0) {
 #define BUCKET(name) name##_bucket(&lane->name, &p->tables, turn->node);
-            NODE_PARTS(BUCKET)
+        NODE_PARTS(BUCKET)
 #undef BUCKET
-            turn->bucket_node = 0;
-        }
-        if (turn->middle == turn->end) continue; /* no leaf on the right: the turn is forced */
-        set_opinion(p, lane, cells, stride);
-        probabilities[n] = (uint16_t)predict_lane(p, lane);
-        lanes[n] = p->coded[n] = s;
-        n++;
+        turn->bucket_node = 0;
     }
-    p->n_coded = n;
-    return n;
+    p->coded = turn->middle != turn->end;
+    if (!p->coded) return FORCED;
+    set_opinion(p, lane, cell);
+    return predict_lane(p, lane);
 }
 
 /* ---- learning ---- */
 
 static void update_lane(Predictor *p, Lane *lane, int bit) {
-    /* Lanes of one level share rows. Each learns from the error that is left after the lanes before it: steps taken on
-     * stale errors would add up. With one lane nothing has changed since the prediction. */
-    if (p->active > 1) sets_mix(&p->sets, &lane->sets, lane->input, INPUTS);
     sets_train(&p->sets, &lane->sets, &lane->turn, lane->input, INPUTS, p->turns, bit);
     if (p->parts & PART_BIT(gate) && !lane->turn.alone) gate_learn(&lane->gate, &lane->turn, bit);
     if (p->parts & PART_BIT(final)) final_learn(&lane->final, bit);
@@ -358,40 +340,31 @@ static void take_turn(Predictor *p, Lane *lane, uint32_t bit) {
 #undef ASK
 }
 
-void predictor_update(Predictor *p, const uint8_t *bits) {
-    p->turns += p->n_coded;
-    for (uint32_t i = 0, s = 0; s < p->active; s++) {
-        Lane *lane = p->lanes + s;
-        Turn *turn = &lane->turn;
-        int coded = i < p->n_coded && p->coded[i] == s;
-        uint32_t bit = coded ? bits[i++] & 1 : 0;
-        take_turn(p, lane, bit);
-        if (coded) update_lane(p, lane, (int)bit);
-        if (bit)
-            turn->first = turn->middle;
-        else
-            turn->end = turn->middle;
-        turn->node = turn->node * 2 + bit;
-        turn->bucket_node = turn->bucket_node * 2 + 1 + bit;
+void predictor_update(Predictor *p, uint32_t bit) {
+    Lane *lane = p->lane;
+    Turn *turn = &lane->turn;
+    take_turn(p, lane, bit);
+    if (p->coded) {
+        p->turns++;
+        update_lane(p, lane, (int)bit);
     }
+    if (bit)
+        turn->first = turn->middle;
+    else
+        turn->end = turn->middle;
+    turn->node = turn->node * 2 + bit;
+    turn->bucket_node = turn->bucket_node * 2 + 1 + bit;
     p->level++;
 }
 
-void predictor_end(Predictor *p, uint32_t *places) {
-    for (uint32_t s = 0; s < p->active; s++) {
-        Lane *lane = p->lanes + s;
-        uint32_t place = places[s] = lane->turn.node - (1u << p->tables.tree->depth);
-        history_put(&p->tables.history, lane->position, place);
-        history_ask(&p->tables.history, lane->position, &lane->match.match);
+void predictor_end(Predictor *p, uint32_t place) {
+    Lane *lane = p->lane;
+    history_put(&p->tables.history, lane->position, place);
+    history_ask(&p->tables.history, lane->position, &lane->match.match);
 #define END(name, ...) name##_end(&p->name, &lane->name, &p->tables, lane->position, place);
-        INPUT_PARTS(END)
+    INPUT_PARTS(END)
 #undef END
-        numbers_note(&p->tables, place);
-        lane->position++;
-    }
+    lane->position++;
+    numbers_note(&p->tables, place);
     if (p->parts & PART_BIT(numbers)) numbers_judge(&p->tables);
-}
-
-void predictor_prefixes(const Predictor *p, uint32_t *prefixes) {
-    for (uint32_t s = 0; s < p->active; s++) prefixes[s] = p->lanes[s].turn.node - (1u << p->level);
 }

@@ -1,7 +1,7 @@
-/* The mixer proper: predicts the turns of all streams of a block, in decoding order, and learns from them.
+/* The mixer proper: predicts the turns of all streams of a block, in coding order, and learns from them.
  *
- * One step codes the next token of every active stream: predictor_begin, then for each level predictor_predict and
- * predictor_update, then predictor_end. All state is integer; encoder and decoder make the same calls. */
+ * The next token of a stream is coded by predictor_begin, then for each level predictor_predict and predictor_update, then
+ * predictor_end. All state is integer; encoder and decoder make the same calls. */
 #ifndef LLMZIP_PREDICTOR_H
 #define LLMZIP_PREDICTOR_H
 
@@ -29,21 +29,18 @@ void predictor_free(Predictor *p);
 /* Lay out a block of `tokens` in `streams` streams; what was learnt stays. 0, or -1 when there is no memory. */
 int predictor_block(Predictor *p, uint32_t streams, uint32_t tokens);
 
-void predictor_begin(Predictor *p, uint32_t active);
+void predictor_begin(Predictor *p, uint32_t stream);
 
-/* One level: cells[lane * stride] for every active lane; NULL where nobody outside the mixer has an opinion. Writes the
- * probability (16 bits, of bit 1) and the lane of each turn that is not forced; returns how many. */
-uint32_t predictor_predict(Predictor *p, const uint8_t *cells, ptrdiff_t stride, uint16_t *probabilities,
-                           uint32_t *lanes);
+/* The next turn: the probability of bit 1 (16 bits), or FORCED where there is nothing to code, as no leaf is on the right. cell: NULL where
+ * nobody outside the mixer has an opinion. */
+enum { FORCED = -1 };
+int32_t predictor_predict(Predictor *p, const uint8_t *cell);
 
-/* The bits of those turns, in the same order; moves on to the next level. */
-void predictor_update(Predictor *p, const uint8_t *bits);
+/* The bit of that turn, 0 of a forced one; moves on to the next level. */
+void predictor_update(Predictor *p, uint32_t bit);
 
-/* After the last level: the places coded, one per active lane. */
-void predictor_end(Predictor *p, uint32_t *places);
-
-/* Bits of the place known so far, per active lane. */
-void predictor_prefixes(const Predictor *p, uint32_t *prefixes);
+/* After the last level: the place that its bits make. */
+void predictor_end(Predictor *p, uint32_t place);
 
 /* Whether weights are of the shape that the mixer has. */
 int predictor_fits(const Start *start);

@@ -66,4 +66,4 @@ class PrimedMixer:
 
     def _coded(self, mixer: Mixer, tokens: NDArray[np.int32], cells: Cells | None) -> tuple[bytes, bytes]:
         states = cells.states if cells else np.zeros(len(tokens), np.uint8)
-        return mixer.encode_steps(self._pipeline.tree.ranks[tokens], states, cells.cells if cells else None, 1)
+        return mixer.encode(self._pipeline.tree.ranks[tokens], states, cells.cells if cells else None)

@@ -41,12 +41,13 @@ class Window:
 
     @property
     def near(self) -> Window:
-        """Half of it, which drops smaller parts; where a full cache is emptied, still so. Raises ValueError for less than 4 positions.
+        """Three quarters of it, which drops parts of a quarter; where a full cache is emptied, still so. Raises ValueError for less than 3
+        positions.
 
         format: the window of blocks that say so.
         """
-        half = self.context // 2
-        return Window(half, 1 if self.parts == 1 else min(2 * self.parts, half // 2))
+        less = self.context - -(-self.context // 4)
+        return Window(less, 1 if self.parts == 1 else min(3 * self.parts, less // 2))
 
 
 class Evaluator(Protocol):

@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.model.base import BranchingEvaluator
+
+
+class Share(NamedTuple):
+    """The share of one evaluator in a set of streams: first .. stop-1."""
+
+    evaluator: BranchingEvaluator
+    first: int
+    stop: int
 
 
 class Team:
@@ -55,7 +63,7 @@ class Team:
             rows = slice(start, stop)
             use(member.evaluate(tokens[rows], positions[rows], streams[rows] - np.int32(first)), start)
 
-        self._together(
+        self.together(
             [
                 partial(part, member, first, start, stop)
                 for member, first, start, stop in zip(self._members, self._firsts, bounds, bounds[1:], strict=False)
@@ -63,13 +71,21 @@ class Team:
             ]
         )
 
-    def _together(self, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
-        """What the jobs give, the first one done by this thread. No job is at work any more when one of them raises."""
-        from concurrent.futures import wait
+    def together(self, jobs: Sequence[Callable[[], Any]], failed: Callable[[], None] = lambda: None) -> list[Any]:
+        """What the jobs give, one a member at most, the first one done by this thread. No job is at work any more when one of them raises.
 
-        others = [self._pool.submit(job) for job in jobs[1:]]
+        failed: called before the others are waited for, should this thread not come to the end of its job.
+        """
+        from concurrent.futures import Future, wait
+
+        others: list[Future[Any]] = []
         try:
+            for job in jobs[1:]:
+                others.append(self._pool.submit(job))
             first = jobs[0]()
+        except BaseException:
+            failed()
+            raise
         finally:
             try:
                 wait(others)
@@ -78,10 +94,10 @@ class Team:
                 raise
         return [first, *(other.result() for other in others)]
 
-    def _parts(self, streams: int) -> list[tuple[BranchingEvaluator, int]]:
-        """Members that have some of streams 0 .. streams-1, and how many."""
+    def shares(self, streams: int) -> list[Share]:
+        """The shares of streams 0 .. streams-1."""
         return [
-            (member, min(self._each, streams - first))
+            Share(member, first, min(first + self._each, streams))
             for member, first in zip(self._members, self._firsts, strict=True)
             if first < streams
         ]
@@ -90,26 +106,21 @@ class Team:
         """Go on from what streams 0 .. streams-1 of another evaluator of the model hold, which keeps it. Raises what a member raises."""
         turn = Lock()
 
-        def carry(member: BranchingEvaluator, first: int, count: int) -> None:
-            for stream in range(count):
+        def carry(share: Share) -> None:
+            for stream in range(share.first, share.stop):
                 with turn:
-                    cache = other.save_stream(first + stream)
-                member.restore_stream(stream, cache)
+                    cache = other.save_stream(stream)
+                share.evaluator.restore_stream(stream - share.first, cache)
 
-        self._together(
-            [
-                partial(carry, member, first, count)
-                for (member, count), first in zip(self._parts(streams), self._firsts, strict=False)
-            ]
-        )
+        self.together([partial(carry, share) for share in self.shares(streams)])
 
     def slide(self, streams: int, drop: int) -> None:
-        for member, count in self._parts(streams):
-            member.slide(count, drop)
+        for member, first, stop in self.shares(streams):
+            member.slide(stop - first, drop)
 
     def discard(self, streams: int, position: int) -> None:
-        for member, count in self._parts(streams):
-            member.discard(count, position)
+        for member, first, stop in self.shares(streams):
+            member.discard(stop - first, position)
 
     def save(self) -> NDArray[np.uint8]:
         caches = [member.save() for member in self._members]

@@ -170,6 +170,4 @@ class _Notes(Observer):
     def _add(self, costs: NDArray[np.float64], run: Run, bits: bytes, probabilities: bytes) -> None:
         rows, pipeline = slice(run.start, run.stop), self._pipeline
         flags = pipeline.coding.tolerance > 0
-        costs[rows] = token_costs(
-            self._ranks[rows], self._states[rows], run.active, pipeline.tree, flags, bits, probabilities
-        )
+        costs[rows] = token_costs(self._ranks[rows], self._states[rows], pipeline.tree, flags, bits, probabilities)
