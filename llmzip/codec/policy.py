@@ -46,17 +46,17 @@ _LONG, _TEXT_LIKE = 4 * _TRIAL, 1.5
 def streams_for(tokens: int, wanted: int | None, stream_bytes: int = 0) -> int:
     """Streams of a block: more decode faster, but each starts without context.
 
-    By default 1 + (tokens / 16,384)^1.5, but of more than 32 each has some 6,144 tokens at least; at most `MOST_STREAMS`, and no more than the
-    decoder, too, has memory for; of more than 16 the nearest multiple of 16. stream_bytes: what the cache of one takes.
+    By default 1 + (tokens / 16,384)^1.5, but of more than 32 each has some 6,144 tokens; at most `MOST_STREAMS`, and no more than the
+    decoder, too, has memory for; beyond 16 multiples of 16. stream_bytes: what the cache of one takes.
     """
     if wanted is not None:
         return max(1, min(wanted, tokens, MAX_STREAMS))
     affordable = _CACHES // max(1, stream_bytes)
     # More than in proportion: what a stream costs in bytes weighs less the longer a block is, and what it saves in time more.
     more = isqrt(tokens**3 // _ALONE**3)
-    many = max(_EAGER_STREAMS, tokens // _EACH)
+    many = max(_EAGER_STREAMS, (tokens // _EACH + _EVEN // 2) // _EVEN * _EVEN)
     streams = max(1, min(MOST_STREAMS, many, 1 + more, affordable))
-    return streams if streams <= _EVEN else min(affordable, streams + _EVEN // 2) // _EVEN * _EVEN
+    return streams if streams <= _EVEN else min(-(-streams // _EVEN), affordable // _EVEN) * _EVEN
 
 
 def near_pays(streams: int, stream_bytes: int, weights: int) -> bool:
