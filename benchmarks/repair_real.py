@@ -63,9 +63,7 @@ def main() -> None:
     in_rows = layout.rows
     pipeline.odds(tokens, pipeline.evaluate(tokens, layout), lambda at, found: odds.__setitem__(in_rows[at], found))
     states, cells = pipeline.cells(layout.in_rows(tokens), odds)
-    distances, beyond = np.empty(odds.shape), np.empty_like(cells)
-    for level in range(pipeline.tree.depth):
-        distances[:, level], beyond[:, level] = pipeline.quantiser.nearest(odds[:, level], states, cells[:, level])
+    distances, beyond = pipeline.quantiser.nearest(odds, states, cells)
     print(f"{layout.count} tokens in {options.streams} streams")
     chance = random.Random(1)
     for distance in options.distances:

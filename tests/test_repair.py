@@ -179,13 +179,12 @@ near_edges = st.tuples(edges, st.floats(-3e-4, 3e-4)).map(sum)
 @given(z=st.lists(st.floats(-30, 30) | near_edges, min_size=1, max_size=9), drift=st.floats(-8, 8))
 def test_the_cell_beyond_the_nearest_edge_is_the_encoders(z, drift):
     quantiser = Quantiser(100)
-    z = np.array(z)
-    states, coded = quantiser.encode(np.exp(z)[:, None])
-    coded = coded[:, 0]
+    z = np.array(z)[:, None]
+    states, coded = quantiser.encode(np.exp(z))
     distances, _ = quantiser.nearest(np.exp(z), states, coded)
     assert (distances > 0.999).all(), "no encoder writes a turn within the tolerance of an edge"
-    drifted, found = np.exp(z + drift * 100e-6), np.empty(len(z), np.uint8)
-    quantiser.decode(drifted, states, found)
+    drifted, found = np.exp(z + drift * 100e-6), np.empty(z.shape, np.uint8)
+    quantiser.decode(drifted[:, 0], states, found[:, 0])
     distances, beyond = quantiser.nearest(drifted, states, found)
     misread = found != coded
     assert (beyond[misread] == coded[misread]).all()
@@ -193,8 +192,8 @@ def test_the_cell_beyond_the_nearest_edge_is_the_encoders(z, drift):
 
 
 def test_turns_that_are_not_coded_are_near_nothing():
-    found = np.array([0, cells.NEUTRAL], np.uint8)
-    distances, beyond = Quantiser(30).nearest(np.array([0.0, 1.0]), np.array([0, cells.ESCAPED], np.uint8), found)
+    found = np.array([[0], [cells.NEUTRAL]], np.uint8)
+    distances, beyond = Quantiser(30).nearest(np.array([[0.0], [1.0]]), np.array([0, cells.ESCAPED], np.uint8), found)
     assert np.isinf(distances).all() and (beyond == found).all()
 
 
@@ -510,7 +509,7 @@ class Flagging(Track):
     """Of flagged tokens the distances are those from the first grid; from their own they lie far."""
 
     def nearest(self, odds, states, found):
-        return np.where(states > 0, 20.0, odds), found + np.uint8(1)
+        return np.where((states > 0)[:, None], 20.0, odds), found + np.uint8(1)
 
 
 def test_the_end_of_a_line_keeps_more_from_an_edge_than_other_tokens():

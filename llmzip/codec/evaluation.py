@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -222,14 +223,15 @@ class Steps:
         """The same, but the logits go to `use`, with the number of their first stream: in parts, perhaps by several threads at once."""
         if self._widens and not isinstance(self._evaluator, Team):
             self._widen(span)
-        if not isinstance(self._evaluator, Team):
+        shares = [share for share in self.shares if share.first < len(inputs)]
+        if not shares:
             use(self.evaluate(span, inputs), 0)
             return
-        if span.slide:
-            self._evaluator.slide(self._streams, self._window.drop)
-        active = len(inputs)
-        self._positions[:active] = span.position
-        self._evaluator.give(inputs, self._positions[:active], self._slots[:active], use)
+
+        def one(share: Share) -> None:
+            use(self.evaluate_share(share, span, inputs[share.first : share.stop]), share.first)
+
+        self.together([partial(one, share) for share in shares])
 
     @property
     def shares(self) -> list[Share]:
@@ -244,7 +246,7 @@ class Steps:
         positions, slots = np.full(count, span.position, np.int32), np.arange(count, dtype=np.int32)
         return share.evaluator.evaluate(inputs, positions, slots)
 
-    def together(self, jobs: Sequence[Callable[[], None]], failed: Callable[[], None]) -> None:
+    def together(self, jobs: Sequence[Callable[[], None]], failed: Callable[[], None] = lambda: None) -> None:
         """Do one job for each share, each in a thread of its own, the first one in this; see `Team.together`."""
         cast(Team, self._evaluator).together(jobs, failed)
 

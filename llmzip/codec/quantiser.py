@@ -82,13 +82,13 @@ class Quantiser:
     def nearest(
         self, odds: NDArray[np.float64], states: NDArray[np.uint8], found: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-        """Distances (n,) of one turn in each of n paths from the nearest edge of its grid, in tolerances, and the cells (n,) beyond
-        that edge, beside those that were `found`. Infinite where no edge is near: turns that are not coded, escaped tokens.
+        """Distances (n, K) of the turns of n tokens with these states (n,) from the nearest edge of their grids, in tolerances, and the
+        cells (n, K) beyond that edge, beside those that were `found`. Infinite where no edge is near: turns that are not coded, escaped tokens.
         """
-        distances, beyond = np.full(len(odds), np.inf), found.copy()
+        distances, beyond = np.full(odds.shape, np.inf), found.copy()
         for state, edges in zip((cells.SAFE, cells.HALF_SHIFTED), self._edges, strict=True):
-            at = np.flatnonzero((states == state) & (odds > 0))
-            if len(at):
+            at = (states == state)[:, None] & (odds > 0)
+            if at.any():
                 z = np.log(odds[at])
                 place = np.searchsorted(edges, z)
                 below, above = z - edges[place - 1], edges[place] - z

@@ -117,7 +117,7 @@ class Doubts:
         if step < self._behind.step:
             return
         margins = np.where(line_ends, float(LINE_MARGIN), 1.0)[:, None]
-        distances, beyond = self._nearest(odds, states, cells)
+        distances, beyond = self._quantiser.nearest(odds, states, cells)
         distances /= margins
         for stream, level in np.argwhere(distances < _FARTHEST).tolist():
             row = step * self._streams + stream
@@ -128,7 +128,7 @@ class Doubts:
                     self.violations.append(row)
         flagged = np.flatnonzero(states)
         if len(flagged):
-            first = self._nearest(odds[flagged], np.zeros_like(flagged), cells[flagged])[0]
+            first = self._quantiser.nearest(odds[flagged], np.zeros_like(states[flagged]), cells[flagged])[0]
             reasons = (first / margins[flagged]).min(axis=1)
             for stream in flagged[reasons > _UNFOUNDED].tolist():
                 row = step * self._streams + stream
@@ -139,14 +139,6 @@ class Doubts:
             del self._near[: bisect.bisect_left(self._near, (math.floor(oldest),))]
         if self.violations:
             raise Astray
-
-    def _nearest(
-        self, odds: NDArray[np.float64], states: NDArray[np.integer], cells: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-        """Of all turns of n tokens, (n, K): as `Quantiser.nearest`."""
-        of_turns = np.repeat(states, odds.shape[1])
-        distances, beyond = self._quantiser.nearest(odds.ravel(), of_turns, cells.ravel())
-        return distances.reshape(odds.shape), beyond.reshape(odds.shape)
 
     @property
     def borne(self) -> int:

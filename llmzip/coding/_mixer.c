@@ -216,7 +216,7 @@ static PyObject *mixer_decode(MixerObject *m, PyObject *args) {
     m->busy = 1;
     Py_BEGIN_ALLOW_THREADS while (n < tokens && !turns_decode(t, decoder, source, rank + n)) n++;
     Py_END_ALLOW_THREADS m->busy = 0;
-    result = PyLong_FromSize_t(n);
+    result = Py_NewRef(Py_None);
 done:
     PyBuffer_Release(&ranks);
     return result;
@@ -290,8 +290,7 @@ static PyMethodDef mixer_methods[] = {
     {"restore", (PyCFunction)mixer_restore, METH_O,
      "restore(saved)\n--\n\nBack to where it was saved. Raises ValueError."},
     {"decode", (PyCFunction)mixer_decode, METH_VARARGS,
-     "decode(decoder, ranks, cells=None)\n--\n\nThe next tokens, into all of `ranks`; how many came before the decoder "
-     "was broken.\n"
+     "decode(decoder, ranks, cells=None)\n--\n\nThe next tokens, into all of `ranks`, unless the decoder breaks.\n"
      "cells: capsule of a source of the network's cells (cellsource.h), which knows those of one step."},
     {NULL, NULL, 0, NULL},
 };

@@ -43,25 +43,11 @@ class Team:
     def evaluate(
         self, tokens: NDArray[np.int32], positions: NDArray[np.int32], streams: NDArray[np.int32]
     ) -> NDArray[np.float32]:
-        self.give(tokens, positions, streams, self._keep)
-        return self._logits[: len(tokens)]
-
-    def _keep(self, logits: NDArray[np.float32], first: int) -> None:
-        self._logits[first : first + len(logits)] = logits
-
-    def give(
-        self,
-        tokens: NDArray[np.int32],
-        positions: NDArray[np.int32],
-        streams: NDArray[np.int32],
-        use: Callable[[NDArray[np.float32], int], None],
-    ) -> None:
-        """As `evaluate`, but each member's logits go to `use`, with the number of their first row, in the member's thread."""
         bounds = [*np.searchsorted(streams, self._firsts).tolist(), len(tokens)]
 
         def part(member: BranchingEvaluator, first: int, start: int, stop: int) -> None:
             rows = slice(start, stop)
-            use(member.evaluate(tokens[rows], positions[rows], streams[rows] - np.int32(first)), start)
+            self._logits[rows] = member.evaluate(tokens[rows], positions[rows], streams[rows] - np.int32(first))
 
         self.together(
             [
@@ -70,6 +56,7 @@ class Team:
                 if start < stop
             ]
         )
+        return self._logits[: len(tokens)]
 
     def together(self, jobs: Sequence[Callable[[], Any]], failed: Callable[[], None] = lambda: None) -> list[Any]:
         """What the jobs give, one a member at most, the first one done by this thread. No job is at work any more when one of them raises.
