@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fakes import FakeModel
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llmzip.cli.main import _execute
@@ -67,6 +67,7 @@ def test_a_text_alone_has_the_bits_that_estimate_prints():
 
 @settings(max_examples=40)
 @given(st.lists(st.text("the of", max_size=40).map(str.encode), min_size=1, max_size=6), st.integers(1, 200))
+@example([b""], 133)  # the context alone fills the window
 def test_any_texts_after_any_context(texts, length):
     context = (b"the thing of red " * 20)[:length]
     with ModelLengths(Settings(model=FakeModel(window=Window(64, 4)))) as lengths:

@@ -283,6 +283,7 @@ def kept_tokens(before: int, length: int, window: int) -> int | None:
 
     The choice is ours: few different cuts of one context mean that its cache is shared.
     """
+    length = max(1, length)  # the start token stands in front, and of a text the last token is not fed
     if before + length <= window:
         return before
     for part in range(_PARTS - 1, _PARTS // 2 - 1, -1):
